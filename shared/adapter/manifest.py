@@ -1,0 +1,96 @@
+"""What an adapter is, where it came from and what proves it: the manifest that travels with the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from shared.contracts.spec import ContractSpec
+from shared.digest import sha256_bytes
+from shared.errors import StateConflict
+
+FORMAT_VERSION = 1
+"""Grows when a reader of the previous format could misread the manifest."""
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """One file beside the manifest."""
+
+    filename: str
+    size_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A prompt with the greedy answer that the trainer got under the contract; replayed before the adapter serves."""
+
+    prompt_ids: tuple[int, ...]
+    expected_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class AdapterManifest:
+    """The immutable facts of one adapter revision. Its canonical JSON is what `digest` covers."""
+
+    base_model_id: str
+    base_model_digest: str
+    prompt_digest: str
+    contract_name: str
+    contract: ContractSpec
+    rank: int
+    alpha: float
+    target_modules: tuple[str, ...]
+    dataset_digest: str
+    canaries: tuple[Canary, ...]
+    instruction_prompt_tokens: int = 0
+    """Mean prompt tokens that a request saves against the instruction prompt; 0 when there is none."""
+    use_rslora: bool = False
+    training: Mapping[str, str | int | float] = field(default_factory=dict)
+    """Settings, seed, thread count and library versions: what a rebuild needs."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    files: tuple[PackageFile, ...] = ()
+
+    def to_json(self) -> bytes:
+        """Canonical bytes: sorted keys, one line."""
+        body = dataclasses.asdict(self)
+        body["contract"] = self.contract.canonical().decode()
+        body["format_version"] = FORMAT_VERSION
+        return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:<hex>` over `to_json()`: the identity of the revision everywhere."""
+        return sha256_bytes(self.to_json())
+
+    @classmethod
+    def from_json(cls, data: bytes) -> AdapterManifest:
+        """Reads a manifest.
+
+        Raises:
+            StateConflict: ADAPTER_REJECTED when it is not one, or of a newer format.
+        """
+        try:
+            body: dict[str, Any] = json.loads(data)  # Any: checked field by field below
+            if body.pop("format_version") != FORMAT_VERSION:
+                raise _rejected("manifest has another format version")
+            body["contract"] = ContractSpec.from_canonical(body["contract"].encode())
+            body["target_modules"] = tuple(map(str, body["target_modules"]))
+            body["canaries"] = tuple(
+                Canary(tuple(map(int, c["prompt_ids"])), tuple(map(int, c["expected_ids"]))) for c in body["canaries"]
+            )
+            body["files"] = tuple(
+                PackageFile(str(f["filename"]), int(f["size_bytes"]), str(f["digest"])) for f in body["files"]
+            )
+            return cls(**body)
+        except (ValueError, KeyError, TypeError, AttributeError) as err:
+            raise _rejected(f"manifest does not parse: {err}") from err
+
+
+def _rejected(text: str) -> StateConflict:
+    return StateConflict("ADAPTER_REJECTED", text)

@@ -1,0 +1,166 @@
+"""Decides whether an adapter's weights are fit to serve: the same code in the trainer's proof and before every load.
+
+vLLM 0.32 itself accepts NaN, wrong shapes, wrong ranks, foreign layers and adapters of other bases without a word, and
+one NaN adapter poisons other tenants' answers; so everything is checked here first.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.adapter.manifest import AdapterManifest
+from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
+from shared.adapter.tensors import read_tensors
+from shared.base_model import BaseModel
+from shared.errors import StateConflict
+
+TARGET_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""The linear projections of Llama-shaped models; embeddings and heads are refused (vLLM serves them unreliably)."""
+MAX_ALPHA_OVER_RANK = 16.0
+"""LoRA practice is 1 to 4; above, the scaled delta overflows bf16 long before it helps."""
+MAX_DELTA_NORM = 1e4
+"""Frobenius norm of one scaled delta. Trained adapters measure below 1e2; a bit-flipped exponent far above."""
+_NAME = re.compile(r"base_model\.model\.model\.layers\.(\d+)\.(self_attn|mlp)\.([a-z]+_proj)\.lora_(A|B)\.weight")
+_MAX_CONFIG_BYTES = 64 << 10
+# Keys of adapter_config.json that change what is served, with the only value that may stand there.
+_FIXED_CONFIG = {
+    "peft_type": "LORA",
+    "bias": "none",
+    "use_dora": False,
+    "modules_to_save": None,
+    "layer_replication": None,
+    "rank_pattern": {},
+    "alpha_pattern": {},
+    "lora_bias": False,
+    "trainable_token_indices": None,
+    "target_parameters": None,
+    "megatron_config": None,
+    "fan_in_fan_out": False,
+}
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Rows and columns of a base projection: `(out, in)`."""
+
+    out: int
+    inner: int
+
+
+def validate_adapter(folder: Path, manifest: AdapterManifest, base: BaseModel, *, max_rank: int) -> None:
+    """Passes exactly when the adapter in `folder` belongs to `base`, is complete, finite and of sane size.
+
+    Cost: one pass over the weights, and one small product per target module.
+
+    Raises:
+        StateConflict: BASE_MODEL_MISMATCH for another base, ADAPTER_REJECTED naming the first fault otherwise.
+    """
+    if manifest.base_model_digest != base.digest:
+        raise StateConflict(
+            "BASE_MODEL_MISMATCH",
+            f"adapter was trained on {manifest.base_model_id} ({manifest.base_model_digest}), served is {base.digest}",
+        )
+    _check_manifest(manifest, max_rank)
+    _check_config(folder / CONFIG_NAME, manifest)
+    tensors = read_tensors(folder / WEIGHTS_NAME)
+    expected = _expected_shapes(base, manifest.target_modules)
+    _check_names(set(tensors), set(expected))
+    scale = manifest.alpha / (math.sqrt(manifest.rank) if manifest.use_rslora else manifest.rank)
+    changed = False
+    for stem, shape in expected.items():
+        a, b = tensors[f"{stem}.lora_A.weight"], tensors[f"{stem}.lora_B.weight"]
+        _check_pair(stem, shape, manifest.rank, a, b)
+        norm = _delta_norm(a, b) * scale
+        if not norm <= MAX_DELTA_NORM:
+            raise _rejected(f"{stem}: scaled delta has norm {norm:.3g}, the limit is {MAX_DELTA_NORM:g}")
+        changed = changed or norm > 0
+    if not changed:
+        raise _rejected("every delta is zero: the adapter changes nothing")
+
+
+def _check_config(path: Path, manifest: AdapterManifest) -> None:
+    if path.stat().st_size > _MAX_CONFIG_BYTES:
+        raise _rejected(f"{CONFIG_NAME} exceeds {_MAX_CONFIG_BYTES} bytes")
+    try:
+        config: dict[str, Any] = json.loads(path.read_bytes())  # Any: every key that matters is compared below
+    except ValueError as err:
+        raise _rejected(f"{CONFIG_NAME} is not JSON: {err}") from err
+    for key, only in _FIXED_CONFIG.items():
+        if (config.get(key, only) or only) != only:
+            raise _rejected(f"{CONFIG_NAME}: {key} must be {only!r}, got {config[key]!r}")
+    facts = {
+        "base_model_name_or_path": manifest.base_model_id,
+        "r": manifest.rank,
+        "lora_alpha": manifest.alpha,
+        "use_rslora": manifest.use_rslora,
+    }
+    for key, value in facts.items():
+        if config.get(key, False) != value:
+            raise _rejected(f"{CONFIG_NAME}: {key} is {config.get(key)!r}, the manifest says {value!r}")
+    if sorted(config.get("target_modules") or ()) != sorted(manifest.target_modules):
+        raise _rejected(f"{CONFIG_NAME}: target_modules differ from the manifest")
+
+
+def _check_manifest(manifest: AdapterManifest, max_rank: int) -> None:
+    if not 1 <= manifest.rank <= max_rank:
+        raise _rejected(f"rank {manifest.rank} is outside 1..{max_rank}")
+    if not (math.isfinite(manifest.alpha) and 0 < manifest.alpha <= MAX_ALPHA_OVER_RANK * manifest.rank):
+        raise _rejected(f"alpha {manifest.alpha} is outside (0, {MAX_ALPHA_OVER_RANK * manifest.rank}]")
+    unknown = set(manifest.target_modules) - set(TARGET_MODULES)
+    if unknown or not manifest.target_modules:
+        raise _rejected(f"target modules must be among {TARGET_MODULES}, got {sorted(manifest.target_modules)}")
+
+
+def _expected_shapes(base: BaseModel, modules: tuple[str, ...]) -> dict[str, _Shape]:
+    hidden, inner = base.hidden_size, base.intermediate_size
+    queries, keys = base.head_count * base.head_size, base.kv_head_count * base.head_size
+    shapes = {
+        "q_proj": ("self_attn", _Shape(queries, hidden)),
+        "k_proj": ("self_attn", _Shape(keys, hidden)),
+        "v_proj": ("self_attn", _Shape(keys, hidden)),
+        "o_proj": ("self_attn", _Shape(hidden, queries)),
+        "gate_proj": ("mlp", _Shape(inner, hidden)),
+        "up_proj": ("mlp", _Shape(inner, hidden)),
+        "down_proj": ("mlp", _Shape(hidden, inner)),
+    }
+    return {
+        f"base_model.model.model.layers.{layer}.{shapes[module][0]}.{module}": shapes[module][1]
+        for layer in range(base.layer_count)
+        for module in modules
+    }
+
+
+def _check_names(found: set[str], stems: set[str]) -> None:
+    wanted = {f"{stem}.lora_{side}.weight" for stem in stems for side in "AB"}
+    for name in sorted(found - wanted):
+        known = "belongs to no target module of this base" if _NAME.fullmatch(name) else "is not a LoRA weight"
+        raise _rejected(f"tensor {name[:160]!r} {known}")
+    for name in sorted(wanted - found):
+        raise _rejected(f"tensor {name!r} is missing")
+
+
+def _check_pair(stem: str, shape: _Shape, rank: int, a: NDArray[np.float32], b: NDArray[np.float32]) -> None:
+    for name, tensor, wanted in (("lora_A", a, (rank, shape.inner)), ("lora_B", b, (shape.out, rank))):
+        if tensor.shape != wanted:
+            raise _rejected(f"{stem}.{name} has shape {tensor.shape}, must be {wanted}")
+        if not np.isfinite(tensor).all():
+            raise _rejected(f"{stem}.{name} holds NaN or infinity")
+
+
+def _delta_norm(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Frobenius norm of `b @ a` from the two Gram matrices: `sqrt(trace((b^T b)(a a^T)))`, without the full product."""
+    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sqrt(max(0.0, float(np.sum((wide_b.T @ wide_b) * (wide_a @ wide_a.T))))))
+
+
+def _rejected(text: str) -> StateConflict:
+    return StateConflict("ADAPTER_REJECTED", text)

@@ -1,0 +1,10 @@
+"""Typed Python clients: a user of the contracts like anyone else.
+
+>>> inference = InferenceClient("127.0.0.1:50052")
+>>> inference.extract("tenants/acme/adapters/invoices", "Invoice 17 from ...").value["total"]
+"""
+
+from shared.client.inference import Answer, InferenceClient
+from shared.client.trainer import TrainerClient
+
+__all__ = ["Answer", "InferenceClient", "TrainerClient"]

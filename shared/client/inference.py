@@ -1,0 +1,118 @@
+"""Client of the inference service: inputs in, parsed answers out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from goldsmith.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
+from shared.client.channel import call, domain_errors, open_channel
+
+_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete answer that satisfies its contract."""
+
+    text: str
+    """Canonical JSON, or one SQL statement."""
+    summary: generation_pb2.GenerationSummary
+
+    @property
+    def value(self) -> Any:  # Any: whatever the caller's schema says
+        """The parsed JSON."""
+        return json.loads(self.text)
+
+
+class InferenceClient:
+    """Calls one inference service; safe to share between threads.
+
+    Every method raises `DomainError` subclasses: `NotFound` for an unknown adapter, `InvalidInput` when the token limit
+    is below the contract's minimum, `Exhausted` when the queue is full, `DeadlineExceeded`, `Unavailable`.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._channel = open_channel(address)
+        self._stub = inference_service_pb2_grpc.InferenceServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection; calls that run are cancelled."""
+        self._channel.close()
+
+    def extract(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # the golden example's own word
+        """JSON from text. Options are those of `_request`; `adapter` may be empty when `contract` is given."""
+        prompt, sampling, timeout = _request(adapter, input, **options)
+        request = inference_service_pb2.ExtractRequest(prompt=prompt, sampling=sampling)
+        response = call(self._stub.Extract, request, timeout, **_route(adapter))
+        return Answer(response.json, response.summary)
+
+    def generate_sql(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # as above
+        """One SELECT statement from a question. Options are those of `_request`."""
+        prompt, sampling, timeout = _request(adapter, input, **options)
+        request = inference_service_pb2.GenerateSqlRequest(prompt=prompt, sampling=sampling)
+        response = call(self._stub.GenerateSql, request, timeout, **_route(adapter))
+        return Answer(response.sql, response.summary)
+
+    def stream(self, adapter: str, input: str, **options: Any) -> Iterator[str | Answer]:  # noqa: A002  # as above
+        """Pieces of text as they are generated, then the whole `Answer`, which alone says that it is complete."""
+        prompt, sampling, timeout = _request(adapter, input, **options)
+        request = inference_service_pb2.GenerateStreamRequest(prompt=prompt, sampling=sampling)
+        with domain_errors():
+            responses = self._stub.GenerateStream(
+                request, timeout=timeout, metadata=tuple(_route(adapter).items()), wait_for_ready=False
+            )
+            text = ""
+            try:
+                for response in responses:
+                    if response.HasField("summary"):
+                        yield Answer(text, response.summary)
+                    else:
+                        text += response.text_delta
+                        yield response.text_delta
+            finally:
+                responses.cancel()  # a dropped stream would otherwise run to its end on the server
+
+    def resident_adapters(self, tenant: str) -> list[inference_service_pb2.ResidentAdapter]:
+        """Adapters of `tenants/{tenant}` on this replica, with their state."""
+        found: list[inference_service_pb2.ResidentAdapter] = []
+        token = ""
+        while True:
+            request = inference_service_pb2.ListResidentAdaptersRequest(parent=tenant, page_token=token)
+            page = call(self._stub.ListResidentAdapters, request, _TIMEOUT_SECONDS)
+            found.extend(page.adapters)
+            token = page.next_page_token
+            if not token:
+                return found
+
+
+def _route(adapter: str) -> dict[str, str]:
+    """Metadata by which a proxy keeps an adapter's requests on one replica."""
+    return {"x-adapter": adapter} if adapter else {}
+
+
+def _request(  # noqa: PLR0913  # the options of a request, keyword-only
+    adapter: str,
+    text: str,
+    *,
+    instructions: str = "",
+    contract: str = "",
+    temperature: float = 0.0,
+    top_p: float | None = None,
+    seed: int | None = None,
+    max_output_tokens: int | None = None,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
+) -> tuple[inference_service_pb2.Prompt, generation_pb2.Sampling, float]:
+    prompt = inference_service_pb2.Prompt(adapter=adapter, input=text, instructions=instructions, contract=contract)
+    sampling = generation_pb2.Sampling(
+        temperature=temperature, top_p=top_p, seed=seed, max_output_tokens=max_output_tokens
+    )
+    return prompt, sampling, timeout_seconds

@@ -1,0 +1,170 @@
+"""Client of the trainer: contracts, golden datasets, training jobs, revisions and aliases."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Self
+
+from goldsmith.contract.v1 import contract_pb2, contract_service_pb2, contract_service_pb2_grpc
+from goldsmith.registry.v1 import adapter_pb2, registry_service_pb2, registry_service_pb2_grpc
+from goldsmith.trainer.v1 import (
+    dataset_service_pb2,
+    dataset_service_pb2_grpc,
+    golden_dataset_pb2,
+    training_job_pb2,
+    training_service_pb2,
+    training_service_pb2_grpc,
+)
+from shared.client.channel import call, domain_errors, open_channel
+from shared.errors import Unavailable
+from shared.names import ContractName, DatasetName, JobName
+
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT_SECONDS = 30.0
+_COMPILE_TIMEOUT_SECONDS = 120.0
+"""A contract compiles in its own process and may wait behind others on a busy machine."""
+_SEAL_TIMEOUT_SECONDS = 300.0
+_WATCH_RETRIES = 24
+"""About two minutes without an answer: longer than a restart of the trainer takes on a busy machine."""
+_FINAL_STATES = (
+    training_job_pb2.TRAINING_JOB_STATE_SUCCEEDED,
+    training_job_pb2.TRAINING_JOB_STATE_FAILED,
+    training_job_pb2.TRAINING_JOB_STATE_CANCELLED,
+)
+
+
+class TrainerClient:
+    """Calls one trainer service; safe to share between threads. Every method raises `DomainError` subclasses."""
+
+    def __init__(self, address: str) -> None:
+        self._channel = open_channel(address)
+        self._contracts = contract_service_pb2_grpc.ContractServiceStub(self._channel)
+        self._datasets = dataset_service_pb2_grpc.DatasetServiceStub(self._channel)
+        self._jobs = training_service_pb2_grpc.TrainingServiceStub(self._channel)
+        self._registry = registry_service_pb2_grpc.RegistryServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    def create_contract(
+        self, name: str, *, json_schema: str = "", ddl: str = "", validate_only: bool = False
+    ) -> contract_pb2.OutputContract:
+        """Registers a contract from a JSON Schema or from DDL; an equal one of that name is returned as it is."""
+        contract = ContractName.parse(name)
+        definition = contract_pb2.OutputContract()
+        if json_schema:
+            definition.json.schema = json_schema
+        else:
+            definition.sql.ddl = ddl
+        request = contract_service_pb2.CreateContractRequest(
+            parent=str(contract.parent), contract_id=contract.id, contract=definition, validate_only=validate_only
+        )
+        return call(self._contracts.CreateContract, request, _COMPILE_TIMEOUT_SECONDS)
+
+    def create_dataset(self, name: str, dataset: golden_dataset_pb2.GoldenDataset) -> golden_dataset_pb2.GoldenDataset:
+        """Starts an upload."""
+        own = DatasetName.parse(name)
+        request = dataset_service_pb2.CreateGoldenDatasetRequest(
+            parent=str(own.parent), dataset_id=own.id, dataset=dataset, request_id=str(uuid.uuid4())
+        )
+        return call(self._datasets.CreateGoldenDataset, request, _TIMEOUT_SECONDS)
+
+    def upload(
+        self,
+        name: str,
+        rows: bytes,
+        policy: golden_dataset_pb2.InvalidRowPolicy.ValueType = golden_dataset_pb2.INVALID_ROW_POLICY_REFUSE,
+    ) -> golden_dataset_pb2.GoldenDataset:
+        """Sends JSON Lines from wherever the server is, seals them and returns the checked dataset."""
+        current = call(
+            self._datasets.GetGoldenDataset, dataset_service_pb2.GetGoldenDatasetRequest(name=name), _TIMEOUT_SECONDS
+        )
+        offset = current.size_bytes
+        while offset < len(rows) and current.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_IMPORTING:
+            chunk = dataset_service_pb2.UploadDatasetChunkRequest(
+                name=name, offset=offset, data=rows[offset : offset + _CHUNK_BYTES]
+            )
+            offset = call(self._datasets.UploadDatasetChunk, chunk, _TIMEOUT_SECONDS).next_offset
+        seal = dataset_service_pb2.SealGoldenDatasetRequest(
+            name=name,
+            size_bytes=len(rows),
+            digest="sha256:" + hashlib.sha256(rows).hexdigest(),
+            invalid_row_policy=policy,
+        )
+        return call(self._datasets.SealGoldenDataset, seal, _SEAL_TIMEOUT_SECONDS)
+
+    def findings(self, name: str) -> Iterator[golden_dataset_pb2.DatasetFinding]:
+        """Every finding of a dataset's check, by row number."""
+        token = ""
+        while True:
+            request = dataset_service_pb2.ListDatasetFindingsRequest(parent=name, page_token=token)
+            page = call(self._datasets.ListDatasetFindings, request, _TIMEOUT_SECONDS)
+            yield from page.findings
+            token = page.next_page_token
+            if not token:
+                return
+
+    def train(self, name: str, job: training_job_pb2.TrainingJob) -> training_job_pb2.TrainingJob:
+        """Queues a training job; `job` gives dataset, adapter and, where wanted, spec and alias."""
+        own = JobName.parse(name)
+        request = training_service_pb2.CreateTrainingJobRequest(
+            parent=str(own.parent), job_id=own.id, job=job, request_id=str(uuid.uuid4())
+        )
+        return call(self._jobs.CreateTrainingJob, request, _TIMEOUT_SECONDS)
+
+    def job(self, name: str) -> training_job_pb2.TrainingJob:
+        """A job as it is now."""
+        return call(self._jobs.GetTrainingJob, training_service_pb2.GetTrainingJobRequest(name=name), _TIMEOUT_SECONDS)
+
+    def cancel(self, name: str) -> training_job_pb2.TrainingJob:
+        """Asks a job to stop."""
+        request = training_service_pb2.CancelTrainingJobRequest(name=name)
+        return call(self._jobs.CancelTrainingJob, request, _TIMEOUT_SECONDS)
+
+    def watch(self, name: str, after_sequence: int = 0) -> Iterator[training_job_pb2.TrainingEvent]:
+        """Every event of a job until it is final, across restarts of the server: resumes where the stream broke."""
+        last, failures = after_sequence, 0
+        while True:
+            # A plain loop: tenacity's context manager would swallow the GeneratorExit of a caller who stops watching.
+            try:
+                for event in self._events(name, last):
+                    last, failures = event.sequence, 0
+                    if event.WhichOneof("event") is not None:
+                        yield event
+                if self.job(name).state in _FINAL_STATES:
+                    return
+            except Unavailable:
+                failures += 1
+                if failures > _WATCH_RETRIES:
+                    raise
+                time.sleep(min(5.0, 0.2 * 2**failures))
+
+    def _events(self, name: str, after: int) -> Iterator[training_job_pb2.TrainingEvent]:
+        request = training_service_pb2.WatchTrainingJobRequest(name=name, after_sequence=after)
+        with domain_errors():
+            stream = self._jobs.WatchTrainingJob(request, wait_for_ready=False)
+            try:
+                yield from stream
+            finally:
+                stream.cancel()  # a dropped stream would otherwise run to its end on the server
+
+    def revision(self, name: str) -> adapter_pb2.AdapterRevision:
+        """A published revision."""
+        request = registry_service_pb2.GetRevisionRequest(name=name)
+        return call(self._registry.GetRevision, request, _TIMEOUT_SECONDS)
+
+    def set_alias(self, name: str, revision: str, etag: str = "") -> adapter_pb2.AdapterAlias:
+        """Promotes or rolls back: points an alias at a revision."""
+        alias = adapter_pb2.AdapterAlias(name=name, revision=revision, etag=etag)
+        request = registry_service_pb2.SetAliasRequest(alias=alias)
+        return call(self._registry.SetAlias, request, _TIMEOUT_SECONDS)

@@ -1,0 +1,5 @@
+"""The one way from an input to token ids, for training, evaluation and serving."""
+
+from shared.prompt.renderer import PromptRenderer
+
+__all__ = ["PromptRenderer"]

@@ -1,0 +1,145 @@
+"""Starts a service, tells when it is ready, and drains it on SIGTERM: the same for both services."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from shared.errors import DomainError
+from shared.rpc.interceptor import ErrorInterceptor
+
+_log = logging.getLogger(__name__)
+
+EXIT_DRAINED, EXIT_CRASH, EXIT_CONFIGURATION, EXIT_NOT_USABLE = 0, 1, 2, 3
+
+MAX_MESSAGE_BYTES = 4 << 20
+"""Twice the largest documented message: a 1 MiB chunk plus its names."""
+
+# grpcio's defaults kill bursts above 1,000 calls with CANCELLED, bind two servers to one port, and answer a client's
+# keepalive during a long unary call with GOAWAY (all measured); each key here undoes one of these.
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 40_000),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.max_connection_age_ms", 1_800_000),
+    ("grpc.max_connection_age_grace_ms", 600_000),
+)
+
+
+class Application(Protocol):
+    """What a service's composition root returns."""
+
+    @property
+    def service_names(self) -> Sequence[str]:
+        """Full names of its gRPC services, for health and reflection."""
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds its servicers to the server, before it starts."""
+
+    async def start(self) -> Mapping[str, object]:
+        """Brings engine and background work up; returns facts for the ready line once requests can be served."""
+
+    async def drain(self) -> None:
+        """Refuses new work and ends watches; requests that run go on."""
+
+    async def stop(self) -> None:
+        """Frees everything, after the last request."""
+
+    async def failed(self) -> None:
+        """Returns when the process can no longer serve and must be restarted; otherwise never."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Where and how to serve."""
+
+    listen: str = "127.0.0.1:0"
+    drain_seconds: float = 10.0
+
+
+def run(settings: ServerSettings, build: Callable[[], Awaitable[Application]]) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit status of the process.
+
+    Prints one JSON line on standard output when ready: `ready`, `address` and the application's own facts.
+    """
+    try:
+        return asyncio.run(_serve(settings, build))
+    except DomainError as err:
+        _log.error("cannot start", extra={"reason": err.reason, "detail": str(err)})  # no trace: the message says it
+        return EXIT_NOT_USABLE
+
+
+async def _serve(settings: ServerSettings, build: Callable[[], Awaitable[Application]]) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    application = await build()
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=SERVER_OPTIONS)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    names = [*application.service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+    reflection.enable_server_reflection(names, server)
+    application.register(server)
+    port = server.add_insecure_port(settings.listen)
+    await _set_health(health_servicer, application, health_pb2.HealthCheckResponse.NOT_SERVING)
+    await server.start()
+    try:
+        return await _until_stopped(settings, application, health_servicer, stopping, port)
+    finally:
+        await server.stop(settings.drain_seconds)
+        await application.stop()
+
+
+async def _until_stopped(
+    settings: ServerSettings,
+    application: Application,
+    health_servicer: health.aio.HealthServicer,
+    stopping: asyncio.Event,
+    port: int,
+) -> int:
+    stop = asyncio.create_task(stopping.wait())
+    start = asyncio.create_task(_start(application))
+    failure = asyncio.create_task(application.failed())
+    try:
+        await asyncio.wait({stop, start}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.done():
+            facts = start.result()
+            await _set_health(health_servicer, application, health_pb2.HealthCheckResponse.SERVING)
+            address = f"{settings.listen.rpartition(':')[0]}:{port}"
+            sys.stdout.write(json.dumps({"ready": True, "address": address, **facts}) + "\n")
+            sys.stdout.flush()
+            await asyncio.wait({stop, failure}, return_when=asyncio.FIRST_COMPLETED)
+        await health_servicer.enter_graceful_shutdown()
+        await application.drain()
+        return EXIT_CRASH if failure.done() else EXIT_DRAINED
+    finally:
+        for task in (stop, start, failure):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, DomainError):
+                await task
+
+
+async def _start(application: Application) -> Mapping[str, object]:
+    return await application.start()
+
+
+async def _set_health(servicer: health.aio.HealthServicer, application: Application, status: int) -> None:
+    for name in ("", *application.service_names):
+        await servicer.set(name, status)
