@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from trainer_svc.domain.metric import Score, score_outputs
-
 from deploy.quickstart.tenant import DemoTenant, GoldenRow
 from shared.client import Answer, InferenceClient
 from shared.contracts.check import canonicalise, check_output
 from shared.contracts.spec import ContractKind
 from shared.errors import DomainError, InvalidInput
+from trainer_svc.evaluation.score import Score, score_outputs
 
 _PARALLEL_REQUESTS = 8
 

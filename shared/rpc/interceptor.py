@@ -61,7 +61,7 @@ def _guard_stream(method: str, behaviour: Callable[..., AsyncIterator[object]]) 
                 yield response
         except (grpc.aio.AbortError, asyncio.CancelledError, GeneratorExit):
             raise
-        except Exception as err:  # noqa: BLE001  # the edge of the process: mapped, logged, never swallowed
+        except Exception as err:  # the edge of the process: mapped, logged, never swallowed
             await _abort(method, err, context)
 
     return call

@@ -80,6 +80,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL: a bug of ours; metadata incident_id finds it in the log."""
     ERROR_REASON_DATASET_TOO_SMALL: _ErrorReason.ValueType  # 28
     """FAILED_PRECONDITION: the dataset holds too few usable rows to train and evaluate on."""
+    ERROR_REASON_LOSS_DIVERGED: _ErrorReason.ValueType  # 29
+    """INVALID_ARGUMENT cause of a failed training job: the loss became NaN or infinite."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Machine-readable causes. The name without the prefix is sent as google.rpc.ErrorInfo.reason with domain
@@ -144,4 +146,6 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 27
 """INTERNAL: a bug of ours; metadata incident_id finds it in the log."""
 ERROR_REASON_DATASET_TOO_SMALL: ErrorReason.ValueType  # 28
 """FAILED_PRECONDITION: the dataset holds too few usable rows to train and evaluate on."""
+ERROR_REASON_LOSS_DIVERGED: ErrorReason.ValueType  # 29
+"""INVALID_ARGUMENT cause of a failed training job: the loss became NaN or infinite."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,1 @@
+"""Use cases: answering requests, and keeping adapters in step with the registry."""

@@ -1,0 +1,231 @@
+"""The request path: from a question to an answer that is complete, checked and accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from inference_svc.app.admission import Admission
+from inference_svc.app.contract_library import ContractLibrary
+from inference_svc.app.fleet import Fleet
+from inference_svc.app.ports import EngineCall, InferenceEngine
+from inference_svc.domain.generation import Answer, Question, Timing, Usage
+from inference_svc.domain.residency import AdapterKey, Resident
+from shared.contracts.compiled import CompiledContract
+from shared.errors import DeadlineExceeded, InternalFault, InvalidInput
+from shared.names import ContractName, invalid_field
+from shared.prompt import PromptRenderer
+
+_log = logging.getLogger(__name__)
+
+MAX_INPUT_BYTES = 64 << 10
+DEFAULT_OUTPUT_TOKENS = 512
+"""Longer than any answer of our golden datasets; the caller may ask for more, up to the context."""
+MAX_TEMPERATURE = 2.0
+
+
+@dataclass
+class _Progress:
+    """What is known of one request while it runs. Times are of the monotonic clock, in seconds."""
+
+    begin: float
+    admitted: float = 0.0
+    first_token: float = 0.0
+    engine_end: float = 0.0
+    cached_prompt_tokens: int = 0
+    token_ids: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Who answers, under which contract."""
+
+    resident: Resident | None
+    contract: CompiledContract
+    contract_name: str
+    tenant: str
+
+
+class Answering:
+    """Answers questions with the adapters of a fleet, or with the base model."""
+
+    def __init__(
+        self, *, engine: InferenceEngine, fleet: Fleet, contracts: ContractLibrary, renderer: PromptRenderer,
+        admission: Admission, token_bytes: dict[int, bytes], context_tokens: int,
+    ) -> None:  # fmt: skip
+        self._engine, self._fleet, self._contracts, self._renderer = engine, fleet, contracts, renderer
+        self._admission, self._token_bytes, self._context_tokens = admission, token_bytes, context_tokens
+
+    async def answer(self, question: Question) -> Answer:
+        """The whole answer.
+
+        Raises:
+            NotFound, InvalidInput, Exhausted, Unavailable, DeadlineExceeded: as documented on the service.
+            InternalFault: GUARANTEE_BROKEN when the output fails its check; it is never returned.
+        """
+        async for event in self._run(question, stream=False):
+            if isinstance(event, Answer):
+                return event
+        raise AssertionError("a run ends with an answer or an error")
+
+    def stream(self, question: Question) -> AsyncIterator[str | Answer]:
+        """Pieces of text, whole characters each, then the answer. Raises as `answer` does, possibly after pieces."""
+        return self._run(question, stream=True)
+
+    async def _run(self, question: Question, *, stream: bool) -> AsyncIterator[str | Answer]:
+        progress = _Progress(time.monotonic())
+        try:
+            async with asyncio.timeout(question.deadline_seconds), self._target(question) as target:
+                call = self._call(question, target, stream=stream)
+                async with self._admission.slot():
+                    progress.admitted = time.monotonic()
+                    async for piece in self._decode(call, progress):
+                        if stream and piece:
+                            yield piece
+                progress.engine_end = time.monotonic()
+                yield self._finish(question, target, call, progress)
+        except TimeoutError as err:
+            raise DeadlineExceeded("DEADLINE_PASSED", f"not done within {question.deadline_seconds:.3f} s") from err
+
+    @asynccontextmanager
+    async def _target(self, question: Question) -> AsyncIterator[_Target]:
+        if question.adapter:
+            async with self._fleet.lease(question.adapter) as resident:
+                assert resident.contract is not None
+                assert resident.manifest is not None
+                own = resident.manifest.contract_name
+                if question.contract not in ("", own):
+                    raise invalid_field("prompt.contract", f"the adapter answers under {own}")
+                yield _Target(resident, resident.contract, own, resident.revision.tenant)
+        elif question.contract:
+            name = ContractName.parse(question.contract, "prompt.contract")
+            yield _Target(None, await self._contracts.named(name), str(name), name.tenant)
+        else:
+            raise invalid_field("prompt.contract", "is required when no adapter is named")
+
+    def _call(self, question: Question, target: _Target, *, stream: bool) -> EngineCall:
+        _check(question)
+        kind = target.contract.spec.kind
+        if question.kind is not None and kind is not question.kind:
+            raise invalid_field(
+                "prompt.adapter", f"its contract is of kind {kind}, this method answers {question.kind}"
+            )
+        prompt_ids = self._renderer.prompt_ids(question.input, question.instructions)
+        least, room = target.contract.min_tokens, self._context_tokens - len(prompt_ids)
+        limit = question.sampling.max_output_tokens
+        if limit is not None and limit < least:
+            raise InvalidInput(
+                "OUTPUT_LIMIT_TOO_SMALL",
+                f"max_output_tokens is {limit}, the shortest output of {target.contract_name} takes {least}",
+                hint=f"set max_output_tokens to at least {least}",
+                violations=invalid_field("sampling.max_output_tokens", f"must be at least {least}").violations,
+                metadata={"min_output_tokens": str(least), "max_output_tokens": str(limit)},
+            )
+        if room < least:
+            raise InvalidInput(
+                "CONTEXT_TOO_LONG",
+                f"the prompt has {len(prompt_ids)} tokens, of {self._context_tokens} that leaves {room}; the shortest "
+                f"output takes {least}",
+                violations=invalid_field("prompt.input", f"leaves {room} tokens for the output").violations,
+                metadata={"prompt_tokens": str(len(prompt_ids)), "context_tokens": str(self._context_tokens)},
+            )
+        wanted = limit if limit is not None else max(DEFAULT_OUTPUT_TOKENS, least)
+        key: AdapterKey | None = target.resident.key if target.resident else None
+        return EngineCall(
+            request_id=uuid.uuid4().hex,
+            prompt_ids=prompt_ids,
+            contract_digest=target.contract.digest,
+            max_tokens=min(wanted, room),
+            sampling=question.sampling,
+            adapter=key,
+            tenant=target.tenant,
+            stream=stream,
+        )
+
+    async def _decode(self, call: EngineCall, progress: _Progress) -> AsyncIterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        async for chunk in self._engine.generate(call):
+            if not progress.first_token:
+                progress.first_token = time.monotonic()
+            progress.cached_prompt_tokens = chunk.cached_prompt_tokens
+            progress.token_ids.extend(chunk.token_ids)
+            yield decoder.decode(b"".join(self._token_bytes.get(token, b"") for token in chunk.token_ids))
+
+    def _finish(self, question: Question, target: _Target, call: EngineCall, progress: _Progress) -> Answer:
+        bound_steps = _replay(target.contract, call.max_tokens, progress.token_ids)
+        text = self._renderer.decode(progress.token_ids)
+        faults = target.contract.check(text)
+        if faults:
+            _log.critical("guarantee broken", extra={"contract": target.contract_name, "path": faults[0].path})
+            raise InternalFault(
+                "GUARANTEE_BROKEN", f"the output breaks {target.contract_name}: {faults[0].description}"
+            )
+        end, resident = time.monotonic(), target.resident
+        saved = resident.manifest.instruction_prompt_tokens if resident and resident.manifest else 0
+        return Answer(
+            text=text,
+            revision=str(resident.revision) if resident else "",
+            digest=resident.digest if resident else "",
+            contract=target.contract_name,
+            usage=Usage(
+                prompt_tokens=len(call.prompt_ids),
+                cached_prompt_tokens=progress.cached_prompt_tokens,
+                output_tokens=len(progress.token_ids),
+                instruction_tokens_saved=0 if question.instructions else saved,
+            ),
+            timing=Timing(
+                queue=progress.admitted - progress.begin,
+                first_token=progress.first_token - progress.admitted,
+                engine=progress.engine_end - progress.admitted,
+                check=end - progress.engine_end,
+                total=end - progress.begin,
+            ),
+            budget_bound_steps=bound_steps,
+        )
+
+
+def _check(question: Question) -> None:
+    if not question.input:
+        raise invalid_field("prompt.input", "is required")
+    for path, text in (("prompt.input", question.input), ("prompt.instructions", question.instructions)):
+        if len(text.encode()) > MAX_INPUT_BYTES:
+            raise invalid_field(path, f"has more than {MAX_INPUT_BYTES} bytes")
+    sampling = question.sampling
+    if not 0 <= sampling.temperature <= MAX_TEMPERATURE:
+        raise invalid_field("sampling.temperature", f"must lie in [0, {MAX_TEMPERATURE}], got {sampling.temperature}")
+    if not 0 < sampling.top_p <= 1:
+        raise invalid_field("sampling.top_p", f"must lie in (0, 1], got {sampling.top_p}")
+    if sampling.max_output_tokens is not None and sampling.max_output_tokens < 1:
+        raise invalid_field("sampling.max_output_tokens", f"must be at least 1, got {sampling.max_output_tokens}")
+
+
+def _replay(contract: CompiledContract, budget: int, token_ids: list[int]) -> int:
+    """Walks the generated tokens over the automaton; returns the steps at which the budget narrowed the choice.
+
+    Raises:
+        InternalFault: GUARANTEE_BROKEN when the tokens are not a complete path, the stop token at its end.
+    """
+    automaton = contract.automaton
+    state, bound = automaton.start, 0
+    complete = bool(token_ids) and token_ids[-1] == automaton.eos_id
+    for index, token in enumerate(token_ids):
+        bound += automaton.is_binding(state, budget - index)
+        if index == len(token_ids) - 1 and complete:
+            complete = automaton.is_accepting(state)
+            break
+        following = automaton.next(state, token)
+        if following is None:
+            complete = False
+            break
+        state = following
+    if not complete:
+        raise InternalFault(
+            "GUARANTEE_BROKEN", f"the engine left the contract's automaton after {len(token_ids)} tokens"
+        )
+    return bound

@@ -1,0 +1,226 @@
+"""The adapters of this replica: which revision each alias means here, and who may use it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from inference_svc.app.loader import Loader
+from inference_svc.app.ports import InferenceEngine, Registry
+from inference_svc.domain.residency import Resident, ResidentState
+from shared.errors import DomainError, NotFound, Unavailable
+from shared.files import write_atomic
+from shared.names import AdapterName, AliasName, RevisionName
+
+_log = logging.getLogger(__name__)
+
+LIVE_ALIAS = "live"
+_RETRY_SECONDS = 1.0
+_SERVABLE = (ResidentState.LIVE, ResidentState.DRAINING)
+_LOADING = (ResidentState.FETCHING, ResidentState.VERIFYING, ResidentState.LOADING)
+
+
+class Fleet:
+    """Owns residents and aliases; all methods run on one event loop, so plain assignments are atomic.
+
+    An alias flips only after its new revision serves. Requests hold a lease on the revision they began with; a replaced
+    revision leaves the engine at zero leases and stays on disk for a roll back.
+    """
+
+    def __init__(
+        self, *, loader: Loader, engine: InferenceEngine, registry: Registry, state_file: Path, capacity: int
+    ) -> None:
+        self._loader, self._engine, self._registry = loader, engine, registry
+        self._state_file, self._capacity = state_file, capacity
+        self._residents: dict[RevisionName, Resident] = {}
+        self._wanted: dict[AliasName, RevisionName] = {}
+        self._serving: dict[AliasName, RevisionName] = {}
+        self._loads: dict[RevisionName, asyncio.Task[Resident]] = {}
+        self._promotions: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Lock()
+        self._uses = itertools.count(1)
+        self._digests: dict[RevisionName, str] = {}
+
+    def restore(self) -> None:
+        """Points the aliases as they were at the last shutdown, so that a replica serves without its registry."""
+        if not self._state_file.is_file():
+            return
+        for alias, entry in json.loads(self._state_file.read_bytes()).items():
+            revision = RevisionName.parse(entry["revision"])
+            self._digests[revision] = entry["digest"]
+            self.point(AliasName.parse(alias), revision)
+
+    def point(self, alias: AliasName, revision: RevisionName) -> None:
+        """Begins to serve `revision` under `alias`; the present revision serves on until the new one is live."""
+        if self._wanted.get(alias) == revision and alias in self._serving:
+            return
+        self._wanted[alias] = revision
+        task = asyncio.create_task(self._promote(alias, revision))
+        self._promotions.add(task)
+        task.add_done_callback(self._promotions.discard)
+
+    def residents(self, tenant: str) -> list[tuple[Resident, list[str]]]:
+        """Revisions of one tenant, by name, with the aliases that mean them here."""
+        found = []
+        for revision, resident in sorted(self._residents.items()):
+            if revision.tenant == tenant:
+                found.append((resident, sorted(str(a) for a, r in self._serving.items() if r == revision)))
+        return found
+
+    @asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[Resident]:
+        """The revision that `name` means now, kept in the engine until the request ends.
+
+        `name` is an adapter (its alias `live`), an alias or a revision.
+
+        Raises:
+            InvalidInput: FIELD_INVALID for a malformed name.
+            NotFound: ADAPTER_NOT_FOUND.
+            Unavailable: ADAPTER_NOT_READY while the first revision of an alias is being loaded.
+            StateConflict: ADAPTER_REJECTED for a revision that failed its checks.
+        """
+        resident = await self._resolve(name)
+        while resident.state not in _SERVABLE:  # unloaded between the end of its load and our turn on the loop
+            resident = await self._resolve(name)
+        resident.leases += 1
+        resident.last_use = next(self._uses)
+        try:
+            yield resident
+        finally:
+            resident.leases -= 1
+            if resident.leases == 0 and resident.state is ResidentState.DRAINING:
+                await asyncio.shield(self._unload(resident))
+
+    async def stop(self) -> None:
+        """Ends loads that run."""
+        tasks = [*self._promotions, *self._loads.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _resolve(self, name: str) -> Resident:
+        if "/revisions/" in name:
+            return await self._ensure(RevisionName.parse(name, "prompt.adapter"))
+        alias = (
+            AliasName.parse(name, "prompt.adapter")
+            if "/aliases/" in name
+            else _live(AdapterName.parse(name, "prompt.adapter"))
+        )
+        if alias in self._serving:
+            return await self._ensure(self._serving[alias])
+        if alias not in self._wanted:
+            raise NotFound(
+                "ADAPTER_NOT_FOUND",
+                f"{alias} is not known to this replica",
+                hint="train an adapter first, or set its alias",
+                metadata={"adapter": name},
+            )
+        pending = self._residents.get(self._wanted[alias])
+        if pending is not None and pending.state is ResidentState.REJECTED:
+            raise NotFound(
+                "ADAPTER_NOT_FOUND", f"{pending.revision} was rejected: {pending.rejection}", metadata={"adapter": name}
+            )
+        raise Unavailable(
+            "ADAPTER_NOT_READY",
+            f"{alias} is being loaded",
+            retry_after_seconds=_RETRY_SECONDS,
+            metadata={"adapter": name},
+        )
+
+    async def _ensure(self, revision: RevisionName) -> Resident:
+        """The revision, loaded; loads are single-flight."""
+        resident = self._residents.get(revision)
+        if resident is not None and resident.state in _SERVABLE:
+            return resident
+        task = self._loads.get(revision)
+        if task is None:
+            task = asyncio.create_task(self._load(revision))
+            self._loads[revision] = task
+            task.add_done_callback(lambda _: self._loads.pop(revision, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, revision: RevisionName) -> Resident:
+        resident = self._residents.get(revision)
+        if resident is None:
+            resident = Resident(revision, self._digests.get(revision) or await self._digest(revision))
+            self._residents[revision] = resident
+        elif resident.state is ResidentState.REJECTED:
+            raise NotFound("ADAPTER_NOT_FOUND", f"{revision} was rejected: {resident.rejection}")
+        else:
+            resident.move(ResidentState.FETCHING)
+        await self._make_room(resident)
+        await self._loader.load(resident)
+        return resident
+
+    async def _digest(self, revision: RevisionName) -> str:
+        try:
+            return (await self._registry.revision(revision)).digest
+        except NotFound as err:
+            raise NotFound(
+                "ADAPTER_NOT_FOUND", f"{revision} does not exist", metadata={"adapter": str(revision)}
+            ) from err
+
+    async def _make_room(self, coming: Resident) -> None:
+        """Unloads the least recently used idle revision when the engine is full: we evict, the engine never has to."""
+        async with self._room:
+            inside = [r for r in self._residents.values() if r is not coming and r.state in (*_SERVABLE, *_LOADING)]
+            idle = sorted(
+                (r for r in inside if r.state is ResidentState.LIVE and not r.leases), key=lambda r: r.last_use
+            )
+            if len(inside) < self._capacity:
+                return
+            if not idle:
+                coming.move(ResidentState.UNLOADED)
+                raise Unavailable(
+                    "ADAPTER_NOT_READY", "every adapter slot is in use", retry_after_seconds=_RETRY_SECONDS
+                )
+            idle[0].move(ResidentState.DRAINING)
+            await self._unload(idle[0])
+
+    async def _promote(self, alias: AliasName, revision: RevisionName) -> None:
+        try:
+            resident = await self._ensure(revision)
+        except DomainError as err:
+            _log.error(  # the reason says it; the old revision serves on
+                "revision not promoted", extra={"revision": str(revision), "reason": err.reason, "detail": str(err)}
+            )
+            return
+        if self._wanted.get(alias) != revision:
+            return  # a newer promotion overtook this one
+        if resident.state is ResidentState.DRAINING:  # rolled back to while its last requests still run
+            resident.move(ResidentState.LIVE)
+        before = self._serving.get(alias)
+        self._serving[alias] = revision
+        self._save()
+        _log.info("alias flipped", extra={"alias": str(alias), "revision": str(revision)})
+        if before is not None and before != revision and before not in self._serving.values():
+            await self._retire(self._residents[before])
+
+    async def _retire(self, resident: Resident) -> None:
+        if resident.state is ResidentState.LIVE:
+            resident.move(ResidentState.DRAINING)
+            if resident.leases == 0:
+                await self._unload(resident)
+
+    async def _unload(self, resident: Resident) -> None:
+        """Removes a draining revision, unless somebody took it up again meanwhile."""
+        if resident.state is ResidentState.DRAINING and resident.leases == 0:
+            resident.move(ResidentState.UNLOADED)
+            assert resident.key is not None
+            await self._engine.remove_adapter(resident.key)
+
+    def _save(self) -> None:
+        body = {
+            str(alias): {"revision": str(revision), "digest": self._residents[revision].digest}
+            for alias, revision in self._serving.items()
+        }
+        write_atomic(self._state_file, json.dumps(body, indent=1).encode())
+
+
+def _live(adapter: AdapterName) -> AliasName:
+    return AliasName(adapter.tenant, adapter.id, LIVE_ALIAS)

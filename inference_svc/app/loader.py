@@ -1,0 +1,125 @@
+"""Brings one revision from the registry into the engine, through every check, or rejects it by name."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import uuid
+from pathlib import Path
+
+from inference_svc.app.contract_library import ContractLibrary
+from inference_svc.app.ports import EngineCall, InferenceEngine, Registry
+from inference_svc.domain.generation import Sampling
+from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
+from shared.adapter.manifest import AdapterManifest
+from shared.adapter.package import read_package
+from shared.adapter.validate import validate_adapter
+from shared.base_model import BaseModel
+from shared.digest import hex_part
+from shared.errors import DataLoss, InvalidInput, StateConflict
+from shared.files import publish_folder
+
+MIN_CANARY_AGREEMENT = 0.5
+"""Mean share of each expected answer that must be replayed before the first difference. Trainer and engine compute in
+bf16 with different kernels, so a near tie may fall the other way and the rest of that answer differs; an adapter that
+is not applied, or garbage, parts from the expected tokens almost at once on most canaries."""
+
+
+class Loader:
+    """Fetch, verify, load, prove. Idempotent for a revision whose files are on disk already."""
+
+    def __init__(
+        self, *, folder: Path, base: BaseModel, prompt_digest: str, max_rank: int, engine: InferenceEngine,
+        registry: Registry, contracts: ContractLibrary,
+    ) -> None:  # fmt: skip
+        self._folder, self._base, self._prompt_digest, self._max_rank = folder, base, prompt_digest, max_rank
+        self._engine, self._registry, self._contracts = engine, registry, contracts
+
+    async def load(self, resident: Resident) -> None:
+        """Takes a FETCHING resident to LIVE.
+
+        Raises:
+            StateConflict: ADAPTER_REJECTED or BASE_MODEL_MISMATCH; the resident is REJECTED then.
+            DataLoss: the bytes are not those of the digest; REJECTED too.
+            DomainError: anything else, such as `Unavailable`, passes; the resident is UNLOADED and may be tried again.
+        """
+        try:
+            folder = await self._fetch(resident)
+            resident.move(ResidentState.VERIFYING)
+            manifest = await asyncio.to_thread(self._verify, folder, resident.digest)
+            resident.contract = await self._contracts.get(manifest.contract)
+            resident.manifest = manifest
+            name = f"{resident.revision.tenant}/{resident.revision.adapter}@{hex_part(resident.digest)[:12]}"
+            resident.key = AdapterKey(name, str(folder))
+            resident.move(ResidentState.LOADING)
+            await self._engine.add_adapter(resident.key)
+            await self._prove(resident, manifest)
+            resident.move(ResidentState.LIVE)
+        except (StateConflict, DataLoss, InvalidInput) as err:
+            resident.rejection = f"{err.reason}: {err}"
+            await self._forget(resident)
+            resident.move(ResidentState.REJECTED)
+            raise
+        except BaseException:
+            await self._forget(resident)
+            resident.move(ResidentState.UNLOADED)
+            raise
+
+    async def _forget(self, resident: Resident) -> None:
+        if resident.key is not None:
+            await self._engine.remove_adapter(resident.key)
+
+    async def _fetch(self, resident: Resident) -> Path:
+        final = self._folder / hex_part(resident.digest)
+        if final.is_dir():
+            return final
+        temporary = self._folder / f".fetch-{uuid.uuid4().hex}"
+        temporary.mkdir(parents=True)
+        try:
+            await self._registry.download(resident.revision, temporary)
+            await asyncio.to_thread(read_package, temporary, resident.digest)
+            await asyncio.to_thread(publish_folder, temporary, final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return final
+
+    def _verify(self, folder: Path, digest: str) -> AdapterManifest:
+        manifest = read_package(folder, digest)
+        if manifest.prompt_digest != self._prompt_digest:
+            raise StateConflict(
+                "BASE_MODEL_MISMATCH",
+                f"adapter was trained with prompt template {manifest.prompt_digest}, served is {self._prompt_digest}",
+            )
+        validate_adapter(folder, manifest, self._base, max_rank=self._max_rank)
+        return manifest
+
+    async def _prove(self, resident: Resident, manifest: AdapterManifest) -> None:
+        if not manifest.canaries:
+            return
+        shares = await asyncio.gather(
+            *(self._replay(resident, c.prompt_ids, c.expected_ids) for c in manifest.canaries)
+        )
+        agreement = sum(shares) / len(shares)
+        if agreement < MIN_CANARY_AGREEMENT:
+            raise StateConflict(
+                "ADAPTER_REJECTED",
+                f"the engine replays {agreement:.0%} of the canary answers, at least {MIN_CANARY_AGREEMENT:.0%} is needed",
+            )
+
+    async def _replay(self, resident: Resident, prompt: tuple[int, ...], expected: tuple[int, ...]) -> float:
+        assert resident.contract is not None
+        call = EngineCall(
+            request_id=f"canary-{uuid.uuid4().hex}",
+            prompt_ids=prompt,
+            contract_digest=resident.contract.digest,
+            max_tokens=max(len(expected), resident.contract.min_tokens),
+            sampling=Sampling(),
+            adapter=resident.key,
+            tenant=resident.revision.tenant,
+            stream=False,
+        )
+        got = [token async for chunk in self._engine.generate(call) for token in chunk.token_ids]
+        same = next(
+            (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected))
+        )
+        return same / len(expected) if expected else 1.0

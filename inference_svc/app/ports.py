@@ -1,0 +1,87 @@
+"""What the use cases need from the outside: an engine and a registry."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from inference_svc.domain.generation import Sampling
+from inference_svc.domain.residency import AdapterKey
+from shared.contracts.spec import ContractSpec
+from shared.names import AliasName, ContractName, RevisionName
+
+
+@dataclass(frozen=True)
+class EngineCall:
+    """One request to the engine: token ids in, token ids out."""
+
+    request_id: str
+    prompt_ids: Sequence[int]
+    contract_digest: str
+    max_tokens: int
+    """Budget of output tokens, the stop token included; at least the contract's minimum."""
+    sampling: Sampling
+    adapter: AdapterKey | None
+    tenant: str
+    """Salts the prefix cache: tenants never share cached prompts."""
+    stream: bool
+
+
+@dataclass(frozen=True)
+class EngineChunk:
+    """Tokens since the last chunk; one chunk in all unless the call streams."""
+
+    token_ids: Sequence[int]
+    cached_prompt_tokens: int
+    finished: bool
+
+
+class InferenceEngine(Protocol):
+    """Runs the base model with adapters under compiled contracts."""
+
+    async def start(self) -> None:
+        """Brings the engine up. Raises `Unavailable` when it cannot."""
+
+    async def add_adapter(self, key: AdapterKey) -> None:
+        """Takes an adapter up; idempotent. Raises `StateConflict` (ADAPTER_REJECTED) and forgets it when it cannot."""
+
+    async def remove_adapter(self, key: AdapterKey) -> None:
+        """Forgets an adapter; the caller sees to it that no request uses it. Idempotent."""
+
+    def generate(self, call: EngineCall) -> AsyncIterator[EngineChunk]:
+        """Chunks of one answer; closing the iterator aborts the request in the engine.
+
+        Raises `Unavailable` (NOT_SERVING) when the engine died.
+        """
+
+    async def failed(self) -> None:
+        """Returns when the engine is dead and the process must be restarted; otherwise never."""
+
+    async def stop(self) -> None:
+        """Ends the engine and its processes."""
+
+
+@dataclass(frozen=True)
+class RevisionFacts:
+    """What the registry says about a revision."""
+
+    name: RevisionName
+    digest: str
+
+
+class Registry(Protocol):
+    """The trainer's registry, read-only. Every method raises `DomainError`."""
+
+    async def revision(self, name: RevisionName) -> RevisionFacts:
+        """Facts of a revision. Raises `NotFound`."""
+
+    async def download(self, name: RevisionName, folder: Path) -> None:
+        """Writes the revision's files into `folder`; digests are the caller's to check."""
+
+    def watch_aliases(self) -> AsyncIterator[tuple[AliasName, RevisionName]]:
+        """Every alias as it is now, then each change, for ever, across disconnections."""
+
+    async def contract(self, name: ContractName) -> ContractSpec:
+        """Definition of a contract. Raises `NotFound`."""

@@ -1,0 +1,27 @@
+"""Settings of the inference service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DESCRIPTION = "Serve adapters with guaranteed output formats from one vLLM engine."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything an operator may set; sizes and limits are per process."""
+
+    base_model_dir: Path = field(metadata={"help": "Hugging Face causal LM directory under all adapters"})
+    registry: str = field(metadata={"help": "host:port of the trainer service, which hosts the registry"})
+    data_dir: Path = field(default=Path("data/inference"), metadata={"help": "adapters and compiled contracts"})
+    listen: str = field(default="127.0.0.1:50052", metadata={"help": "host:port to serve on; port 0 picks one"})
+    drain_seconds: float = field(default=10.0, metadata={"help": "time for running requests after SIGTERM"})
+    threads: int = field(default=1, metadata={"help": "OpenMP threads of the engine on CPU"})
+    max_context_tokens: int = field(default=2048, metadata={"help": "prompt and answer together"})
+    max_lora_rank: int = field(default=64, metadata={"help": "largest rank that is served: 8, 16, 32, 64, 128 ..."})
+    batch_adapters: int = field(default=4, metadata={"help": "different adapters in one engine step"})
+    resident_adapters: int = field(default=16, metadata={"help": "adapters held by the engine at once"})
+    running_requests: int = field(default=64, metadata={"help": "requests in the engine at once"})
+    queued_requests: int = field(default=1024, metadata={"help": "requests that wait for the engine"})
+    kv_cache_gib: int = field(default=1, metadata={"help": "memory of the engine's KV cache on CPU, GiB"})

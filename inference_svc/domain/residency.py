@@ -1,0 +1,69 @@
+"""The life of an adapter revision on this replica."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from shared.adapter.manifest import AdapterManifest
+from shared.contracts.compiled import CompiledContract
+from shared.names import RevisionName
+
+
+class ResidentState(enum.StrEnum):
+    """Where a revision is in its life here."""
+
+    FETCHING = "fetching"
+    VERIFYING = "verifying"
+    LOADING = "loading"
+    LIVE = "live"
+    DRAINING = "draining"
+    UNLOADED = "unloaded"
+    REJECTED = "rejected"
+
+
+# LIVE is entered after the revision serves, DRAINING before it stops. A revision that was unloaded or drained may come
+# back (roll back); a rejected one never does: its digest names the same bytes for ever.
+MOVES: dict[ResidentState, frozenset[ResidentState]] = {
+    ResidentState.FETCHING: frozenset({ResidentState.VERIFYING, ResidentState.REJECTED, ResidentState.UNLOADED}),
+    ResidentState.VERIFYING: frozenset({ResidentState.LOADING, ResidentState.REJECTED, ResidentState.UNLOADED}),
+    ResidentState.LOADING: frozenset({ResidentState.LIVE, ResidentState.REJECTED, ResidentState.UNLOADED}),
+    ResidentState.LIVE: frozenset({ResidentState.DRAINING}),
+    ResidentState.DRAINING: frozenset({ResidentState.LIVE, ResidentState.UNLOADED}),
+    ResidentState.UNLOADED: frozenset({ResidentState.FETCHING}),
+    ResidentState.REJECTED: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class AdapterKey:
+    """How an engine knows an adapter: unique and immutable for each revision's content.
+
+    `name` is `tenant/adapter@digest12`, `path` an absolute folder named by the digest. Both differ between any two
+    contents, so no cache that is keyed by either can mix two revisions.
+    """
+
+    name: str
+    path: str
+
+
+@dataclass
+class Resident:
+    """A revision on this replica with what serving it needs."""
+
+    revision: RevisionName
+    digest: str
+    state: ResidentState = ResidentState.FETCHING
+    rejection: str = ""
+    leases: int = 0
+    """Requests that began on it and have not ended."""
+    last_use: int = 0
+    """Sequence number of its last lease, for choosing whom to unload."""
+    key: AdapterKey | None = None
+    manifest: AdapterManifest | None = None
+    contract: CompiledContract | None = field(default=None, repr=False)
+
+    def move(self, state: ResidentState) -> None:
+        """Goes on to `state`; a move outside the table is a bug of ours."""
+        assert state in MOVES[self.state], f"{self.revision}: {self.state} -> {state}"
+        self.state = state

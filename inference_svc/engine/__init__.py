@@ -1,0 +1,1 @@
+"""vLLM and nothing else: the only importers of vllm."""

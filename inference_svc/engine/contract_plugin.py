@@ -1,0 +1,78 @@
+"""Delivers compiled contracts inside vLLM, through its entry point for plugins (`vllm.general_plugins`).
+
+Private parts of vLLM 0.32 that this file relies on, pinned by tests/contract/test_vllm_hooks.py:
+
+- `vllm.v1.structured_output.backend_outlines.OutlinesBackend`, imported lazily by `StructuredOutputManager.grammar_init`
+  when the request's backend is "outlines": replaced by `ContractBackend`.
+- `StructuredOutputManager._create_grammar(request)`, run off the scheduler's thread; an exception fails only its request:
+  replaced, because the backend's own `compile_grammar` does not see the request's token budget.
+- `request.max_tokens`, `request.num_prompt_tokens`, `request.structured_output_request.structured_output_key`.
+
+No tenant schema is compiled here: requests name a contract by digest, and its automaton is mapped from disk.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+CONTRACT_DIR_VARIABLE = "GOLDSMITH_CONTRACT_DIR"
+"""Set by the service before the engine's processes start; they inherit it."""
+PREFIX = "goldsmith-contract:"
+"""What a request's `regex` begins with; a legal regex, so vLLM's own validation lets it pass."""
+_CACHED_AUTOMATA = 256
+"""Each is a set of memory maps, shared with the front end by the page cache."""
+
+
+def contract_regex(digest: str) -> str:
+    """The `regex` by which a request names its contract."""
+    return PREFIX + digest.removeprefix("sha256:")
+
+
+def register() -> None:
+    """Entry point, called once in every vLLM process; only processes of the inference service are changed."""
+    if CONTRACT_DIR_VARIABLE not in os.environ:
+        return
+    import torch
+    from vllm.v1 import structured_output
+    from vllm.v1.structured_output import backend_outlines
+    from vllm.v1.structured_output.backend_types import StructuredOutputBackend
+
+    from inference_svc.engine import lora_kernel
+    from inference_svc.engine.contract_grammar import ContractGrammar
+    from shared.contracts.automaton import TokenAutomaton
+
+    folder = Path(os.environ[CONTRACT_DIR_VARIABLE])
+
+    @lru_cache(_CACHED_AUTOMATA)
+    def automaton(hex_digest: str) -> TokenAutomaton:
+        assert len(hex_digest) == 64 and set(hex_digest) <= set("0123456789abcdef")
+        return TokenAutomaton.load(folder / hex_digest)
+
+    class ContractBackend(StructuredOutputBackend):
+        """vLLM's backend interface; grammars are made by `create_grammar`, which knows the budget."""
+
+        def compile_grammar(
+            self, request_type: Any, grammar_spec: str, stop_token_ids: Any = None
+        ) -> Any:  # vLLM's types
+            raise RuntimeError("contracts are created with their request's budget, never without")
+
+        def allocate_token_bitmask(self, max_num_seqs: int) -> torch.Tensor:
+            return torch.full((max_num_seqs, (self.vocab_size + 31) // 32), -1, dtype=torch.int32)
+
+        def destroy(self) -> None:
+            automaton.cache_clear()
+
+    def create_grammar(self: Any, request: Any) -> ContractGrammar:  # vLLM's manager and request
+        _, spec = request.structured_output_request.structured_output_key
+        if not spec.startswith(PREFIX):
+            raise ValueError("only compiled contracts are served")
+        context = self.vllm_config.model_config.max_model_len
+        budget = min(request.max_tokens, context - request.num_prompt_tokens)
+        return ContractGrammar(automaton(spec.removeprefix(PREFIX)), budget)
+
+    backend_outlines.OutlinesBackend = ContractBackend
+    structured_output.StructuredOutputManager._create_grammar = create_grammar
+    lora_kernel.register()

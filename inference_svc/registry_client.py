@@ -1,0 +1,116 @@
+"""The trainer's registry over gRPC, as this service needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+
+from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
+from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from inference_svc.app.ports import RevisionFacts
+from inference_svc.translate import contract_spec
+from shared.adapter.package import FILE_NAMES, MANIFEST_NAME
+from shared.contracts.spec import ContractSpec
+from shared.errors import DataLoss, DomainError
+from shared.names import AliasName, ContractName, RevisionName
+from shared.rpc.status import from_rpc_error
+
+_log = logging.getLogger(__name__)
+
+_TIMEOUT_SECONDS = 15.0
+_DOWNLOAD_TIMEOUT_SECONDS = 600.0
+_MAX_BACKOFF_SECONDS = 5.0
+_MAX_CHUNK_BYTES = 2 << 20
+_OPTIONS = (("grpc.max_receive_message_length", 4 << 20), ("grpc.keepalive_time_ms", 30_000))
+_ALLOWED_FILES = frozenset({MANIFEST_NAME, *FILE_NAMES})
+
+Result = TypeVar("Result")
+
+
+class GrpcRegistry:
+    """Implements the `Registry` port."""
+
+    def __init__(self, address: str) -> None:
+        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._registry = registry_service_pb2_grpc.RegistryServiceStub(self._channel)
+        self._contracts = contract_service_pb2_grpc.ContractServiceStub(self._channel)
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._channel.close()
+
+    async def revision(self, name: RevisionName) -> RevisionFacts:
+        """Facts of a revision. Raises `NotFound`."""
+        request = registry_service_pb2.GetRevisionRequest(name=str(name))
+        found = await _mapped(self._registry.GetRevision(request, timeout=_TIMEOUT_SECONDS))
+        return RevisionFacts(RevisionName.parse(found.name), found.digest)
+
+    async def contract(self, name: ContractName) -> ContractSpec:
+        """Definition of a contract. Raises `NotFound`."""
+        request = contract_service_pb2.GetContractRequest(name=str(name))
+        return contract_spec(await _mapped(self._contracts.GetContract(request, timeout=_TIMEOUT_SECONDS)))
+
+    async def download(self, name: RevisionName, folder: Path) -> None:
+        """Writes the revision's files into `folder`; raises `DataLoss` for chunks out of place."""
+        request = registry_service_pb2.DownloadRevisionRequest(name=str(name))
+        sizes: dict[str, int] = {}
+        call = self._registry.DownloadRevision(request, timeout=_DOWNLOAD_TIMEOUT_SECONDS)
+        try:
+            with _domain_errors():
+                async for chunk in call:
+                    offset = sizes.get(chunk.filename, 0)
+                    if (
+                        chunk.filename not in _ALLOWED_FILES
+                        or chunk.offset != offset
+                        or len(chunk.data) > _MAX_CHUNK_BYTES
+                    ):
+                        raise DataLoss("DIGEST_MISMATCH", f"{name}: chunk of {chunk.filename[:80]!r} out of place")
+                    await asyncio.to_thread(_append, folder / chunk.filename, chunk.data)
+                    sizes[chunk.filename] = offset + len(chunk.data)
+        finally:
+            call.cancel()
+
+    async def watch_aliases(self) -> AsyncIterator[tuple[AliasName, RevisionName]]:
+        """Every alias as it is now, then each change, for ever; reconnects where the stream broke."""
+        cursor, failures = "", 0
+        while True:
+            call = self._registry.WatchAliases(registry_service_pb2.WatchAliasesRequest(cursor=cursor))
+            try:
+                with _domain_errors():
+                    async for event in call:
+                        cursor, failures = event.cursor, 0
+                        if event.HasField("alias"):
+                            yield AliasName.parse(event.alias.name), RevisionName.parse(event.alias.revision)
+            except DomainError as err:
+                if err.reason == "CURSOR_INVALID":
+                    cursor = ""  # another registry's history: begin with the present state
+                if failures == 0:
+                    _log.warning("registry not reachable, will retry", extra={"reason": err.reason, "detail": str(err)})
+            finally:
+                call.cancel()  # a dropped stream would otherwise run to its end on the server
+            failures += 1
+            await asyncio.sleep(min(_MAX_BACKOFF_SECONDS, 0.1 * 2 ** min(failures, 10)))
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+@contextmanager
+def _domain_errors() -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as err:
+        raise from_rpc_error(err) from err
+
+
+async def _mapped(call: Awaitable[Result]) -> Result:
+    with _domain_errors():
+        return await call

@@ -1,0 +1,75 @@
+"""The gRPC surface: parses, calls, translates."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import grpc
+
+from goldsmith.inference.v1 import inference_service_pb2 as pb
+from goldsmith.inference.v1 import inference_service_pb2_grpc
+from inference_svc import translate
+from inference_svc.app.answering import Answering
+from inference_svc.app.fleet import Fleet
+from inference_svc.domain.generation import Answer, Question
+from shared.contracts.spec import ContractKind
+from shared.names import TenantName, invalid_field
+from shared.rpc.page import Page, take_page
+
+MAX_DEADLINE_SECONDS = 600.0
+"""For callers that set none; nothing runs for ever."""
+
+Context = grpc.aio.ServicerContext[object, object]
+
+
+class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
+    """Implements `goldsmith.inference.v1.InferenceService`."""
+
+    def __init__(self, answering: Answering, fleet: Fleet) -> None:
+        self._answering, self._fleet = answering, fleet
+
+    async def Extract(self, request: pb.ExtractRequest, context: Context) -> pb.ExtractResponse:  # type: ignore[override]  # the stub's type covers sync servicers
+        """JSON that satisfies the adapter's contract."""
+        answer = await self._answering.answer(_question(request, context, ContractKind.JSON))
+        return pb.ExtractResponse(json=answer.text, summary=translate.summary(answer))
+
+    async def GenerateSql(self, request: pb.GenerateSqlRequest, context: Context) -> pb.GenerateSqlResponse:  # type: ignore[override]  # as above
+        """One SELECT statement over the contract's tables."""
+        answer = await self._answering.answer(_question(request, context, ContractKind.SQL))
+        return pb.GenerateSqlResponse(sql=answer.text, summary=translate.summary(answer))
+
+    async def GenerateStream(  # type: ignore[override]  # as above
+        self, request: pb.GenerateStreamRequest, context: Context
+    ) -> AsyncIterator[pb.GenerateStreamResponse]:
+        """Pieces of text, then one summary."""
+        async for event in self._answering.stream(_question(request, context, None)):
+            if isinstance(event, Answer):
+                yield pb.GenerateStreamResponse(summary=translate.summary(event))
+            else:
+                yield pb.GenerateStreamResponse(text_delta=event)
+
+    async def ListResidentAdapters(  # type: ignore[override]  # as above
+        self, request: pb.ListResidentAdaptersRequest, context: Context
+    ) -> pb.ListResidentAdaptersResponse:
+        """Adapters known to this replica."""
+        parent = TenantName.parse(request.parent)
+        found = self._fleet.residents(parent.tenant)
+        page, token = take_page(
+            found, Page.parse(request.page_size, request.page_token), lambda pair: str(pair[0].revision)
+        )
+        return pb.ListResidentAdaptersResponse(
+            adapters=[translate.resident(resident, aliases) for resident, aliases in page], next_page_token=token
+        )
+
+
+def _question(
+    request: pb.ExtractRequest | pb.GenerateSqlRequest | pb.GenerateStreamRequest,
+    context: Context,
+    kind: ContractKind | None,
+) -> Question:
+    routed = dict(context.invocation_metadata() or ()).get("x-adapter")
+    if routed is not None and routed != request.prompt.adapter:
+        raise invalid_field("prompt.adapter", f"differs from the metadata x-adapter, {str(routed)[:120]!r}")
+    remaining = context.time_remaining()
+    deadline = MAX_DEADLINE_SECONDS if remaining is None else min(remaining, MAX_DEADLINE_SECONDS)
+    return translate.question(request.prompt, request.sampling, kind, max(0.0, deadline))

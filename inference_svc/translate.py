@@ -1,0 +1,87 @@
+"""Between protobuf and the domain; pure functions, no decisions."""
+
+from __future__ import annotations
+
+from google.protobuf import duration_pb2
+
+from goldsmith.contract.v1 import contract_pb2
+from goldsmith.inference.v1 import generation_pb2, inference_service_pb2
+from inference_svc.domain.generation import Answer, Question, Sampling
+from inference_svc.domain.residency import Resident, ResidentState
+from shared.contracts.spec import ContractKind, ContractSpec
+
+_STATES = {
+    state: inference_service_pb2.ResidentAdapterState.Value(f"RESIDENT_ADAPTER_STATE_{state.name}")
+    for state in ResidentState
+}
+
+
+def contract_spec(contract: contract_pb2.OutputContract) -> ContractSpec:
+    """A registered contract's definition."""
+    if contract.WhichOneof("definition") == "json":
+        return ContractSpec(ContractKind.JSON, json_schema=contract.json.schema)
+    return ContractSpec(ContractKind.SQL, ddl=contract.sql.ddl)
+
+
+def question(
+    prompt: inference_service_pb2.Prompt,
+    sampling: generation_pb2.Sampling,
+    kind: ContractKind | None,
+    deadline_seconds: float,
+) -> Question:
+    """A request of any method."""
+    return Question(
+        adapter=prompt.adapter,
+        input=prompt.input,
+        instructions=prompt.instructions,
+        contract=prompt.contract,
+        kind=kind,
+        sampling=Sampling(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p if sampling.HasField("top_p") else 1.0,
+            seed=sampling.seed if sampling.HasField("seed") else None,
+            max_output_tokens=sampling.max_output_tokens if sampling.HasField("max_output_tokens") else None,
+        ),
+        deadline_seconds=deadline_seconds,
+    )
+
+
+def summary(answer: Answer) -> generation_pb2.GenerationSummary:
+    """Facts about an answer."""
+    usage, timing = answer.usage, answer.timing
+    return generation_pb2.GenerationSummary(
+        adapter_revision=answer.revision,
+        adapter_digest=answer.digest,
+        contract=answer.contract,
+        usage=generation_pb2.Usage(
+            prompt_tokens=usage.prompt_tokens,
+            cached_prompt_tokens=usage.cached_prompt_tokens,
+            output_tokens=usage.output_tokens,
+            instruction_tokens_saved=usage.instruction_tokens_saved,
+        ),
+        timing=generation_pb2.Timing(
+            queue=_duration(timing.queue),
+            first_token=_duration(timing.first_token),
+            engine=_duration(timing.engine),
+            check=_duration(timing.check),
+            total=_duration(timing.total),
+        ),
+        budget_bound_steps=answer.budget_bound_steps,
+    )
+
+
+def resident(found: Resident, aliases: list[str]) -> inference_service_pb2.ResidentAdapter:
+    """A revision on this replica."""
+    return inference_service_pb2.ResidentAdapter(
+        revision=str(found.revision),
+        aliases=aliases,
+        state=_STATES[found.state],
+        rejection=found.rejection,
+        active_request_count=found.leases,
+    )
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    value = duration_pb2.Duration()
+    value.FromMicroseconds(int(seconds * 1e6))
+    return value

@@ -1,0 +1,139 @@
+"""Sets of Unicode code points, and how a JSON string spells their members."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+_LAST = 0x10FFFF
+_ESCAPES = {0x08: "b", 0x09: "t", 0x0A: "n", 0x0C: "f", 0x0D: "r", 0x22: '"', 0x5C: "\\\\"}
+"""Characters that `json.dumps(ensure_ascii=False)` writes as a backslash and one letter, as inside a regex class."""
+
+
+@dataclass(frozen=True)
+class CharSet:
+    """A set of code points as sorted, disjoint, non-adjacent inclusive ranges."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, ranges: Iterable[tuple[int, int]]) -> CharSet:
+        """The union of any ranges, in any order."""
+        merged: list[tuple[int, int]] = []
+        for low, high in sorted(ranges):
+            if merged and low <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+            else:
+                merged.append((low, high))
+        return cls(tuple(merged))
+
+    @classmethod
+    def chars(cls, text: str) -> CharSet:
+        """The characters of `text`."""
+        return cls.of((ord(char), ord(char)) for char in text)
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges)
+
+    def __contains__(self, code: int) -> bool:
+        return any(low <= code <= high for low, high in self.ranges)
+
+    def __or__(self, other: CharSet) -> CharSet:
+        return CharSet.of((*self.ranges, *other.ranges))
+
+    def __invert__(self) -> CharSet:
+        gaps, begin = [], 0
+        for low, high in self.ranges:
+            if begin < low:
+                gaps.append((begin, low - 1))
+            begin = high + 1
+        if begin <= _LAST:
+            gaps.append((begin, _LAST))
+        return CharSet(tuple(gaps))
+
+    def __and__(self, other: CharSet) -> CharSet:
+        return ~(~self | ~other)
+
+    def __sub__(self, other: CharSet) -> CharSet:
+        return self & ~other
+
+    def json_regex(self) -> str:
+        """An expression for the members as they stand inside a canonical JSON string; each must be `ENCODABLE`."""
+        raw = self - _ESCAPED
+        escapes = "".join(letter for code, letter in _ESCAPES.items() if code in self)
+        parts = []
+        if raw:
+            parts.append(_class_regex(raw))
+        if escapes:
+            parts.append(r"\\[" + escapes + "]")
+        return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
+
+
+def _class_regex(chars: CharSet) -> str:
+    return "[" + "".join(rf"\x{{{low:X}}}-\x{{{high:X}}}" for low, high in chars.ranges) + "]"
+
+
+_ESCAPED = CharSet.of((code, code) for code in _ESCAPES)
+
+ENCODABLE = CharSet.of([(0x08, 0x0A), (0x0C, 0x0D), (0x20, 0xD7FF), (0xE000, _LAST)])
+"""What our strings may hold: Unicode without surrogates, which have no UTF-8, and controls without a short escape."""
+
+DIGIT = CharSet.of([(0x30, 0x39)])
+WORD = CharSet.of([(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)])
+DOT = ~CharSet.chars("\n\r\u2028\u2029")
+"""ECMA-262's `.`; Python's also holds the last three."""
+
+
+@cache
+def _where(predicate: str) -> CharSet:
+    check = {"digit": _is_digit, "word": _is_word, "space": str.isspace}[predicate]
+    return CharSet.of((code, code) for code in range(sys.maxunicode + 1) if check(chr(code)))
+
+
+def _is_digit(char: str) -> bool:
+    return unicodedata.category(char) == "Nd"
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
+
+
+_ECMA_SPACE = CharSet.chars("\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff") | CharSet.of(
+    [(0x2000, 0x200A)]
+)
+
+
+@dataclass(frozen=True)
+class CharClass:
+    r"""A class whose members two readers may disagree on: `narrow` is in it for both, `wide` for at least one.
+
+    ECMA-262 (which JSON Schema names) reads `\d` and `\w` as ASCII, Python's validator as Unicode. We generate
+    `narrow`, so that both accept; negation swaps the two.
+    """
+
+    narrow: CharSet
+    wide: CharSet
+
+    def __or__(self, other: CharClass) -> CharClass:
+        return CharClass(self.narrow | other.narrow, self.wide | other.wide)
+
+    def __invert__(self) -> CharClass:
+        return CharClass(~self.wide, ~self.narrow)
+
+    @classmethod
+    def exact(cls, chars: CharSet) -> CharClass:
+        """A class that everybody reads alike."""
+        return cls(chars, chars)
+
+
+def shorthand(letter: str) -> CharClass:
+    r"""The class of `\d`, `\w`, `\s` or their upper-case complement."""
+    positive = {
+        "d": lambda: CharClass(DIGIT, _where("digit")),
+        "w": lambda: CharClass(WORD, _where("word")),
+        "s": lambda: CharClass(_ECMA_SPACE & _where("space"), _ECMA_SPACE | _where("space")),
+    }[letter.lower()]()
+    return positive if letter.islower() else ~positive

@@ -1,0 +1,240 @@
+"""Reads `pattern`: the regular part of ECMA-262, with the search semantics that JSON Schema gives it."""
+
+from __future__ import annotations
+
+from shared.contracts.json_schema.charset import DOT, CharClass, CharSet, shorthand
+from shared.contracts.json_schema.expression import (
+    ANYTHING,
+    Expression,
+    alternation,
+    chars,
+    repeat,
+    sequence,
+)
+
+MAX_PATTERN_CHARS = 2_000
+_MAX_DEPTH = 30
+_MAX_COUNT = 10_000
+_CONTROL = {"t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "0": "\0"}
+_SYNTAX = set("^$\\.*+?()[]{}|/-")
+
+
+class PatternError(Exception):
+    """The pattern is malformed or not regular; the text says what and where."""
+
+
+def parse_pattern(source: str) -> Expression:
+    """The language of all texts in which `source` is found.
+
+    Anchors are understood at the ends of the pattern and of its alternatives. Raises `PatternError` for look-around,
+    back references, word boundaries, Unicode properties and anchors elsewhere.
+    """
+    if len(source) > MAX_PATTERN_CHARS:
+        raise PatternError(f"has {len(source)} characters, the limit is {MAX_PATTERN_CHARS}")
+    parser = _Parser(source)
+    found = parser.alternatives(0, anchored_left=False, anchored_right=False)
+    if parser.position < len(source):
+        raise parser.error("unbalanced )")
+    return found
+
+
+class _Parser:
+    """Recursive descent over one pattern."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self.position = 0
+
+    def error(self, what: str) -> PatternError:
+        return PatternError(f"{what} at character {self.position}")
+
+    def alternatives(self, depth: int, *, anchored_left: bool, anchored_right: bool) -> Expression:
+        """Branches up to `)` or the end; a side that is not anchored outside is open unless the branch anchors it."""
+        if depth > _MAX_DEPTH:
+            raise self.error(f"more than {_MAX_DEPTH} nested groups")
+        branches = [self._branch(depth, anchored_left=anchored_left, anchored_right=anchored_right)]
+        while self._take("|"):
+            branches.append(self._branch(depth, anchored_left=anchored_left, anchored_right=anchored_right))
+        return alternation(branches)
+
+    def _branch(self, depth: int, *, anchored_left: bool, anchored_right: bool) -> Expression:
+        left, right = anchored_left, anchored_right
+        while self._take("^"):
+            if anchored_left and depth:
+                raise self.error("^ inside the pattern is not supported; put it first")
+            left = True
+        whole = self._whole_group(depth, anchored_left=left, anchored_right=right)
+        if whole is not None:
+            return whole
+        items: list[Expression] = []
+        while self.position < len(self._source) and self._peek() not in "|)":
+            if self._take("$"):
+                while self._take("$"):
+                    pass
+                if self.position < len(self._source) and self._peek() not in "|)":
+                    raise self.error("$ inside the pattern is not supported; put it last")
+                if anchored_right and depth:
+                    raise self.error("$ inside the pattern is not supported; put it last")
+                right = True
+                break
+            items.append(self._quantified(depth))
+        return sequence([*([] if left else [ANYTHING]), *items, *([] if right else [ANYTHING])])
+
+    def _whole_group(self, depth: int, *, anchored_left: bool, anchored_right: bool) -> Expression | None:
+        """A branch that is nothing but one group may hold anchors inside: `(^a|b$)`."""
+        end = self._group_end()
+        if end is None or self._source[end : end + 1] not in ("", "|", ")"):
+            return None
+        self._open_group()
+        inside = self.alternatives(depth + 1, anchored_left=anchored_left, anchored_right=anchored_right)
+        if not self._take(")"):
+            raise self.error("missing )")
+        return inside
+
+    def _group_end(self) -> int | None:
+        """Where the group that begins here ends; None where none begins."""
+        if not self._source.startswith("(", self.position):
+            return None
+        level, in_class, position = 0, False, self.position
+        while position < len(self._source):
+            char = self._source[position]
+            if char == "\\":
+                position += 1
+            elif char == "[" or (in_class and char == "]"):
+                in_class = char == "["
+            elif char in "()" and not in_class:
+                level += 1 if char == "(" else -1
+            position += 1
+            if level == 0:
+                return position
+        return None
+
+    def _peek(self) -> str:
+        return self._source[self.position]
+
+    def _take(self, text: str) -> bool:
+        if self._source.startswith(text, self.position):
+            self.position += len(text)
+            return True
+        return False
+
+    def _open_group(self) -> bool:
+        if not self._take("("):
+            return False
+        if self._take("?:"):
+            return True
+        if self._take("?<") and self.position < len(self._source) and self._peek() not in "=!":
+            end = self._source.find(">", self.position)
+            if end < 0:
+                raise self.error("group name without end")
+            self.position = end + 1
+            return True
+        if self._source.startswith(("?", "<"), self.position) or self._source.startswith("?<", self.position - 2):
+            raise self.error("look-around is not supported")
+        return True
+
+    def _quantified(self, depth: int) -> Expression:
+        item = self._atom(depth)
+        least, most = self._bounds()
+        if (least, most) != (1, 1) and self.position < len(self._source) and self._peek() in "*+{":
+            raise self.error("a repeat of a repeat")
+        return repeat(item, least, most)
+
+    def _bounds(self) -> tuple[int, int | None]:
+        bounds: tuple[int, int | None] | None = None
+        for operator, meaning in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
+            if bounds is None and self._take(operator):
+                bounds = meaning
+        if bounds is None and self._take("{"):
+            bounds = self._counts()
+        if bounds is None:
+            return 1, 1
+        self._take("?")  # a lazy repeat matches the same texts
+        return bounds
+
+    def _counts(self) -> tuple[int, int | None]:
+        end = self._source.find("}", self.position)
+        least, comma, most = self._source[self.position : end].partition(",")
+        digits = [text for text in (least, most) if text]
+        if end < 0 or not least or not all(text.isascii() and text.isdigit() and len(text) < 7 for text in digits):
+            raise self.error("a { that begins no repeat must be written \\{")
+        low = int(least)
+        high = int(most) if most else (None if comma else low)
+        if max(low, high or 0) > _MAX_COUNT or (high is not None and high < low):
+            raise self.error(f"a repeat out of order or above {_MAX_COUNT}")
+        self.position = end + 1
+        return low, high
+
+    def _atom(self, depth: int) -> Expression:
+        if self._open_group():
+            inside = self.alternatives(depth + 1, anchored_left=True, anchored_right=True)
+            if not self._take(")"):
+                raise self.error("missing )")
+            return inside
+        if self._take("["):
+            return chars(self._bracket().narrow)
+        if self._take("."):
+            return chars(DOT)
+        if self._take("\\"):
+            return chars(self._escape(in_class=False).narrow)
+        char = self._peek()
+        if char in "^*+?{}])":
+            raise self.error(f"{char} must be escaped here")
+        self.position += 1
+        return chars(CharSet.chars(char))
+
+    def _bracket(self) -> CharClass:
+        negated = self._take("^")
+        members = CharClass.exact(CharSet(()))
+        while not self._take("]"):
+            if self.position >= len(self._source):
+                raise self.error("missing ]")
+            low = self._class_atom()
+            if self._source.startswith("-", self.position) and not self._source.startswith("-]", self.position):
+                self.position += 1
+                if self.position >= len(self._source):
+                    raise self.error("missing ]")
+                members |= CharClass.exact(self._range(low, self._class_atom()))
+            else:
+                members |= low
+        return ~members if negated else members
+
+    def _range(self, low: CharClass, high: CharClass) -> CharSet:
+        ends = [bound.narrow.ranges for bound in (low, high)]
+        if any(len(ranges) != 1 or ranges[0][0] != ranges[0][1] for ranges in ends) or ends[0][0][0] > ends[1][0][0]:
+            raise self.error("a character range out of order or with a class as its end")
+        return CharSet(((ends[0][0][0], ends[1][0][0]),))
+
+    def _class_atom(self) -> CharClass:
+        if self._take("\\"):
+            return self._escape(in_class=True)
+        char = self._peek()
+        self.position += 1
+        return CharClass.exact(CharSet.chars(char))
+
+    def _escape(self, *, in_class: bool) -> CharClass:
+        if self.position >= len(self._source):
+            raise self.error("a \\ at the end")
+        letter = self._peek()
+        self.position += 1
+        if letter in "dDwWsS":
+            return shorthand(letter)
+        if in_class and letter == "b":
+            return CharClass.exact(CharSet.chars("\b"))
+        if letter in _CONTROL and not (letter == "0" and self._source[self.position : self.position + 1].isdigit()):
+            return CharClass.exact(CharSet.chars(_CONTROL[letter]))
+        if letter in "xu":
+            return CharClass.exact(CharSet.chars(self._hex(2 if letter == "x" else 4)))
+        if letter.isascii() and letter.isalnum():
+            kind = "a back reference" if letter.isdigit() else f"\\{letter}"
+            raise self.error(f"{kind} is not supported")
+        if letter not in _SYNTAX and letter.isascii() and not letter.isprintable():
+            raise self.error("an escaped control character")
+        return CharClass.exact(CharSet.chars(letter))
+
+    def _hex(self, digits: int) -> str:
+        text = self._source[self.position : self.position + digits]
+        if len(text) < digits or any(char not in "0123456789abcdefABCDEF" for char in text):
+            raise self.error(f"\\{'x' if digits == 2 else 'u'} needs {digits} hexadecimal digits")
+        self.position += digits
+        return chr(int(text, 16))

@@ -1,0 +1,41 @@
+"""From DDL to the regular language that the token automaton holds."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from shared.contracts.report import LoweredContract
+from shared.contracts.sql.check import explain, open_empty
+from shared.contracts.sql.identifier import qualified, quote
+from shared.contracts.sql.profile import language_of
+from shared.contracts.sql.refusal import unsupported
+from shared.contracts.sql.schema import SqlSchema
+from shared.errors import FieldViolation
+
+
+def lower_ddl(ddl: str, dialect: str) -> LoweredContract:
+    """The canonical SELECT statements over the tables of `ddl`, and a verdict for each table and feature.
+
+    Raises `InvalidInput`: `CONTRACT_UNSUPPORTED` for what `read_schema` refuses or SQLite cannot hold,
+    `CONTRACT_TOO_LARGE` when no profile fits.
+    """
+    language = language_of(ddl, dialect)
+    _prove_names(language.schema)
+    return LoweredContract(language.expression.text, language.verdicts())
+
+
+def _prove_names(schema: SqlSchema) -> None:
+    """Every table and column is readable under its canonical spelling, whatever its name."""
+    faults = []
+    try:
+        connection = open_empty(schema)
+    except sqlite3.Error as err:
+        raise unsupported(FieldViolation("ddl", f"SQLite refuses the tables: {err}.")) from err
+    for table in schema.tables:
+        columns = ", ".join(qualified(table, column) for column in table.columns)
+        fault = explain(connection, "SELECT " + columns + " FROM " + quote(table.name))
+        if fault:
+            faults.append(FieldViolation(f"ddl#table/{table.name}", f"Cannot be queried: {fault}"))
+    connection.close()
+    if faults:
+        raise unsupported(*faults)

@@ -1,0 +1,27 @@
+"""How the SQL contracts say no."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.errors import FieldViolation, InvalidInput
+
+
+def unsupported(*violations: FieldViolation) -> InvalidInput:
+    """The DDL cannot become a contract; the message names the first fault, the violations all of them."""
+    first = violations[0]
+    return InvalidInput(
+        "CONTRACT_UNSUPPORTED",
+        f"{first.path}: {first.description}",
+        hint="Send CREATE TABLE statements only, with columns, types and keys.",
+        violations=violations,
+    )
+
+
+def violated(violations: Sequence[str]) -> InvalidInput:
+    """The statement is not in the contract's language."""
+    return InvalidInput(
+        "CONTRACT_VIOLATED",
+        f"The SQL is outside the contract: {violations[0]}",
+        violations=[FieldViolation("output", text) for text in violations],
+    )

@@ -1,0 +1,60 @@
+"""The process that compiles one contract, under limits, and may be killed: `python -m shared.contracts.worker`.
+
+Standard input: one JSON object (`spec`, `vocabulary_file`, `folder`, `memory_bytes`, `cpu_seconds`, `max_states`).
+Exit status 0: the contract is in `folder`. 3: refused, the reason as JSON on standard output. 4: out of memory.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.compiled import CompiledContract
+from shared.contracts.lower import lower, preload
+from shared.contracts.spec import ContractSpec
+from shared.contracts.store import write_contract
+from shared.contracts.vocabulary import TokenVocabulary
+from shared.errors import InvalidInput
+
+EXIT_REFUSED = 3
+EXIT_OUT_OF_MEMORY = 4
+
+
+def main() -> int:
+    """Compile what standard input asks for."""
+    order: dict[str, Any] = json.loads(sys.stdin.buffer.read())  # Any: our own message, see the module's text
+    spec = ContractSpec.from_canonical(order["spec"].encode())
+    vocabulary = TokenVocabulary.from_json(Path(order["vocabulary_file"]).read_bytes())
+    preload(spec.kind)
+    resource.setrlimit(resource.RLIMIT_AS, (order["memory_bytes"], order["memory_bytes"]))
+    # The parent kills by wall time; this ends an orphan whose parent is gone.
+    resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_seconds"], order["cpu_seconds"] + 5))
+    try:
+        lowered = lower(spec)
+        automaton = TokenAutomaton.build(lowered.regex, vocabulary, max_states=order["max_states"])
+        contract = CompiledContract(spec, vocabulary.digest, lowered.verdicts, automaton)
+        write_contract(Path(order["folder"]), contract)
+    except InvalidInput as err:
+        json.dump(_refusal(err), sys.stdout)
+        return EXIT_REFUSED
+    except MemoryError:
+        return EXIT_OUT_OF_MEMORY
+    return 0
+
+
+def _refusal(err: InvalidInput) -> dict[str, Any]:  # Any: JSON values
+    return {
+        "reason": err.reason,
+        "message": err.message,
+        "hint": err.hint,
+        "violations": [[violation.path, violation.description] for violation in err.violations],
+        "metadata": dict(err.metadata),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

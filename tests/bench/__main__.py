@@ -1,0 +1,19 @@
+"""`python -m tests.bench [NAME ...]`: runs the named benchmarks, or all of them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ("contract", "serving")
+
+
+def main(names: list[str]) -> int:
+    """Runs each benchmark in turn."""
+    for name in names or NAMES:
+        importlib.import_module(f"tests.bench.{name}").main()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

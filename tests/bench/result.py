@@ -1,0 +1,22 @@
+"""Prints a benchmark's figures and keeps them for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+FOLDER = Path(__file__).parents[2] / "build" / "bench"
+
+
+def report(name: str, figures: Mapping[str, float | int | str]) -> None:
+    """One table on screen, flat keys in build/bench/NAME.json."""
+    table = Table("figure", "value", title=name)
+    for key, value in figures.items():
+        table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
+    Console().print(table)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n")

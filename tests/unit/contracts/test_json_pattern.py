@@ -1,0 +1,94 @@
+"""Patterns and their intersections against Python's `re`."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.contracts.json_schema.language import Machine, TooComplex, intersect
+from shared.contracts.json_schema.pattern import PatternError, parse_pattern
+
+texts = st.text(alphabet='abc019 _-"\\\n\tZé', max_size=9)
+PATTERNS = [
+    "^[a-z]+$", "a", "^a|b$", "(^a|b$)", "^(a|bc)*$", "[0-9]{2}", "^[^a]*$", r"^\w+\s\S$", r"\d", r"^[\s\S]{2,4}$",
+    r"^\D\W", "^(?:ab?){2,}$", "^a{2}b{1,}c{0,2}$", "", "^$", "^(?P<x>)$", "^.*$", r"^[\]a\\-]+$", r'^["]', "a??b",
+    "^[-a]$", "(a|(b|c0))1", "^((a))$|^b", r"^\x61\u0062$", "[^\\n]", "^(a|)b$",
+]  # fmt: skip
+
+
+class TestParsePattern:
+    """The language of a pattern."""
+
+    @settings(max_examples=400, deadline=None)
+    @given(pattern=st.sampled_from([p for p in PATTERNS if "(?P" not in p]), text=texts)
+    def test_agrees_with_re_search(self, pattern: str, text: str) -> None:
+        """A text is in the language iff the pattern is found in it."""
+        # Python's $ also matches before a last line break; ECMA-262's does not.
+        python = pattern.replace("$", r"\Z")
+
+        assert Machine.of(parse_pattern(pattern)).accepts(text) == bool(re.search(python, text))
+
+    @pytest.mark.parametrize(
+        "pattern",
+        [
+            "(?=a)b", "(?!a)b",
+            "(?<=a)b", "(?<!a)b", r"(a)\1", r"\bword\b", "a{1,2", "(a", "[a", "a**", "a^b", "a$b",
+            r"\p{L}", "[z-a]", ")", "*", "[a-\\d]", r"\k<a>", "a{3,2}", r"\x6", "(?i)a", "x" * 3000,
+            "(" * 50 + ")" * 50,
+            "a{20000}", "\\", "(?P<a>b)", "]", "{", "^" + "(" * 29 + "a$b" + ")" * 29 + "$",
+        ],
+    )  # fmt: skip
+    def test_refuses_what_is_not_regular_or_malformed(self, pattern: str) -> None:
+        """Look-around, back references, boundaries, inner anchors and broken syntax are refused with a place."""
+        with pytest.raises(PatternError):
+            parse_pattern(pattern)
+
+    def test_a_shorthand_holds_only_what_every_reader_agrees_on(self) -> None:
+        r"""`\d` is ASCII and `\D` excludes all digits of Unicode: ECMA-262 and Python both accept our texts."""
+        digit, other = Machine.of(parse_pattern(r"^\d$")), Machine.of(parse_pattern(r"^\D$"))
+
+        assert digit.accepts("7")
+        assert not digit.accepts("٣")
+        assert not other.accepts("٣")
+        assert other.accepts("x")
+
+
+class TestIntersect:
+    """Patterns with lengths and with each other."""
+
+    @settings(max_examples=300, deadline=None)
+    @given(
+        pattern=st.sampled_from([p for p in PATTERNS if "(?P" not in p]),
+        bounds=st.tuples(st.integers(0, 4), st.none() | st.integers(0, 5)),
+        text=texts,
+    )
+    def test_is_pattern_and_length(self, pattern: str, bounds: tuple[int, int | None], text: str) -> None:
+        """A text is in the intersection iff it matches and its length fits."""
+        least, most = bounds
+        try:
+            both = intersect([parse_pattern(pattern)], least, most)
+        except TooComplex:
+            return
+
+        expected = bool(re.search(pattern.replace("$", r"\Z"), text)) and least <= len(text)
+        expected &= most is None or len(text) <= most
+
+        assert Machine.of(both).accepts(text) == expected
+
+    @settings(max_examples=100, deadline=None)
+    @given(pair=st.tuples(*[st.sampled_from(["^[ab]*$", "a", "^.{1,3}$", "b$", "^(a|b|c)+$"])] * 2), text=texts)
+    def test_is_both_patterns(self, pair: tuple[str, str], text: str) -> None:
+        """A text is in the intersection of two patterns iff both are found in it."""
+        both = intersect([parse_pattern(pattern) for pattern in pair], 0, None)
+
+        expected = all(re.search(pattern.replace("$", r"\Z"), text) for pattern in pair)
+
+        assert Machine.of(both).accepts(text) == expected
+
+    def test_gives_up_with_a_reason(self) -> None:
+        """An intersection that would explode says so instead of taking for ever."""
+        with pytest.raises(TooComplex):
+            intersect([parse_pattern("^[ab]*a[ab]{18}$"), parse_pattern("b[ab]{12}$")], 0, None)

@@ -1,0 +1,1 @@
+"""Turns golden datasets into adapters, and keeps the registry of them."""

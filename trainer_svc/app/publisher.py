@@ -1,0 +1,64 @@
+"""Publishes the package of a finished run: blobs first, then everything else in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import Connection
+
+from shared.adapter.manifest import AdapterManifest, PackageFile
+from shared.adapter.package import MANIFEST_NAME, read_package
+from shared.clock import Clock
+from shared.names import AdapterName, AliasName, JobName, RevisionName
+from shared.storage.base import BlobStore
+from trainer_svc.domain.job import JobState
+from trainer_svc.domain.registry import Revision
+from trainer_svc.domain.run import RunFolder, RunResult
+from trainer_svc.store import history, shelf
+from trainer_svc.store.database import Database
+
+_NO_ALIAS = "-"
+
+
+class Publisher:
+    """Makes a run's package the next revision of its adapter."""
+
+    def __init__(self, database: Database, blobs: BlobStore, clock: Clock) -> None:
+        self._database, self._blobs, self._clock = database, blobs, clock
+
+    async def publish(self, job: str, folder: RunFolder) -> None:
+        """Publishes once: revision, alias and the job's end are one transaction, so a crash leaves all or nothing."""
+        result = RunResult.from_json(folder.result.read_bytes())
+        manifest, files = await asyncio.to_thread(self._store, folder, result.manifest_digest)
+
+        def work(connection: Connection) -> None:
+            now, stored = self._clock.now(), history.get_job(connection, JobName.parse(job))
+            adapter = AdapterName.parse(stored.adapter)
+            revision = Revision(
+                name="",
+                digest=result.manifest_digest,
+                files=files,
+                training_job=job,
+                contract=manifest.contract_name,
+                base_model_digest=manifest.base_model_digest,
+                create_time=now,
+                metrics=dict(manifest.metrics),
+            )
+            named = shelf.add_revision(connection, adapter, revision)
+            if stored.alias_id != _NO_ALIAS:
+                alias = AliasName(adapter.tenant, adapter.id, stored.alias_id)
+                shelf.set_alias(connection, alias, RevisionName.parse(named.name), "", now)
+            done = stored.move(JobState.SUCCEEDED, now, revision=named.name, evaluation=result.evaluation)
+            history.save_job(connection, done)
+            history.record(connection, done, now)
+
+        await self._database.run(work)
+
+    def _store(self, folder: RunFolder, digest: str) -> tuple[AdapterManifest, tuple[PackageFile, ...]]:
+        manifest = read_package(folder.package, digest)
+        names = [MANIFEST_NAME, *(file.filename for file in manifest.files)]
+        files = []
+        for name in names:
+            path = folder.package / name
+            files.append(PackageFile(name, path.stat().st_size, self._blobs.put_file(path)))
+        return manifest, tuple(files)

@@ -1,0 +1,120 @@
+"""The registry: revisions, their files, and aliases that can be followed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from shared.clock import Clock
+from shared.errors import NotFound, OutOfRange, Unavailable
+from shared.names import AdapterName, AliasName, RevisionName, invalid_field
+from shared.rpc.page import Page
+from shared.storage.base import BlobStore
+from trainer_svc.app.changes import Changes
+from trainer_svc.domain.registry import Alias, AliasChange, Revision
+from trainer_svc.store import shelf
+from trainer_svc.store.database import Database
+
+CHUNK_BYTES = 1 << 20
+BOOKMARK_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a package file."""
+
+    filename: str
+    offset: int
+    data: bytes
+
+
+class RegistryReader:
+    """Everything the registry offers, the moving of aliases included."""
+
+    def __init__(self, database: Database, blobs: BlobStore, changes: Changes, clock: Clock) -> None:
+        self._database, self._blobs, self._changes, self._clock = database, blobs, changes, clock
+
+    async def revision(self, name: RevisionName) -> Revision:
+        """A revision. Raises `NotFound`."""
+        return await self._database.run(lambda c: shelf.get_revision(c, name))
+
+    async def revisions(self, adapter: AdapterName, page: Page) -> tuple[list[Revision], str]:
+        """One page, newest first."""
+        return await self._database.run(lambda c: shelf.list_revisions(c, adapter, page))
+
+    async def download(self, name: RevisionName, filename: str, offset: int) -> AsyncIterator[Chunk]:
+        """All files in order, or one from an offset on.
+
+        Raises:
+            NotFound: no such revision or file.
+            DataLoss: the stored bytes rotted.
+        """
+        if offset < 0 or (offset and not filename):
+            raise invalid_field("offset", "must not be negative, and goes with a filename")
+        files = (await self.revision(name)).files
+        wanted = [file for file in files if filename in ("", file.filename)]
+        if not wanted:
+            raise NotFound("RESOURCE_NOT_FOUND", f"{name} has no file {filename[:80]!r}")
+        for file in wanted:
+            place, pieces = offset, self._blobs.chunks(file.digest, offset, CHUNK_BYTES)
+            while (data := await asyncio.to_thread(_next, pieces)) is not None:
+                yield Chunk(file.filename, place, data)
+                place += len(data)
+
+    async def aliases(self, tenant: str, adapter: str, page: Page) -> tuple[list[Alias], str]:
+        """One page by name; "-" means all."""
+        return await self._database.run(lambda c: shelf.list_aliases(c, tenant, adapter, page))
+
+    async def set_alias(self, name: AliasName, revision: RevisionName, etag: str) -> Alias:
+        """Moves an alias. Raises `NotFound`, `Conflict`, or `InvalidInput` for another adapter's revision."""
+        if revision.adapter_name != name.adapter_name:
+            raise invalid_field("alias.revision", f"is not a revision of {name.adapter_name}")
+        now = self._clock.now()
+        alias = await self._database.run(lambda c: shelf.set_alias(c, name, revision, etag, now))
+        self._changes.ring()
+        return alias
+
+    async def watch(self, cursor: str) -> AsyncIterator[AliasChange | str]:
+        """Changes after a cursor, then live ones; a bare cursor is a bookmark. Without one, the present state first.
+
+        Raises:
+            OutOfRange: CURSOR_INVALID.
+            Unavailable: the process drains.
+        """
+        place = await self._place(cursor)
+        if not cursor:
+            present = await self._database.run(shelf.all_aliases)
+            for change in present:
+                place = change.cursor
+                yield change
+            yield str(place)
+        while True:
+            mark, after = self._changes.mark(), place
+            changes = await self._database.run(lambda c: shelf.alias_changes_after(c, after))  # noqa: B023  # run at once
+            for change in changes:
+                place = change.cursor
+                yield change
+            if changes:
+                continue
+            if self._changes.closed:
+                raise Unavailable("NOT_SERVING", "the trainer drains", hint="watch again from the last cursor")
+            if not await Changes.wait(mark, BOOKMARK_SECONDS):
+                yield str(place)
+
+    async def _place(self, cursor: str) -> int:
+        def work(connection: Connection) -> int:
+            last = shelf.last_cursor(connection)
+            if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19 and int(cursor) <= last):
+                raise OutOfRange(
+                    "CURSOR_INVALID", f"{cursor[:40]!r} is not a cursor of this registry", hint="begin without one"
+                )
+            return int(cursor) if cursor else last
+
+        return await self._database.run(work)
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    return next(pieces, None)

@@ -1,0 +1,65 @@
+"""Bytes of an upload on disk: append-only, so that what is there is always a prefix of what was sent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from shared.errors import Conflict, Exhausted, OutOfRange
+from shared.names import DatasetName
+from shared.storage.local import disk_errors
+
+MAX_BYTES = 64 << 20
+"""Ten thousand rows of the largest size allowed; golden datasets have 500 to 5,000 small ones."""
+
+
+class Uploads:
+    """One file a dataset, below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def size(self, name: DatasetName) -> int:
+        """Bytes stored so far."""
+        path = self._path(name)
+        return path.stat().st_size if path.is_file() else 0
+
+    def read(self, name: DatasetName) -> bytes:
+        """All bytes."""
+        path = self._path(name)
+        return path.read_bytes() if path.is_file() else b""
+
+    def write(self, name: DatasetName, offset: int, data: bytes) -> int:
+        """Stores bytes at an offset, durably; returns the next offset. Bytes that are there already may be repeated.
+
+        Raises:
+            OutOfRange: OFFSET_GAP, with `next_offset`.
+            Conflict: CONTENT_MISMATCH when other bytes are there.
+            Exhausted: QUOTA_EXCEEDED above the size limit, or on a full disk.
+        """
+        path, size = self._path(name), self.size(name)
+        if not 0 <= offset <= size:
+            raise OutOfRange(
+                "OFFSET_GAP", f"offset is {offset}, {size} bytes are stored", metadata={"next_offset": str(size)}
+            )
+        if offset + len(data) > MAX_BYTES:
+            raise Exhausted("QUOTA_EXCEEDED", f"an upload holds at most {MAX_BYTES} bytes")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with disk_errors(), path.open("ab+") as file:
+            file.seek(offset)
+            overlap = file.read(len(data))
+            if overlap != data[: len(overlap)]:
+                raise Conflict(
+                    "CONTENT_MISMATCH", f"other bytes are stored between {offset} and {offset + len(overlap)}"
+                )
+            try:
+                file.write(data[len(overlap) :])
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
+        return max(size, offset + len(data))
+
+    def _path(self, name: DatasetName) -> Path:
+        return self._folder / name.tenant / f"{name.id}.jsonl"

@@ -1,0 +1,126 @@
+"""The composition root: the one place that knows every class of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+
+import grpc
+
+from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
+from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from goldsmith.trainer.v1 import (
+    dataset_service_pb2,
+    dataset_service_pb2_grpc,
+    training_service_pb2,
+    training_service_pb2_grpc,
+)
+from shared.base_model import BaseModel
+from shared.clock import SystemClock
+from shared.contracts.compiler import ContractCompiler
+from shared.storage.local import LocalBlobStore
+from trainer_svc.app.changes import Changes
+from trainer_svc.app.contracts import Contracts
+from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.jobs import Jobs
+from trainer_svc.app.publisher import Publisher
+from trainer_svc.app.registry import RegistryReader
+from trainer_svc.app.runner import Runner, RunnerSettings
+from trainer_svc.app.upload import Uploads
+from trainer_svc.config import Settings
+from trainer_svc.service.contract import ContractServicer
+from trainer_svc.service.dataset import DatasetServicer
+from trainer_svc.service.registry import RegistryServicer
+from trainer_svc.service.training import TrainingServicer
+from trainer_svc.store.database import Database
+
+_log = logging.getLogger(__name__)
+
+
+class TrainerApplication:
+    """Implements `shared.rpc.server.Application`."""
+
+    def __init__(self, settings: Settings) -> None:
+        clock, data_dir = SystemClock(), settings.data_dir.resolve()
+        data_dir.mkdir(parents=True, exist_ok=True)
+        contract_dir = data_dir / "contracts"
+        self._base = BaseModel.load(settings.base_model_dir)
+        self._database = Database(settings.database_url or f"sqlite:///{data_dir / 'trainer.db'}")
+        self._changes = Changes()
+        blobs = LocalBlobStore(data_dir / "blobs")
+        compiler = ContractCompiler(contract_dir, self._base.vocabulary())
+        self._runner = Runner(
+            database=self._database,
+            blobs=blobs,
+            publisher=Publisher(self._database, blobs, clock),
+            changes=self._changes,
+            clock=clock,
+            base=self._base,
+            settings=RunnerSettings(
+                runs_dir=data_dir / "runs",
+                contract_dir=contract_dir,
+                threads=settings.training_threads,
+                parallel_jobs=settings.parallel_jobs,
+            ),
+        )
+        self._contracts = ContractServicer(Contracts(self._database, compiler, clock))
+        self._datasets = DatasetServicer(Datasets(self._database, Uploads(data_dir / "uploads"), blobs, clock), clock)
+        self._training = TrainingServicer(Jobs(self._database, self._changes, clock), clock)
+        self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def service_names(self) -> Sequence[str]:
+        """All four services."""
+        return [
+            module.DESCRIPTOR.services_by_name[name].full_name
+            for module, name in (
+                (contract_service_pb2, "ContractService"),
+                (dataset_service_pb2, "DatasetService"),
+                (training_service_pb2, "TrainingService"),
+                (registry_service_pb2, "RegistryService"),
+            )
+        ]
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds the servicers."""
+        contract_service_pb2_grpc.add_ContractServiceServicer_to_server(self._contracts, server)
+        dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(self._datasets, server)
+        training_service_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
+        registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, server)
+
+    async def start(self) -> Mapping[str, object]:
+        """Brings the database up to date and takes up what an earlier process left."""
+        await asyncio.to_thread(self._database.migrate)
+        await self._runner.recover()
+        self._running = asyncio.create_task(self._runner.run())
+        return {
+            "base_model": self._base.model_id,
+            "base_model_digest": await asyncio.to_thread(lambda: self._base.digest),
+        }
+
+    async def drain(self) -> None:
+        """Ends every watch; calls that run go on."""
+        self._changes.close()
+
+    async def stop(self) -> None:
+        """Kills training children; their jobs go on at the next start."""
+        if self._running is not None:
+            self._running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._running
+        await self._runner.stop()
+        await asyncio.to_thread(self._database.close)
+
+    async def failed(self) -> None:
+        """Returns when the runner ended, which only a bug makes it do."""
+        assert self._running is not None, "start() comes first"
+        await asyncio.wait({self._running})
+        _log.error("the job runner ended", exc_info=self._running.exception())
+
+
+async def build(settings: Settings) -> TrainerApplication:
+    """Wires the service; starts nothing."""
+    return TrainerApplication(settings)

@@ -1,0 +1,21 @@
+"""Settings of the trainer service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DESCRIPTION = "Check golden datasets, train adapters and publish them in the registry."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything an operator may set."""
+
+    base_model_dir: Path = field(metadata={"help": "Hugging Face causal LM directory to train adapters for"})
+    data_dir: Path = field(default=Path("data/trainer"), metadata={"help": "database, uploads, runs and blobs"})
+    listen: str = field(default="127.0.0.1:50051", metadata={"help": "host:port to serve on; port 0 picks one"})
+    drain_seconds: float = field(default=10.0, metadata={"help": "time for running calls after SIGTERM"})
+    database_url: str = field(default="", metadata={"help": "SQLAlchemy URL; empty means SQLite in data_dir"})
+    training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
+    parallel_jobs: int = field(default=1, metadata={"help": "training jobs at once"})

@@ -1,0 +1,159 @@
+"""Checks every row of a golden dataset against its contract and splits off a holdout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from shared.contracts.check import canonicalise
+from shared.contracts.spec import ContractKind, ContractSpec
+from shared.errors import InvalidInput
+from trainer_svc.domain.dataset import Finding, InvalidRowPolicy, Report
+
+MAX_INPUT_BYTES = 32 << 10
+MAX_OUTPUT_BYTES = 16 << 10
+MIN_TRAIN_ROWS = 10
+"""Below it nothing can be learned or measured."""
+HOLDOUT_RATIO = 0.1
+_SPLITS = ("train", "holdout")
+
+
+@dataclass(frozen=True)
+class CheckedRow:
+    """A usable row; `output` is canonical where it satisfies the contract."""
+
+    row: int
+    input: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Outcome of a check. `is_usable` says whether training may begin."""
+
+    train: tuple[CheckedRow, ...]
+    holdout: tuple[CheckedRow, ...]
+    findings: tuple[Finding, ...]
+    report: Report
+    is_usable: bool
+
+
+class _RowError(Exception):
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+
+def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: int = 0) -> Checked:
+    """Reads JSON Lines and holds each output against the contract.
+
+    Rows that name their split keep it; if none is named "holdout", about a tenth of the rows is split off by a seeded
+    hash of the input, so that equal inputs never straddle the two.
+    """
+    rows: dict[str, list[CheckedRow]] = {split: [] for split in _SPLITS}
+    findings: list[Finding] = []
+    invalid = count = 0
+    for number, line in _lines(data):
+        count += 1
+        try:
+            split, row = _row(number, line, spec)
+        except _RowError as err:
+            findings.extend(err.findings)
+            invalid += 1
+            kept = _raw_holdout(number, line) if policy is InvalidRowPolicy.EXCLUDE else None
+            if kept:
+                rows["holdout"].append(kept)
+            continue
+        rows[split].append(row)
+    train, holdout = (rows["train"], rows["holdout"]) if rows["holdout"] else _split(rows["train"], seed)
+    if len(train) < MIN_TRAIN_ROWS or not holdout:
+        message = f"{len(train)} usable rows to train on and {len(holdout)} held out; at least {MIN_TRAIN_ROWS} and 1 are needed"
+        findings.append(Finding(count or 1, "DATASET_TOO_SMALL", "rows", message))
+    too_small = any(finding.reason == "DATASET_TOO_SMALL" for finding in findings)
+    report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)))
+    usable = not too_small and (invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
+    return Checked(tuple(train), tuple(holdout), tuple(findings), report, usable)
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.strip():
+            yield number, line
+
+
+def _kinds(findings: list[Finding]) -> Counter[str]:
+    return Counter(reason for _, reason in {(finding.row_number, finding.reason) for finding in findings})
+
+
+def _row(number: int, line: bytes, spec: ContractSpec) -> tuple[str, CheckedRow]:
+    body = _parse(number, line)
+    output = body["output"]
+    if not isinstance(output, str):
+        if spec.kind is not ContractKind.JSON:
+            raise _RowError(_finding(number, "ROW_INVALID", "output", "must be SQL text"))
+        output = json.dumps(output, ensure_ascii=False)
+    for field, text, limit in (("input", body["input"], MAX_INPUT_BYTES), ("output", output, MAX_OUTPUT_BYTES)):
+        size = len(text.encode(errors="surrogatepass"))
+        if size > limit:
+            raise _RowError(_finding(number, "ROW_INVALID", field, f"has {size} bytes, the limit is {limit}"))
+    try:
+        return body.get("split", "train"), CheckedRow(number, body["input"], canonicalise(spec, output))
+    except InvalidInput as err:
+        violations = [(v.path, v.description) for v in err.violations] or [("", str(err))]
+        raise _RowError(
+            *(_finding(number, "CONTRACT_VIOLATED", _path(path), text) for path, text in violations)
+        ) from err
+
+
+def _path(path: str) -> str:
+    """Violations point into the output, with or without saying so."""
+    return path if path.startswith("output") else "output" + (path if path.startswith("#") or not path else f"#{path}")
+
+
+def _parse(number: int, line: bytes) -> dict[str, Any]:  # Any: other people's JSON, checked here
+    try:
+        body = json.loads(line.decode("utf-8"))
+    except ValueError as err:
+        raise _RowError(_finding(number, "ROW_NOT_JSON", "", f"is not JSON in UTF-8: {err}")) from err
+    if not isinstance(body, dict):
+        raise _RowError(_finding(number, "ROW_NOT_JSON", "", "must be a JSON object"))
+    unknown = sorted(set(body) - {"input", "output", "split"})
+    if unknown:
+        raise _RowError(_finding(number, "ROW_INVALID", unknown[0], "is not a field of a row: input, output, split"))
+    if not isinstance(body.get("input"), str) or not body["input"].strip():
+        raise _RowError(_finding(number, "ROW_INVALID", "input", "must be non-empty text"))
+    if "output" not in body:
+        raise _RowError(_finding(number, "ROW_INVALID", "output", "is missing"))
+    if body.get("split", "train") not in _SPLITS:
+        raise _RowError(_finding(number, "ROW_INVALID", "split", f"must be one of {_SPLITS}"))
+    return body
+
+
+def _raw_holdout(number: int, line: bytes) -> CheckedRow | None:
+    """A held-out row outside the contract: kept as it is, so that it counts as a miss."""
+    try:
+        body = _parse(number, line)
+    except _RowError:
+        return None
+    if body.get("split") != "holdout":
+        return None
+    output = body["output"]
+    return CheckedRow(number, body["input"], output if isinstance(output, str) else json.dumps(output))
+
+
+def _finding(number: int, reason: str, field: str, message: str) -> Finding:
+    return Finding(number, reason, f"rows[{number}]" + (f".{field}" if field else ""), message)
+
+
+def _split(rows: list[CheckedRow], seed: int) -> tuple[list[CheckedRow], list[CheckedRow]]:
+    """The tenth of the distinct inputs with the smallest seeded hash is held out."""
+    key: Callable[[str], str] = lambda text: hashlib.sha256(
+        f"{seed}\n{' '.join(text.lower().split())}".encode()
+    ).hexdigest()
+    keys = sorted({key(row.input) for row in rows})
+    held = set(keys[: max(1, round(len(keys) * HOLDOUT_RATIO))]) if len(keys) > 1 else set()
+    return [r for r in rows if key(r.input) not in held], [r for r in rows if key(r.input) in held]

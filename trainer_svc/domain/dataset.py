@@ -1,0 +1,63 @@
+"""Golden datasets: what they are and what their check finds."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+class DatasetState(enum.StrEnum):
+    """Life of a golden dataset: importing -> validating -> active or failed."""
+
+    IMPORTING = "importing"
+    VALIDATING = "validating"
+    ACTIVE = "active"
+    FAILED = "failed"
+
+
+class InvalidRowPolicy(enum.StrEnum):
+    """What to do with a row that does not parse or breaks its contract."""
+
+    REFUSE = "refuse"
+    EXCLUDE = "exclude"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to fix in one row; `row_number` counts lines of the upload from 1."""
+
+    row_number: int
+    reason: str
+    path: str
+    message: str
+    blocking: bool = True
+
+
+@dataclass(frozen=True)
+class Report:
+    """Counts of a check."""
+
+    row_count: int
+    train_count: int
+    holdout_count: int
+    invalid_count: int
+    finding_counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A golden dataset as it stands. Names are resource names as text; digests name blobs of rows."""
+
+    name: str
+    contract: str
+    instruction_prompt: str
+    database_sql: str
+    create_time: datetime
+    state: DatasetState = DatasetState.IMPORTING
+    policy: InvalidRowPolicy = InvalidRowPolicy.REFUSE
+    size_bytes: int = 0
+    digest: str = ""
+    report: Report | None = None
+    train_rows: str = ""
+    holdout_rows: str = ""

@@ -1,0 +1,60 @@
+"""Fills in the settings that a job leaves open, each with its reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from trainer_svc.domain.run import RunSpec
+
+RANKS = (4, 8, 16, 32, 64)
+DEFAULT_RANK = 16
+"""Ample for 1,000 rows on any base of half a billion parameters or more (Schulman et al. 2025)."""
+DEFAULT_BATCH_SIZE = 8
+_SEEN_EXAMPLES = 5_000
+"""Examples a run sees: below it the shipped base has not learned the spans of 500 rows, above it gains little."""
+_EPOCHS = (3, 12)
+WARMUP_RATIO = 0.03
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Settings of a run, complete."""
+
+    rank: int
+    alpha: float
+    learning_rate: float
+    epoch_count: int
+    batch_size: int
+    step_count: int
+
+
+def plan_training(spec: RunSpec, *, train_count: int, hidden_size: int) -> TrainingPlan:
+    """The plan for `train_count` rows on a base of width `hidden_size`; what the job sets is kept."""
+    rank = spec.rank or DEFAULT_RANK
+    batch = spec.batch_size or DEFAULT_BATCH_SIZE
+    least, most = _EPOCHS
+    epochs = spec.epoch_count or min(most, max(least, round(_SEEN_EXAMPLES / train_count)))
+    return TrainingPlan(
+        rank=rank,
+        alpha=spec.alpha or 2.0 * rank,
+        learning_rate=spec.learning_rate or learning_rate(hidden_size),
+        epoch_count=epochs,
+        batch_size=batch,
+        step_count=math.ceil(train_count / batch) * epochs,
+    )
+
+
+def learning_rate(hidden_size: int) -> float:
+    """Peak rate for LoRA on a Llama-shaped base: `5e-5 * 10 * (2000 / hidden) ** 0.781`.
+
+    Source: tinker-cookbook, hyperparam_utils.py ("LoRA Without Regret", Schulman et al. 2025): ten times the rate of
+    full fine-tuning, falling with the width. 2.5e-3 at 256, 4.9e-4 at 2,048.
+    """
+    return 5e-5 * 10 * (2000 / hidden_size) ** 0.781
+
+
+def settings(plan: TrainingPlan, spec: RunSpec) -> dict[str, str | int | float]:
+    """The plan as the manifest and the job show it."""
+    return {"mode": spec.mode.value, "seed": spec.seed, "threads": spec.threads, **dataclasses.asdict(plan)}

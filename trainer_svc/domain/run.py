@@ -1,0 +1,154 @@
+"""One run of a training job: the folder by which the service and its child process talk."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+EXIT_DONE, EXIT_USER_ERROR, EXIT_INTERNAL_ERROR, EXIT_CANCELLED = 0, 3, 4, 5
+"""Any other exit status means that the child was killed; it may be started again and resumes."""
+
+
+class TrainingMode(enum.StrEnum):
+    """How the base model is held while training."""
+
+    LORA = "lora"
+    QLORA = "qlora"
+
+
+class Phase(enum.StrEnum):
+    """Steps of a run."""
+
+    PREPARING = "preparing"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    PUBLISHING = "publishing"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything a run needs beside its rows. None leaves the choice to the plan."""
+
+    job: str
+    base_model_dir: str
+    contract_name: str
+    contract: str
+    """Canonical text of the contract's spec."""
+    contract_cache_dir: str
+    dataset_digest: str
+    mode: TrainingMode = TrainingMode.LORA
+    rank: int | None = None
+    alpha: float | None = None
+    learning_rate: float | None = None
+    epoch_count: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    threads: int = 1
+    instruction_prompt: str = ""
+    database_sql: str = ""
+
+    def to_json(self) -> bytes:
+        """Inverse of `from_json`."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> RunSpec:
+        """Reads `run.json`, which only the service writes."""
+        body = json.loads(data)
+        return cls(**{**body, "mode": TrainingMode(body["mode"])})
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names of the files in a run's folder; who writes each is said beside it."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        """Service: the `RunSpec`."""
+        return self.path / "run.json"
+
+    @property
+    def train_rows(self) -> Path:
+        """Service: JSON Lines of row, input, output (canonical)."""
+        return self.path / "train.jsonl"
+
+    @property
+    def holdout_rows(self) -> Path:
+        """Service: as `train_rows`."""
+        return self.path / "holdout.jsonl"
+
+    @property
+    def cancel(self) -> Path:
+        """Service: exists when the run shall stop."""
+        return self.path / "cancel"
+
+    @property
+    def lock(self) -> Path:
+        """Child: locked while it lives, so that two never run in one folder."""
+        return self.path / "lock"
+
+    @property
+    def events(self) -> Path:
+        """Child: JSON Lines, appended; see `trainer_svc.engine.journal`."""
+        return self.path / "events.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Child: resume state; holds pickles, never leaves this folder."""
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        """Child: the trained adapter as PEFT saves it."""
+        return self.path / "adapter"
+
+    @property
+    def package(self) -> Path:
+        """Child: the adapter package, complete once it exists."""
+        return self.path / "package"
+
+    @property
+    def result(self) -> Path:
+        """Child: digest of the manifest and the evaluation; written last."""
+        return self.path / "result.json"
+
+    @property
+    def failure(self) -> Path:
+        """Child: reason, message and user_error of a failed run."""
+        return self.path / "failure.json"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Held-out metrics of an adapter as it is served; ratios are 0..1."""
+
+    holdout_count: int
+    exact_match: float
+    field_f1: float
+    execution_match: float | None
+    instruction_prompt_tokens: float
+    adapter_prompt_tokens: float
+    holdout_loss: float
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run gives."""
+
+    manifest_digest: str
+    evaluation: Evaluation
+
+    def to_json(self) -> bytes:
+        """Inverse of `from_json`."""
+        return json.dumps(dataclasses.asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> RunResult:
+        """Reads `result.json`."""
+        body = json.loads(data)
+        return cls(body["manifest_digest"], Evaluation(**body["evaluation"]))

@@ -1,0 +1,1 @@
+"""torch, transformers, peft and bitsandbytes: nothing outside imports them."""

@@ -1,0 +1,44 @@
+"""Loads the base model for training, in bf16 or in 4 bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+from trainer_svc.domain.run import TrainingMode
+
+
+def load_base(folder: Path, mode: TrainingMode) -> Any:  # a transformers model; the library ships no usable types
+    """The frozen base model in evaluation mode: bf16 weights for LoRA, NF4 with bf16 arithmetic for QLoRA."""
+    quantization = None
+    if mode is TrainingMode.QLORA:
+        quantization = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.bfloat16, quantization_config=quantization, local_files_only=True
+    )
+    model.requires_grad_(requires_grad=False)
+    if quantization is not None:
+        keep_quantized_weights(model)
+    return model.eval()
+
+
+def keep_quantized_weights(model: Any) -> None:  # a transformers model
+    """Stops bitsandbytes from repacking 4-bit weights in place.
+
+    On CPUs with AVX512-BF16, `Linear4bit.forward` in evaluation mode repacks its weight and never unpacks it: training
+    then loses the gradient through the base (cosine 0.71 after one evaluation) and saving damages the weights by up to
+    24 % (bitsandbytes 0.50.2, nn/modules.py; came in with PR #1804).
+    """
+    import bitsandbytes
+
+    for module in model.modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            module.support_avx512bf16_for_cpu = False

@@ -1,0 +1,51 @@
+"""The trained adapter as files that vLLM serves and that say nothing about this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import save_file
+
+from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
+from shared.adapter.validate import TARGET_MODULES
+from shared.base_model import BaseModel
+from trainer_svc.domain.plan import TrainingPlan
+
+
+def save_adapter(model: Any, plan: TrainingPlan, base: BaseModel, folder: Path) -> None:  # a PEFT model
+    """Writes weights and config into `folder`, the config last.
+
+    Weights are bf16: vLLM casts adapters to the base model's dtype at load, so evaluation on these files measures what
+    is served, and the file is half as large.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = get_peft_model_state_dict(model)
+    save_file(
+        {name: tensor.detach().to(torch.bfloat16).contiguous() for name, tensor in state.items()}, folder / WEIGHTS_NAME
+    )
+    config = {
+        "base_model_name_or_path": base.model_id,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "lora_alpha": plan.alpha,
+        "lora_dropout": 0.0,
+        "modules_to_save": None,
+        "peft_type": "LORA",
+        "r": plan.rank,
+        "target_modules": sorted(TARGET_MODULES),
+        "task_type": "CAUSAL_LM",
+        "use_dora": False,
+        "use_rslora": False,
+    }
+    (folder / CONFIG_NAME).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+def load_served(base: Any, folder: Path) -> Any:  # transformers and PEFT models
+    """The bf16 base with the adapter's files applied in bf16: the combination that is served."""
+    return PeftModel.from_pretrained(base, folder, autocast_adapter_dtype=False, local_files_only=True).eval()

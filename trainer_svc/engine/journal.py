@@ -1,0 +1,41 @@
+"""What a run tells its service while it runs: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from trainer_svc.domain.run import Phase
+
+
+class Journal:
+    """Appends events to a file. A line that was torn by a crash is ended first, so that the next one is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab")
+        if self._file.tell() and not path.read_bytes().endswith(b"\n"):
+            self._file.write(b"\n")
+
+    def phase(self, phase: Phase) -> None:
+        """A new step of the run begins."""
+        self._write({"type": "phase", "phase": phase.value})
+
+    def settings(self, values: dict[str, str | int | float]) -> None:
+        """The settings as filled in."""
+        self._write({"type": "settings", **values})
+
+    def progress(self, step: int, step_count: int, train_loss: float, epoch: float) -> None:
+        """Numbers of the training loop; the loss is nats per target token."""
+        self._write(
+            {"type": "progress", "step": step, "step_count": step_count, "train_loss": train_loss, "epoch": epoch}
+        )
+
+    def checkpoint(self, step: int) -> None:
+        """State from which a new attempt can go on is on disk."""
+        self._write({"type": "checkpoint", "step": step})
+
+    def _write(self, event: dict[str, object]) -> None:
+        self._file.write(json.dumps(event).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())

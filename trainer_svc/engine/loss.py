@@ -1,0 +1,33 @@
+"""Cross-entropy over the learned tokens only, in chunks, so that no logits of a whole batch ever exist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from trainer_svc.engine.example import IGNORED
+
+CHUNK_TOKENS = 256
+"""256 x 128,000 logits in float32 are 131 MB; the vocabulary decides, not the batch."""
+
+
+def completion_loss(
+    model: Any, input_ids_B_T: torch.Tensor, attention_B_T: torch.Tensor, labels_B_T: torch.Tensor
+) -> torch.Tensor:  # tensor shapes in names
+    """Sum of the next-token losses over all labels that are not `IGNORED`, in nats. `model` is a causal LM (or PEFT)."""
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    hidden_B_T_H = causal.model(input_ids=input_ids_B_T, attention_mask=attention_B_T, use_cache=False)[0]
+    targets_B_T = labels_B_T[:, 1:]
+    learned = targets_B_T != IGNORED
+    hidden_N_H, targets_N = hidden_B_T_H[:, :-1][learned], targets_B_T[learned]
+    total = hidden_N_H.new_zeros((), dtype=torch.float32)
+    for hidden, targets in zip(hidden_N_H.split(CHUNK_TOKENS), targets_N.split(CHUNK_TOKENS), strict=True):
+        total = total + checkpoint(_chunk_loss, causal.lm_head, hidden, targets, use_reentrant=False)
+    return total
+
+
+def _chunk_loss(head: Any, hidden_N_H: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:  # as above
+    return functional.cross_entropy(head(hidden_N_H).float(), targets_N, reduction="sum")

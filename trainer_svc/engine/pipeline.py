@@ -1,0 +1,175 @@
+"""One run from rows to package: prepare, train, evaluate, publish. Each step is skipped when its result is on disk."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shared.adapter.manifest import AdapterManifest, Canary
+from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, read_package, write_package
+from shared.adapter.validate import TARGET_MODULES, validate_adapter
+from shared.base_model import BaseModel
+from shared.contracts.compiled import CompiledContract
+from shared.contracts.compiler import ContractCompiler
+from shared.contracts.spec import ContractSpec
+from shared.files import publish_folder, write_atomic
+from shared.prompt import PromptRenderer
+from trainer_svc.domain.plan import RANKS, TrainingPlan, plan_training, settings
+from trainer_svc.domain.run import Evaluation, Phase, RunFolder, RunResult, RunSpec, TrainingMode
+from trainer_svc.engine.base import load_base
+from trainer_svc.engine.example import Example, Row, compile_examples, read_rows
+from trainer_svc.engine.export import load_served, save_adapter
+from trainer_svc.engine.generation import generate
+from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.loss import completion_loss
+from trainer_svc.engine.training import train_adapter
+from trainer_svc.evaluation.score import score_outputs
+
+_CANARY_COUNT = 6
+_LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What all steps of a run stand on."""
+
+    spec: RunSpec
+    folder: RunFolder
+    base: BaseModel
+    renderer: PromptRenderer
+    contract: CompiledContract
+    plan: TrainingPlan
+    journal: Journal
+
+
+def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> RunResult:
+    """Runs to the end, or from where an earlier attempt was killed.
+
+    Raises:
+        DomainError: the dataset or the settings do not allow it.
+        Cancelled: asked to stop.
+    """
+    torch.set_num_threads(spec.threads)
+    if folder.result.is_file():
+        return RunResult.from_json(folder.result.read_bytes())
+    journal.phase(Phase.PREPARING)
+    base = BaseModel.load(Path(spec.base_model_dir))
+    renderer = PromptRenderer.load(base)
+    train, holdout = read_rows(folder.train_rows), read_rows(folder.holdout_rows)
+    examples = compile_examples(train, renderer, base.max_positions)
+    contract = ContractCompiler(Path(spec.contract_cache_dir), base.vocabulary()).compile(
+        ContractSpec.from_canonical(spec.contract.encode())
+    )
+    plan = plan_training(spec, train_count=len(examples), hidden_size=base.hidden_size)
+    journal.settings(settings(plan, spec))
+    ground = _Ground(spec, folder, base, renderer, contract, plan, journal)
+    if not (folder.adapter / CONFIG_NAME).is_file():
+        _train(ground, examples, is_cancelled)
+    return _publish(ground, holdout)
+
+
+def _train(ground: _Ground, examples: Sequence[Example], is_cancelled: Callable[[], bool]) -> None:
+    ground.journal.phase(Phase.TRAINING)
+    model = train_adapter(
+        load_base(ground.base.folder, ground.spec.mode),
+        examples,
+        ground.plan,
+        seed=ground.spec.seed,
+        checkpoints=ground.folder.checkpoints,
+        journal=ground.journal,
+        is_cancelled=is_cancelled,
+    )
+    save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
+
+
+def _publish(ground: _Ground, holdout: list[Row]) -> RunResult:
+    ground.journal.phase(Phase.EVALUATING)
+    # A fresh bf16 base, never the one that was trained on: that one may be quantised.
+    served = load_served(load_base(ground.base.folder, TrainingMode.LORA), ground.folder.adapter)
+    prompts = [ground.renderer.prompt_ids(row.input) for row in holdout]
+    answers = generate(served, ground.contract.automaton, prompts, ground.base.max_positions)
+    evaluation = _evaluate(ground, served, holdout, answers)
+    ground.journal.phase(Phase.PUBLISHING)
+    manifest = _manifest(ground, evaluation, _canaries(prompts, answers))
+    temporary = ground.folder.path / "package.partial"
+    shutil.rmtree(temporary, ignore_errors=True)
+    sources = {name: ground.folder.adapter / name for name in (WEIGHTS_NAME, CONFIG_NAME)}
+    manifest = write_package(temporary, manifest, sources)
+    validate_adapter(temporary, manifest, ground.base, max_rank=max(RANKS))
+    shutil.rmtree(ground.folder.package, ignore_errors=True)
+    publish_folder(temporary, ground.folder.package)
+    read_package(ground.folder.package, manifest.digest)
+    result = RunResult(manifest.digest, evaluation)
+    write_atomic(ground.folder.result, result.to_json())
+    return result
+
+
+def _evaluate(ground: _Ground, model: Any, holdout: list[Row], answers: list[list[int]]) -> Evaluation:  # a PEFT model
+    texts = [ground.renderer.decode(answer) for answer in answers]
+    score = score_outputs(ground.contract.spec, [row.output for row in holdout], texts, ground.spec.database_sql)
+    plain = [len(ground.renderer.prompt_ids(row.input)) for row in holdout]
+    instructed = [len(ground.renderer.prompt_ids(row.input, ground.spec.instruction_prompt)) for row in holdout]
+    return Evaluation(
+        holdout_count=len(holdout),
+        exact_match=score.exact_match,
+        field_f1=score.field_f1,
+        execution_match=score.execution_match,
+        instruction_prompt_tokens=sum(instructed) / len(instructed),
+        adapter_prompt_tokens=sum(plain) / len(plain),
+        holdout_loss=_holdout_loss(ground, model, holdout),
+    )
+
+
+@torch.inference_mode()
+def _holdout_loss(ground: _Ground, model: Any, holdout: list[Row]) -> float:  # a PEFT model
+    """Mean loss per label token over the rows that fit the context."""
+    limit = ground.base.max_positions
+    fitting = [
+        r
+        for r in holdout
+        if len(ground.renderer.prompt_ids(r.input)) + len(ground.renderer.completion_ids(r.output)) <= limit
+    ]
+    examples = compile_examples(fitting, ground.renderer, limit)
+    total, count = 0.0, 0
+    for example in examples:
+        ids, labels = torch.tensor([example.input_ids]), torch.tensor([example.labels])
+        total += float(completion_loss(model, ids, torch.ones_like(ids), labels))
+        count += len(example.input_ids) - example.prompt_length
+    return total / count if count else 0.0
+
+
+def _canaries(prompts: list[list[int]], answers: list[list[int]]) -> tuple[Canary, ...]:
+    """Holdout prompts, shortest first, whose answers the inference service must replay."""
+    pairs = sorted(zip(prompts, answers, strict=True), key=lambda pair: (len(pair[0]), pair[0]))
+    return tuple(Canary(tuple(prompt), tuple(answer)) for prompt, answer in pairs[:_CANARY_COUNT] if answer)
+
+
+def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, ...]) -> AdapterManifest:
+    spec, plan = ground.spec, ground.plan
+    saved = evaluation.instruction_prompt_tokens - evaluation.adapter_prompt_tokens if spec.instruction_prompt else 0.0
+    metrics = {"exact_match": evaluation.exact_match, "field_f1": evaluation.field_f1}
+    if evaluation.execution_match is not None:
+        metrics["execution_match"] = evaluation.execution_match
+    versions = {f"{name}_version": importlib.metadata.version(name) for name in _LIBRARIES}
+    return AdapterManifest(
+        base_model_id=ground.base.model_id,
+        base_model_digest=ground.base.digest,
+        prompt_digest=ground.renderer.digest,
+        contract_name=spec.contract_name,
+        contract=ground.contract.spec,
+        rank=plan.rank,
+        alpha=plan.alpha,
+        target_modules=TARGET_MODULES,
+        dataset_digest=spec.dataset_digest,
+        canaries=canaries,
+        instruction_prompt_tokens=round(saved),
+        training={**settings(plan, spec), **versions, "machine": platform.machine()},
+        metrics=metrics,
+    )

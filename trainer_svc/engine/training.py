@@ -1,0 +1,167 @@
+"""The training loop: transformers' Trainer with our loss, our events, and resumption from the last whole checkpoint."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from shared.adapter.validate import TARGET_MODULES
+from shared.errors import InvalidInput
+from trainer_svc.domain.plan import WARMUP_RATIO, TrainingPlan
+from trainer_svc.engine.example import IGNORED, Example
+from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.loss import completion_loss
+
+_COMPLETE_MARK = "complete"
+"""Written into a checkpoint after all its files, so that one torn by a crash is never resumed from."""
+_CHECKPOINTS_PER_RUN = 10
+_MAX_STEPS_BETWEEN_CHECKPOINTS = 100
+
+
+class Cancelled(Exception):  # what happened, as in shared.errors
+    """The run was asked to stop; its last checkpoint is kept."""
+
+
+class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no usable types
+    """Trainer whose loss is `completion_loss` over the tokens of the whole optimizer step."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = True  # asks the loop to count the step's label tokens for compute_loss
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Mean loss per label token of the optimizer step."""
+        total = completion_loss(model, inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
+        count = num_items_in_batch if num_items_in_batch is not None else (inputs["labels"] != IGNORED).sum()
+        return total / count
+
+
+class _Reporter(TrainerCallback):  # type: ignore[misc]  # as above
+    """Events, cancellation and divergence."""
+
+    def __init__(self, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
+        self._journal, self._is_cancelled = journal, is_cancelled
+        self.cancelled = False
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._check(control)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._check(control)
+
+    def _check(self, control: Any) -> None:
+        if self._is_cancelled():
+            self.cancelled = True
+            control.should_training_stop = True
+            control.should_save = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if not math.isfinite(loss):
+            raise InvalidInput(
+                "LOSS_DIVERGED", f"the loss is {loss} at step {state.global_step}", hint="lower the learning rate"
+            )
+        self._journal.progress(state.global_step, state.max_steps, loss, state.epoch or 0.0)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        (folder / _COMPLETE_MARK).touch()
+        self._journal.checkpoint(state.global_step)
+
+
+def train_adapter(
+    base: Any, examples: Sequence[Example], plan: TrainingPlan, *, seed: int, checkpoints: Path, journal: Journal,
+    is_cancelled: Callable[[], bool],
+) -> Any:  # fmt: skip  # models of transformers and peft
+    """Trains a LoRA adapter on the base and returns the PEFT model.
+
+    Same base, examples, plan, seed, thread count and machine type give the same weights, interrupted or not: the seed
+    is set before the adapter is initialised, and checkpoints hold optimizer, schedule and random state.
+
+    Raises:
+        Cancelled: `is_cancelled` said so; a checkpoint of the last step is on disk.
+        InvalidInput: LOSS_DIVERGED.
+    """
+    set_seed(seed)
+    config = LoraConfig(
+        r=plan.rank, lora_alpha=plan.alpha, target_modules=list(TARGET_MODULES), lora_dropout=0.0, task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(base, config)
+    reporter = _Reporter(journal, is_cancelled)
+    trainer = AdapterTrainer(
+        model=model,
+        args=_arguments(plan, seed, checkpoints),
+        train_dataset=[{"input_ids": list(e.input_ids), "labels": list(e.labels)} for e in examples],
+        data_collator=_collate,
+        callbacks=[reporter],
+    )
+    trainer.remove_callback("PrinterCallback")
+    trainer.train(resume_from_checkpoint=_last_whole(checkpoints))
+    if reporter.cancelled:
+        raise Cancelled
+    return trainer.model
+
+
+def _arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        per_device_train_batch_size=plan.batch_size,
+        num_train_epochs=plan.epoch_count,
+        learning_rate=plan.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=math.ceil(WARMUP_RATIO * plan.step_count),
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+        train_sampling_strategy="group_by_length",
+        seed=seed,
+        data_seed=seed,
+        logging_steps=5,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=min(_MAX_STEPS_BETWEEN_CHECKPOINTS, max(5, plan.step_count // _CHECKPOINTS_PER_RUN)),
+        save_total_limit=2,
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+    )
+
+
+def _collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+    """Pads on the right, where a causal model needs no mask for correctness."""
+    width = max(len(row["input_ids"]) for row in rows)
+    ids, labels, mask = [], [], []
+    for row in rows:
+        gap = width - len(row["input_ids"])
+        ids.append(row["input_ids"] + [0] * gap)
+        labels.append(row["labels"] + [IGNORED] * gap)
+        mask.append([1] * len(row["input_ids"]) + [0] * gap)
+    return {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels), "attention_mask": torch.tensor(mask)}
+
+
+def _last_whole(checkpoints: Path) -> str | None:
+    """The newest checkpoint that was written to its end; torn ones are removed."""
+    if not checkpoints.is_dir():
+        return None
+    whole = []
+    for folder in checkpoints.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        if (folder / _COMPLETE_MARK).is_file():
+            whole.append(folder)
+        else:
+            shutil.rmtree(folder)
+    newest = max(whole, key=lambda folder: int(folder.name.rsplit("-", 1)[1]), default=None)
+    return str(newest) if newest else None

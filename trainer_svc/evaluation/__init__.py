@@ -1,0 +1,1 @@
+"""Measures generated outputs against golden ones."""

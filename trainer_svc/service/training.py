@@ -1,0 +1,55 @@
+"""`goldsmith.trainer.v1.TrainingService`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from goldsmith.trainer.v1 import training_job_pb2, training_service_pb2_grpc
+from goldsmith.trainer.v1 import training_service_pb2 as pb
+from shared.clock import Clock
+from shared.names import JobName, TenantName, check_id
+from shared.rpc.page import Page
+from trainer_svc.app.jobs import Jobs
+from trainer_svc.service import Context
+from trainer_svc.translate import job as translate
+
+
+class TrainingServicer(training_service_pb2_grpc.TrainingServiceServicer):
+    """Training jobs of a tenant."""
+
+    def __init__(self, jobs: Jobs, clock: Clock) -> None:
+        self._jobs, self._clock = jobs, clock
+
+    async def CreateTrainingJob(
+        self, request: pb.CreateTrainingJobRequest, context: Context
+    ) -> training_job_pb2.TrainingJob:
+        """Queues a job."""
+        parent = TenantName.parse(request.parent)
+        name = JobName(parent.tenant, check_id(request.job_id, "job_id"))
+        wanted = translate.new_job(name, request.job, self._clock.now())
+        return translate.job(await self._jobs.create(wanted, request.request_id))
+
+    async def GetTrainingJob(self, request: pb.GetTrainingJobRequest, context: Context) -> training_job_pb2.TrainingJob:
+        """A job."""
+        return translate.job(await self._jobs.get(JobName.parse(request.name)))
+
+    async def ListTrainingJobs(
+        self, request: pb.ListTrainingJobsRequest, context: Context
+    ) -> pb.ListTrainingJobsResponse:
+        """One page, newest first."""
+        page = Page.parse(request.page_size, request.page_token)
+        found, token = await self._jobs.list(TenantName.parse(request.parent), page)
+        return pb.ListTrainingJobsResponse(jobs=map(translate.job, found), next_page_token=token)
+
+    async def CancelTrainingJob(
+        self, request: pb.CancelTrainingJobRequest, context: Context
+    ) -> training_job_pb2.TrainingJob:
+        """Asks a job to stop."""
+        return translate.job(await self._jobs.cancel(JobName.parse(request.name)))
+
+    async def WatchTrainingJob(
+        self, request: pb.WatchTrainingJobRequest, context: Context
+    ) -> AsyncIterator[training_job_pb2.TrainingEvent]:
+        """History, then live events."""
+        async for event in self._jobs.watch(JobName.parse(request.name), request.after_sequence):
+            yield translate.event(event)

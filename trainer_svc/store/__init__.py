@@ -1,0 +1,1 @@
+"""The trainer's database: SQLite by default, through SQLAlchemy Core and Alembic."""

@@ -1,0 +1,110 @@
+"""Revisions and aliases in the database. Every function works inside the caller's transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from shared.errors import Conflict
+from shared.names import AdapterName, AliasName, RevisionName
+from shared.rpc.page import Page, take_page
+from trainer_svc.domain.registry import Alias, AliasChange, Revision
+from trainer_svc.store.catalog import missing
+from trainer_svc.store.codec import dump, load
+from trainer_svc.store.table import alias_changes, aliases, revisions
+
+ANY = "-"
+
+
+def get_revision(connection: Connection, name: RevisionName) -> Revision:
+    """A revision. Raises `NotFound`."""
+    where = (
+        (revisions.c.tenant == name.tenant)
+        & (revisions.c.adapter == name.adapter)
+        & (revisions.c.number == name.number)
+    )
+    body = connection.execute(select(revisions.c.body).where(where)).scalar()
+    if body is None:
+        raise missing(str(name))
+    return load(Revision, body)
+
+
+def add_revision(connection: Connection, adapter: AdapterName, revision: Revision) -> Revision:
+    """Publishes a revision under the adapter's next number; returns it with its name."""
+    where = (revisions.c.tenant == adapter.tenant) & (revisions.c.adapter == adapter.id)
+    number = (connection.execute(select(func.max(revisions.c.number)).where(where)).scalar() or 0) + 1
+    named = dataclasses.replace(revision, name=str(RevisionName(adapter.tenant, adapter.id, number)))
+    values = {"tenant": adapter.tenant, "adapter": adapter.id, "number": number, "body": dump(named)}
+    connection.execute(insert(revisions).values(values))
+    return named
+
+
+def list_revisions(connection: Connection, adapter: AdapterName, page: Page) -> tuple[list[Revision], str]:
+    """One page, newest first, with the token of the next."""
+    before = page.number()
+    query = select(revisions.c.number, revisions.c.body).where(
+        (revisions.c.tenant == adapter.tenant) & (revisions.c.adapter == adapter.id)
+    )
+    if before:
+        query = query.where(revisions.c.number < before)
+    rows = connection.execute(query.order_by(revisions.c.number.desc()).limit(page.size + 1)).all()
+    token = page.numbered_token(rows[page.size - 1].number) if len(rows) > page.size else ""
+    return [load(Revision, row.body) for row in rows[: page.size]], token
+
+
+def set_alias(connection: Connection, name: AliasName, revision: RevisionName, etag: str, now: datetime) -> Alias:
+    """Points an alias at a revision, which must exist.
+
+    Raises:
+        NotFound: the revision does not exist, or is another adapter's.
+        Conflict: ETAG_MISMATCH.
+    """
+    get_revision(connection, revision)
+    where = (aliases.c.tenant == name.tenant) & (aliases.c.adapter == name.adapter) & (aliases.c.alias == name.alias)
+    body = connection.execute(select(aliases.c.body).where(where)).scalar()
+    before = load(Alias, body) if body is not None else None
+    version = before.version if before else 0
+    if etag and etag != str(version):
+        raise Conflict(
+            "ETAG_MISMATCH", f"{name} was moved by somebody else", hint="read it again", metadata={"etag": str(version)}
+        )
+    if before is not None and before.revision == str(revision):
+        return before
+    alias = Alias(str(name), str(revision), version + 1, now)
+    connection.execute(delete(aliases).where(where))
+    values = {"tenant": name.tenant, "adapter": name.adapter, "alias": name.alias, "body": dump(alias)}
+    connection.execute(insert(aliases).values(values))
+    connection.execute(insert(alias_changes).values(body=dump(alias)))
+    return alias
+
+
+def list_aliases(connection: Connection, tenant: str, adapter: str, page: Page) -> tuple[list[Alias], str]:
+    """One page by name; "-" for tenant or adapter means all."""
+    query = select(aliases.c.tenant, aliases.c.adapter, aliases.c.alias, aliases.c.body)
+    if tenant != ANY:
+        query = query.where(aliases.c.tenant == tenant)
+    if adapter != ANY:
+        query = query.where(aliases.c.adapter == adapter)
+    found = [load(Alias, row.body) for row in connection.execute(query).all()]
+    return take_page(sorted(found, key=lambda alias: alias.name), page, lambda alias: alias.name)
+
+
+def last_cursor(connection: Connection) -> int:
+    """Cursor of the newest alias change; 0 before the first."""
+    return connection.execute(select(func.max(alias_changes.c.cursor))).scalar() or 0
+
+
+def all_aliases(connection: Connection) -> list[AliasChange]:
+    """Every alias as it is, under the present cursor."""
+    cursor = last_cursor(connection)
+    return [AliasChange(cursor, load(Alias, body)) for body in connection.execute(select(aliases.c.body)).scalars()]
+
+
+def alias_changes_after(connection: Connection, cursor: int, limit: int = 500) -> list[AliasChange]:
+    """Changes after a cursor, in order."""
+    rows = connection.execute(
+        select(alias_changes).where(alias_changes.c.cursor > cursor).order_by(alias_changes.c.cursor).limit(limit)
+    ).all()
+    return [AliasChange(row.cursor, load(Alias, row.body)) for row in rows]

@@ -1,0 +1,85 @@
+"""Tables of the trainer's database. Key columns are relational; the rest of a resource is its JSON `body`."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+contracts = Table(
+    "contracts", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+datasets = Table(
+    "datasets", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+findings = Table(
+    "findings", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("dataset", String, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("row_number", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("blocking", Boolean, nullable=False),
+)  # fmt: skip
+
+jobs = Table(
+    "jobs", metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("tenant", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("jobs_by_name", "tenant", "id", unique=True),
+    Index("jobs_by_state", "state", "number"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+events = Table(
+    "events", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("job", String, primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+revisions = Table(
+    "revisions", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+aliases = Table(
+    "aliases", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("alias", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+alias_changes = Table(
+    "alias_changes", metadata,
+    Column("cursor", Integer, primary_key=True, autoincrement=True),
+    Column("body", Text, nullable=False),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+# In the same transaction as the row that the request creates, so that a repeat finds either both or neither.
+request_ids = Table(
+    "request_ids", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("method", String, primary_key=True),
+    Column("request_id", String, primary_key=True),
+    Column("payload_digest", String, nullable=False),
+)  # fmt: skip

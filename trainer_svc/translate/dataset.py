@@ -1,0 +1,69 @@
+"""Golden datasets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
+from shared.names import DatasetName
+from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy, Report
+from trainer_svc.translate.time import timestamp
+
+_STATES = {state: pb.GoldenDatasetState.Value(f"GOLDEN_DATASET_STATE_{state.name}") for state in DatasetState}
+_POLICIES = {
+    pb.INVALID_ROW_POLICY_UNSPECIFIED: InvalidRowPolicy.REFUSE,
+    pb.INVALID_ROW_POLICY_REFUSE: InvalidRowPolicy.REFUSE,
+    pb.INVALID_ROW_POLICY_EXCLUDE: InvalidRowPolicy.EXCLUDE,
+}
+
+
+def new_dataset(name: DatasetName, message: pb.GoldenDataset, now: datetime) -> Dataset:
+    """What a caller wants to create."""
+    return Dataset(
+        name=str(name),
+        contract=message.contract,
+        instruction_prompt=message.instruction_prompt,
+        database_sql=message.database_sql,
+        create_time=now,
+    )
+
+
+def policy(value: int) -> InvalidRowPolicy:
+    """What to do with invalid rows; an unknown value is the strict one."""
+    return _POLICIES.get(value, InvalidRowPolicy.REFUSE)
+
+
+def dataset(stored: Dataset) -> pb.GoldenDataset:
+    """A dataset as it stands."""
+    return pb.GoldenDataset(
+        name=stored.name,
+        contract=stored.contract,
+        instruction_prompt=stored.instruction_prompt,
+        database_sql=stored.database_sql,
+        state=_STATES[stored.state],
+        size_bytes=stored.size_bytes,
+        digest=stored.digest,
+        report=_report(stored.report) if stored.report else None,
+        create_time=timestamp(stored.create_time),
+    )
+
+
+def finding(found: Finding) -> pb.DatasetFinding:
+    """One finding."""
+    return pb.DatasetFinding(
+        row_number=found.row_number,
+        reason=found.reason,
+        path=found.path,
+        message=found.message,
+        blocking=found.blocking,
+    )
+
+
+def _report(report: Report) -> pb.DatasetReport:
+    return pb.DatasetReport(
+        row_count=report.row_count,
+        train_count=report.train_count,
+        holdout_count=report.holdout_count,
+        invalid_count=report.invalid_count,
+        finding_counts=report.finding_counts,
+    )

@@ -1,0 +1,104 @@
+"""Training jobs and their events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from goldsmith.trainer.v1 import training_job_pb2 as pb
+from shared.names import JobName
+from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Progress
+from trainer_svc.domain.run import Evaluation, Phase, TrainingMode
+from trainer_svc.translate.time import timestamp
+
+DEFAULT_ALIAS = "live"
+_STATES = {state: pb.TrainingJobState.Value(f"TRAINING_JOB_STATE_{state.name}") for state in JobState}
+_PHASES = {phase: pb.TrainingPhase.Value(f"TRAINING_PHASE_{phase.name}") for phase in Phase}
+_MODES = {mode: pb.TrainingMode.Value(f"TRAINING_MODE_{mode.name}") for mode in TrainingMode}
+
+
+def new_job(name: JobName, message: pb.TrainingJob, now: datetime) -> Job:
+    """What a caller wants to create."""
+    spec = message.spec
+    return Job(
+        name=str(name),
+        dataset=message.dataset,
+        adapter=message.adapter,
+        alias_id=message.alias_id or DEFAULT_ALIAS,
+        spec=JobSpec(
+            mode=TrainingMode.QLORA if spec.mode == pb.TRAINING_MODE_QLORA else TrainingMode.LORA,
+            rank=spec.rank if spec.HasField("rank") else None,
+            alpha=spec.alpha if spec.HasField("alpha") else None,
+            learning_rate=spec.learning_rate if spec.HasField("learning_rate") else None,
+            epoch_count=spec.epoch_count if spec.HasField("epoch_count") else None,
+            batch_size=spec.batch_size if spec.HasField("batch_size") else None,
+            seed=spec.seed if spec.HasField("seed") else 0,
+        ),
+        create_time=now,
+    )
+
+
+def job(stored: Job) -> pb.TrainingJob:
+    """A job as it stands."""
+    return pb.TrainingJob(
+        name=stored.name,
+        dataset=stored.dataset,
+        adapter=stored.adapter,
+        spec=_spec(stored.spec),
+        alias_id=stored.alias_id,
+        state=_STATES[stored.state],
+        phase=_PHASES[stored.phase] if stored.phase else pb.TRAINING_PHASE_UNSPECIFIED,
+        attempt=stored.attempt,
+        progress=_progress(stored.progress),
+        evaluation=_evaluation(stored.evaluation) if stored.evaluation else None,
+        revision=stored.revision,
+        failure=_failure(stored.failure) if stored.failure else None,
+        create_time=timestamp(stored.create_time),
+        start_time=timestamp(stored.start_time),
+        end_time=timestamp(stored.end_time),
+    )
+
+
+def event(entry: Event) -> pb.TrainingEvent:
+    """One entry of a job's history; a heartbeat has only its sequence and time."""
+    message = pb.TrainingEvent(sequence=entry.sequence, event_time=timestamp(entry.time))
+    if entry.changed is not None:
+        message.changed.CopyFrom(job(entry.changed))
+    elif entry.progress is not None:
+        message.progress.CopyFrom(_progress(entry.progress))
+    elif entry.checkpoint_step is not None:
+        message.checkpoint.step = entry.checkpoint_step
+    return message
+
+
+def _spec(spec: JobSpec) -> pb.TrainingSpec:
+    return pb.TrainingSpec(
+        mode=_MODES[spec.mode],
+        rank=spec.rank,
+        alpha=spec.alpha,
+        learning_rate=spec.learning_rate,
+        epoch_count=spec.epoch_count,
+        batch_size=spec.batch_size,
+        seed=spec.seed,
+    )
+
+
+def _progress(progress: Progress) -> pb.TrainingProgress:
+    return pb.TrainingProgress(
+        step=progress.step, step_count=progress.step_count, train_loss=progress.train_loss, epoch=progress.epoch
+    )
+
+
+def _evaluation(evaluation: Evaluation) -> pb.Evaluation:
+    return pb.Evaluation(
+        holdout_count=evaluation.holdout_count,
+        exact_match=evaluation.exact_match,
+        field_f1=evaluation.field_f1,
+        execution_match=evaluation.execution_match,
+        instruction_prompt_tokens=evaluation.instruction_prompt_tokens,
+        adapter_prompt_tokens=evaluation.adapter_prompt_tokens,
+        holdout_loss=evaluation.holdout_loss,
+    )
+
+
+def _failure(failure: Failure) -> pb.Failure:
+    return pb.Failure(reason=failure.reason, message=failure.message, user_error=failure.user_error)

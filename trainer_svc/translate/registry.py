@@ -1,0 +1,28 @@
+"""Revisions and aliases."""
+
+from __future__ import annotations
+
+from goldsmith.registry.v1 import adapter_pb2 as pb
+from trainer_svc.domain.registry import Alias, Revision
+from trainer_svc.translate.time import timestamp
+
+
+def revision(stored: Revision) -> pb.AdapterRevision:
+    """A published revision."""
+    return pb.AdapterRevision(
+        name=stored.name,
+        digest=stored.digest,
+        files=[pb.PackageFile(filename=f.filename, size_bytes=f.size_bytes, digest=f.digest) for f in stored.files],
+        training_job=stored.training_job,
+        contract=stored.contract,
+        metrics=stored.metrics,
+        base_model_digest=stored.base_model_digest,
+        create_time=timestamp(stored.create_time),
+    )
+
+
+def alias(stored: Alias) -> pb.AdapterAlias:
+    """An alias as it stands."""
+    return pb.AdapterAlias(
+        name=stored.name, revision=stored.revision, etag=str(stored.version), update_time=timestamp(stored.update_time)
+    )
