@@ -76,6 +76,7 @@ class VllmEngine:
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 
     def _build(self) -> Any:  # AsyncLLM
+        from vllm.config import StructuredOutputsConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -86,17 +87,17 @@ class VllmEngine:
             max_model_len=settings.context_tokens,
             max_num_seqs=settings.running_requests,
             enable_lora=True,
-            max_lora_rank=settings.max_lora_rank,
+            max_lora_rank=settings.max_lora_rank,  # type: ignore[arg-type]  # vLLM refuses other ranks itself
             max_loras=settings.batch_adapters,
             max_cpu_loras=max(settings.resident_adapters, settings.batch_adapters),
             enable_prefix_caching=True,
             # One name for the life of the engine: "auto" picks by request and compiles with whichever came first.
-            structured_outputs_config={"backend": "outlines"},
+            structured_outputs_config=StructuredOutputsConfig(backend="outlines"),
             # Inductor gains nothing on models of this size and costs minutes at start.
             enforce_eager=True,
             disable_log_stats=True,
         )
-        return AsyncLLM.from_engine_args(arguments, enable_log_requests=False)
+        return AsyncLLM.from_engine_args(arguments)
 
     async def add_adapter(self, key: AdapterKey) -> None:
         """Takes an adapter up. One at a time: each load stops decoding for a few milliseconds."""

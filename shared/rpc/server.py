@@ -62,7 +62,7 @@ class Application(Protocol):
         """Frees everything, after the last request."""
 
     async def failed(self) -> None:
-        """Returns when the process can no longer serve and must be restarted; otherwise never."""
+        """Returns when the process can no longer serve and must be restarted; called after `start`."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,12 @@ async def _until_stopped(
 ) -> int:
     stop = asyncio.create_task(stopping.wait())
     start = asyncio.create_task(_start(application))
-    failure = asyncio.create_task(application.failed())
+    failure: asyncio.Task[None] | None = None
     try:
         await asyncio.wait({stop, start}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.done():
             facts = start.result()
+            failure = asyncio.create_task(application.failed())
             await _set_health(health_servicer, application, health_pb2.HealthCheckResponse.SERVING)
             address = f"{settings.listen.rpartition(':')[0]}:{port}"
             sys.stdout.write(json.dumps({"ready": True, "address": address, **facts}) + "\n")
@@ -128,9 +129,9 @@ async def _until_stopped(
             await asyncio.wait({stop, failure}, return_when=asyncio.FIRST_COMPLETED)
         await health_servicer.enter_graceful_shutdown()
         await application.drain()
-        return EXIT_CRASH if failure.done() else EXIT_DRAINED
+        return EXIT_CRASH if failure is not None and failure.done() else EXIT_DRAINED
     finally:
-        for task in (stop, start, failure):
+        for task in filter(None, (stop, start, failure)):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, DomainError):
                 await task

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from shared.adapter.validate import TARGET_MODULES
@@ -96,7 +96,11 @@ def train_adapter(
     """
     set_seed(seed)
     config = LoraConfig(
-        r=plan.rank, lora_alpha=plan.alpha, target_modules=list(TARGET_MODULES), lora_dropout=0.0, task_type="CAUSAL_LM"
+        r=plan.rank,
+        lora_alpha=plan.alpha,  # type: ignore[arg-type]  # any number works, and is stored as it is
+        target_modules=list(TARGET_MODULES),
+        lora_dropout=0.0,
+        task_type="CAUSAL_LM",
     )
     model = get_peft_model(base, config)
     reporter = _Reporter(journal, is_cancelled)
@@ -107,7 +111,7 @@ def train_adapter(
         data_collator=_collate,
         callbacks=[reporter],
     )
-    trainer.remove_callback("PrinterCallback")
+    trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=_last_whole(checkpoints))
     if reporter.cancelled:
         raise Cancelled

@@ -27,6 +27,7 @@ MAX_NAME_CHARACTERS = 64
 
 _Node = Any  # sqlglot ships no usable types
 _NUMBERS = re.compile(r"INT(?!ERVAL)|REAL|FLOA|DOUB|DEC|\bNUM|BOOL|MONEY|SERIAL", re.IGNORECASE)
+_UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
 _BAD_NAME = re.compile(r"[\x00-\x1f\x7f]")
 _PRIVATE_NAME = "sqlite_"
 
@@ -57,8 +58,8 @@ def _check_request(ddl: str, dialect: str) -> None:
         raise unsupported(FieldViolation("dialect", f"{dialect!r} is not one of {', '.join(DIALECTS)}."))
     if len(ddl) > MAX_DDL_CHARACTERS:
         raise unsupported(FieldViolation("ddl", f"{len(ddl)} characters; the limit is {MAX_DDL_CHARACTERS}."))
-    if "\x00" in ddl:
-        raise unsupported(FieldViolation("ddl", "Holds a NUL character."))
+    if _UNWRITABLE.search(ddl):
+        raise unsupported(FieldViolation("ddl", "Holds a NUL character or half of a surrogate pair."))
 
 
 def _parse(ddl: str, dialect: str) -> list[_Node]:

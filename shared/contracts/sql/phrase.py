@@ -22,6 +22,7 @@ class Scope:
     """The columns that one SELECT sees, and the phrases over them."""
 
     def __init__(self, tables: Sequence[Table]) -> None:
+        self._tables = tuple(tables)
         self.columns = _columns(tables, tuple(ColumnKind))
         self.numbers = _columns(tables, (ColumnKind.NUMBER, ColumnKind.ANY))
         self.texts = _columns(tables, (ColumnKind.TEXT, ColumnKind.ANY))
@@ -44,15 +45,17 @@ class Scope:
         options = [_literal_predicate(column, value, like) for column, value, like in kinds if column is not NOTHING]
         options.append(self.columns.shadow + Part(" IS (?:NOT )?NULL", 24))
         if compares_columns:
-            pairs = [
-                column.shadow + literal(" ") + COMPARISON + literal(" ") + column
-                for column, *_ in kinds
-                if column is not NOTHING
-            ]
-            options += pairs
+            options += self._column_comparisons()
         if subquery is not NOTHING:
             options.append(self.subquery_opening.shadow + subquery + literal(")"))
         return alternatives(options)
+
+    def _column_comparisons(self) -> list[Part]:
+        """By the kind on the left, so that no comparison can be read in two ways: `re` would try all combinations."""
+        rights = {ColumnKind.NUMBER: self.numbers, ColumnKind.TEXT: self.texts, ColumnKind.ANY: self.columns}
+        lefts = [(_columns(self._tables, (kind,)), right) for kind, right in rights.items()]
+        operator = literal(" ") + COMPARISON + literal(" ")
+        return [left.shadow + operator + right for left, right in lefts if left is not NOTHING]
 
     @property
     def subquery_opening(self) -> Part:

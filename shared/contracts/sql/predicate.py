@@ -60,7 +60,7 @@ class PredicateWriter:
             return self._membership(node, no)
         if isinstance(node, exp.Between):
             use = self._column(node.this)
-            low, high = (self._literal(node.args[side], use) for side in ("low", "high"))
+            low, high = self._literals([node.args["low"], node.args["high"]], use)
             return Predicate(f"{use.text} {no}BETWEEN {low} AND {high}")
         if isinstance(node, exp.Like):
             return self._like(node, "NOT " if atom.is_negated != bool(node.args.get("negate")) else "")
@@ -100,11 +100,9 @@ class PredicateWriter:
         if nested is not None:
             inner = self._subquery(nested, self._scope)
             return Predicate(f"{use.text} {no}IN ({inner.text})", inner.depth + 1)
-        values = [self._literal(value, use) for value in node.expressions]
+        values = self._literals(node.expressions, use)
         if not values:
             raise violated([f"{node.sql(dialect='sqlite')[:80]}: IN needs literals or a SELECT"])
-        if use.column.kind is ColumnKind.ANY and len({value.startswith("'") for value in values}) > 1:
-            raise violated([f"numbers and texts in one list after {use.text} IN"])
         return Predicate(f"{use.text} {no}IN ({', '.join(values)})")
 
     def _like(self, node: _Node, no: str) -> Predicate:
@@ -113,6 +111,12 @@ class PredicateWriter:
         if use.column.kind is ColumnKind.NUMBER or value is None or value[0] is not ColumnKind.TEXT:
             raise violated([f"{node.sql(dialect='sqlite')[:80]}: LIKE needs a text column and a string"])
         return Predicate(f"{use.text} {no}LIKE {write_text(value[1])}")
+
+    def _literals(self, nodes: list[_Node], use: ColumnUse) -> list[str]:
+        values = [self._literal(node, use) for node in nodes]
+        if len({value.startswith("'") for value in values}) > 1:
+            raise violated([f"{use.text} is compared with numbers and texts at once"])
+        return values
 
     def _literal(self, node: _Node, use: ColumnUse) -> str:
         value = self._value(node)

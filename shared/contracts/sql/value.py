@@ -14,7 +14,7 @@ from shared.contracts.sql.schema import ColumnKind
 
 _NUMBER = re.compile(NUMBER.text)
 _READABLE = re.compile(r" *[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,2})? *", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _Node = Any  # sqlglot ships no usable types
 
 
@@ -56,7 +56,7 @@ def _number_as_text(number: str) -> str:
 def write_text(raw: str) -> str:
     """A string in single quotes."""
     if _CONTROL.search(raw):
-        raise violated(["a string literal holds control characters"])
+        raise violated(["a string literal holds control characters or half of a surrogate pair"])
     return "'" + raw.replace("'", "''") + "'"
 
 

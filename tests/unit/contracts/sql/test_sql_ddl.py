@@ -27,6 +27,7 @@ REFUSED = [
     (f"CREATE TABLE {'t' * 65} (a INT)", f"ddl#table/{'t' * 64}", "limit is 64"),
     ('CREATE TABLE "a\nb" (a INT)', "ddl#table/a?b", "control"),
     ("\x00", "ddl", "NUL"),
+    ('CREATE TABLE "\ud800" (a INT)', "ddl", "surrogate"),
     ("x" * 1_000_000, "ddl", "limit is 262144"),
     ("".join(f"CREATE TABLE t{n} (a INT);" for n in range(500)), "ddl", "500 tables; the limit is 100"),
     ("CREATE TABLE t (" + ", ".join(f"c{n} INT" for n in range(1001)) + ")", "ddl", "1000 columns"),

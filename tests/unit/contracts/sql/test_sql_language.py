@@ -60,9 +60,10 @@ class TestSoundness:
         "text",
         [
             "SELECT COUNT(*) FROM orders",
-            "SELECT DISTINCT customers.city FROM customers WHERE customers.name LIKE '%a''s%' OR customers.id IN (1)",
+            "SELECT DISTINCT customers.city FROM customers WHERE customers.name LIKE '%' OR customers.id IN (1)",
             (
-                "SELECT customers.name, SUM(orders.total) FROM orders JOIN customers ON orders.customer_id = customers.id "
+                "SELECT customers.name, SUM(orders.total) FROM orders "
+                "JOIN customers ON orders.customer_id = customers.id "
                 "GROUP BY customers.name HAVING COUNT(*) > 3 ORDER BY SUM(orders.total) DESC LIMIT 5"
             ),
             (
