@@ -1,0 +1,1 @@
+"""What is shipped beside the services: the base model and the quickstart."""

@@ -28,17 +28,17 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
     def __init__(self, answering: Answering, fleet: Fleet) -> None:
         self._answering, self._fleet = answering, fleet
 
-    async def Extract(self, request: pb.ExtractRequest, context: Context) -> pb.ExtractResponse:  # type: ignore[override]  # the stub's type covers sync servicers
+    async def Extract(self, request: pb.ExtractRequest, context: Context) -> pb.ExtractResponse:
         """JSON that satisfies the adapter's contract."""
         answer = await self._answering.answer(_question(request, context, ContractKind.JSON))
         return pb.ExtractResponse(json=answer.text, summary=translate.summary(answer))
 
-    async def GenerateSql(self, request: pb.GenerateSqlRequest, context: Context) -> pb.GenerateSqlResponse:  # type: ignore[override]  # as above
+    async def GenerateSql(self, request: pb.GenerateSqlRequest, context: Context) -> pb.GenerateSqlResponse:
         """One SELECT statement over the contract's tables."""
         answer = await self._answering.answer(_question(request, context, ContractKind.SQL))
         return pb.GenerateSqlResponse(sql=answer.text, summary=translate.summary(answer))
 
-    async def GenerateStream(  # type: ignore[override]  # as above
+    async def GenerateStream(
         self, request: pb.GenerateStreamRequest, context: Context
     ) -> AsyncIterator[pb.GenerateStreamResponse]:
         """Pieces of text, then one summary."""
@@ -48,7 +48,7 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             else:
                 yield pb.GenerateStreamResponse(text_delta=event)
 
-    async def ListResidentAdapters(  # type: ignore[override]  # as above
+    async def ListResidentAdapters(
         self, request: pb.ListResidentAdaptersRequest, context: Context
     ) -> pb.ListResidentAdaptersResponse:
         """Adapters known to this replica."""

@@ -103,7 +103,7 @@ class Loader:
         if agreement < MIN_CANARY_AGREEMENT:
             raise StateConflict(
                 "ADAPTER_REJECTED",
-                f"the engine replays {agreement:.0%} of the canary answers, at least {MIN_CANARY_AGREEMENT:.0%} is needed",
+                f"the engine replays {agreement:.0%} of the canary answers, the least is {MIN_CANARY_AGREEMENT:.0%}",
             )
 
     async def _replay(self, resident: Resident, prompt: tuple[int, ...], expected: tuple[int, ...]) -> float:

@@ -42,7 +42,8 @@ class ContractGrammar(StructuredOutputGrammar):
 
     def validate_tokens(self, tokens: list[int]) -> list[int]:
         """The longest prefix that could be accepted; nothing changes."""
-        state, kept = self._states[-1], []
+        state = self._states[-1]
+        kept: list[int] = []
         for token in tokens if not self._done else ():
             remaining = self._budget - len(self._states) + 1 - len(kept)
             if token not in self._automaton.allowed(state, remaining):

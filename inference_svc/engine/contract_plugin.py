@@ -2,10 +2,10 @@
 
 Private parts of vLLM 0.32 that this file relies on, pinned by tests/contract/test_vllm_hooks.py:
 
-- `vllm.v1.structured_output.backend_outlines.OutlinesBackend`, imported lazily by `StructuredOutputManager.grammar_init`
-  when the request's backend is "outlines": replaced by `ContractBackend`.
-- `StructuredOutputManager._create_grammar(request)`, run off the scheduler's thread; an exception fails only its request:
-  replaced, because the backend's own `compile_grammar` does not see the request's token budget.
+- `vllm.v1.structured_output.backend_outlines.OutlinesBackend`, imported lazily by
+  `StructuredOutputManager.grammar_init` when the request's backend is "outlines": replaced by `ContractBackend`.
+- `StructuredOutputManager._create_grammar(request)`, run off the scheduler's thread, where an exception fails only its
+  request: replaced, because the backend's own `compile_grammar` does not see the request's token budget.
 - `request.max_tokens`, `request.num_prompt_tokens`, `request.structured_output_request.structured_output_key`.
 
 No tenant schema is compiled here: requests name a contract by digest, and its automaton is mapped from disk.
@@ -14,6 +14,7 @@ No tenant schema is compiled here: requests name a contract by digest, and its a
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def register() -> None:
 
     @lru_cache(_CACHED_AUTOMATA)
     def automaton(hex_digest: str) -> TokenAutomaton:
-        assert len(hex_digest) == 64 and set(hex_digest) <= set("0123456789abcdef")
+        assert re.fullmatch("[0-9a-f]{64}", hex_digest), hex_digest
         return TokenAutomaton.load(folder / hex_digest)
 
     class ContractBackend(StructuredOutputBackend):
@@ -73,6 +74,8 @@ def register() -> None:
         budget = min(request.max_tokens, context - request.num_prompt_tokens)
         return ContractGrammar(automaton(spec.removeprefix(PREFIX)), budget)
 
-    backend_outlines.OutlinesBackend = ContractBackend
-    structured_output.StructuredOutputManager._create_grammar = create_grammar
+    module: Any = backend_outlines
+    module.OutlinesBackend = ContractBackend
+    manager: Any = structured_output.StructuredOutputManager
+    manager._create_grammar = create_grammar  # noqa: SLF001  # a hook pinned by a test
     lora_kernel.register()

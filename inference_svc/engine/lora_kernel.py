@@ -15,7 +15,7 @@ from vllm.platforms import current_platform
 _Rows = slice | torch.Tensor
 
 
-class GroupedPunicaWrapper(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM ships no types
+class GroupedPunicaWrapper(PunicaWrapperCPU):
     """Stock wrapper with its two inner products replaced."""
 
     _groups: tuple[tuple[int, _Rows], ...] = ()
@@ -64,4 +64,5 @@ def register() -> None:
     """Makes vLLM use the grouped wrapper; on CPU only, GPUs keep their stock kernels."""
     if current_platform.is_cpu():
         name = f"{GroupedPunicaWrapper.__module__}.{GroupedPunicaWrapper.__qualname__}"
-        type(current_platform).get_punica_wrapper = classmethod(lambda cls: name)
+        platform: Any = type(current_platform)  # the class, whose method is replaced for the whole process
+        platform.get_punica_wrapper = classmethod(lambda cls: name)

@@ -165,7 +165,7 @@ class VllmEngine:
 
     async def _watch_health(self) -> None:
         """Notices a dead engine even while no request runs."""
-        while not self._engine.errored:
+        while not self._engine.errored:  # noqa: ASYNC110  # vLLM offers no event for it
             await asyncio.sleep(_HEALTH_SECONDS)
         self._dead.set()
 

@@ -45,6 +45,6 @@ class Contracts:
         """A contract. Raises `NotFound`."""
         return await self._database.run(lambda c: catalog.get_contract(c, name))
 
-    async def list(self, parent: TenantName, page: Page) -> tuple[list[Contract], str]:
+    async def page(self, parent: TenantName, page: Page) -> tuple[list[Contract], str]:
         """One page by name."""
         return await self._database.run(lambda c: catalog.list_contracts(c, parent.tenant, page))

@@ -105,7 +105,7 @@ class Datasets:
             return dataclasses.replace(dataset, size_bytes=self._uploads.size(name))
         return dataset
 
-    async def list(self, parent: TenantName, page: Page) -> tuple[list[Dataset], str]:
+    async def page(self, parent: TenantName, page: Page) -> tuple[list[Dataset], str]:
         """One page by name."""
         return await self._database.run(lambda c: catalog.list_datasets(c, parent.tenant, page))
 

@@ -72,7 +72,7 @@ class Jobs:
         """A job. Raises `NotFound`."""
         return await self._database.run(lambda c: history.get_job(c, name))
 
-    async def list(self, parent: TenantName, page: Page) -> tuple[list[Job], str]:
+    async def page(self, parent: TenantName, page: Page) -> tuple[list[Job], str]:
         """One page, newest first."""
         return await self._database.run(lambda c: history.list_jobs(c, parent.tenant, page))
 
@@ -105,7 +105,7 @@ class Jobs:
         while True:
             mark = self._changes.mark()
             job = await self.get(name)
-            events = await self._database.run(lambda c: history.events_after(c, name, after))
+            events = await self._database.run(lambda c: history.events_after(c, name, after))  # noqa: B023  # run at once
             for event in events:
                 after = event.sequence
                 yield event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: 
         rows[split].append(row)
     train, holdout = (rows["train"], rows["holdout"]) if rows["holdout"] else _split(rows["train"], seed)
     if len(train) < MIN_TRAIN_ROWS or not holdout:
-        message = f"{len(train)} usable rows to train on and {len(holdout)} held out; at least {MIN_TRAIN_ROWS} and 1 are needed"
+        message = f"{len(train)} rows to train on and {len(holdout)} held out, {MIN_TRAIN_ROWS} and 1 are the least"
         findings.append(Finding(count or 1, "DATASET_TOO_SMALL", "rows", message))
     too_small = any(finding.reason == "DATASET_TOO_SMALL" for finding in findings)
     report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)))
@@ -151,9 +151,10 @@ def _finding(number: int, reason: str, field: str, message: str) -> Finding:
 
 def _split(rows: list[CheckedRow], seed: int) -> tuple[list[CheckedRow], list[CheckedRow]]:
     """The tenth of the distinct inputs with the smallest seeded hash is held out."""
-    key: Callable[[str], str] = lambda text: hashlib.sha256(
-        f"{seed}\n{' '.join(text.lower().split())}".encode()
-    ).hexdigest()
+
+    def key(text: str) -> str:
+        return hashlib.sha256(f"{seed}\n{' '.join(text.lower().split())}".encode(errors="surrogatepass")).hexdigest()
+
     keys = sorted({key(row.input) for row in rows})
     held = set(keys[: max(1, round(len(keys) * HOLDOUT_RATIO))]) if len(keys) > 1 else set()
     return [r for r in rows if key(r.input) not in held], [r for r in rows if key(r.input) in held]

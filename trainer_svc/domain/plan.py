@@ -52,7 +52,7 @@ def learning_rate(hidden_size: int) -> float:
     Source: tinker-cookbook, hyperparam_utils.py ("LoRA Without Regret", Schulman et al. 2025): ten times the rate of
     full fine-tuning, falling with the width. 2.5e-3 at 256, 4.9e-4 at 2,048.
     """
-    return 5e-5 * 10 * (2000 / hidden_size) ** 0.781
+    return 5e-5 * 10 * math.pow(2000 / hidden_size, 0.781)
 
 
 def settings(plan: TrainingPlan, spec: RunSpec) -> dict[str, str | int | float]:

@@ -15,7 +15,7 @@ def load_base(folder: Path, mode: TrainingMode) -> Any:  # a transformers model;
     """The frozen base model in evaluation mode: bf16 weights for LoRA, NF4 with bf16 arithmetic for QLoRA."""
     quantization = None
     if mode is TrainingMode.QLORA:
-        quantization = BitsAndBytesConfig(
+        quantization = BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # transformers
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
@@ -27,7 +27,7 @@ def load_base(folder: Path, mode: TrainingMode) -> Any:  # a transformers model;
     model.requires_grad_(requires_grad=False)
     if quantization is not None:
         keep_quantized_weights(model)
-    return model.eval()
+    return model.eval()  # type: ignore[no-untyped-call]  # transformers
 
 
 def keep_quantized_weights(model: Any) -> None:  # a transformers model
@@ -37,8 +37,8 @@ def keep_quantized_weights(model: Any) -> None:  # a transformers model
     then loses the gradient through the base (cosine 0.71 after one evaluation) and saving damages the weights by up to
     24 % (bitsandbytes 0.50.2, nn/modules.py; came in with PR #1804).
     """
-    import bitsandbytes
+    from bitsandbytes.nn import Linear4bit  # type: ignore[attr-defined]  # bitsandbytes exports it without saying so
 
     for module in model.modules():
-        if isinstance(module, bitsandbytes.nn.Linear4bit):
+        if isinstance(module, Linear4bit):
             module.support_avx512bf16_for_cpu = False

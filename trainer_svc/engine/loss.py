@@ -17,14 +17,16 @@ CHUNK_TOKENS = 256
 def completion_loss(
     model: Any, input_ids_B_T: torch.Tensor, attention_B_T: torch.Tensor, labels_B_T: torch.Tensor
 ) -> torch.Tensor:  # tensor shapes in names
-    """Sum of the next-token losses over all labels that are not `IGNORED`, in nats. `model` is a causal LM (or PEFT)."""
+    """Sum of next-token losses over the labels that are not `IGNORED`, in nats; `model` is a causal LM, or PEFT of it."""
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     hidden_B_T_H = causal.model(input_ids=input_ids_B_T, attention_mask=attention_B_T, use_cache=False)[0]
     targets_B_T = labels_B_T[:, 1:]
     learned = targets_B_T != IGNORED
     hidden_N_H, targets_N = hidden_B_T_H[:, :-1][learned], targets_B_T[learned]
-    total = hidden_N_H.new_zeros((), dtype=torch.float32)
-    for hidden, targets in zip(hidden_N_H.split(CHUNK_TOKENS), targets_N.split(CHUNK_TOKENS), strict=True):
+    total: torch.Tensor = hidden_N_H.new_zeros((), dtype=torch.float32)
+    for hidden, targets in zip(
+        torch.split(hidden_N_H, CHUNK_TOKENS), torch.split(targets_N, CHUNK_TOKENS), strict=True
+    ):
         total = total + checkpoint(_chunk_loss, causal.lm_head, hidden, targets, use_reentrant=False)
     return total
 

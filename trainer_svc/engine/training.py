@@ -30,7 +30,7 @@ class Cancelled(Exception):  # what happened, as in shared.errors
     """The run was asked to stop; its last checkpoint is kept."""
 
 
-class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no usable types
+class AdapterTrainer(Trainer):
     """Trainer whose loss is `completion_loss` over the tokens of the whole optimizer step."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,7 +46,7 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no us
         return total / count
 
 
-class _Reporter(TrainerCallback):  # type: ignore[misc]  # as above
+class _Reporter(TrainerCallback):
     """Events, cancellation and divergence."""
 
     def __init__(self, journal: Journal, is_cancelled: Callable[[], bool]) -> None:

@@ -31,5 +31,5 @@ class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
     async def ListContracts(self, request: pb.ListContractsRequest, context: Context) -> pb.ListContractsResponse:
         """One page by name."""
         page = Page.parse(request.page_size, request.page_token)
-        found, token = await self._contracts.list(TenantName.parse(request.parent), page)
+        found, token = await self._contracts.page(TenantName.parse(request.parent), page)
         return pb.ListContractsResponse(contracts=map(translate.contract, found), next_page_token=token)

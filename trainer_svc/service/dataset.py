@@ -53,7 +53,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     ) -> pb.ListGoldenDatasetsResponse:
         """One page by name."""
         page = Page.parse(request.page_size, request.page_token)
-        found, token = await self._datasets.list(TenantName.parse(request.parent), page)
+        found, token = await self._datasets.page(TenantName.parse(request.parent), page)
         return pb.ListGoldenDatasetsResponse(datasets=map(translate.dataset, found), next_page_token=token)
 
     async def ListDatasetFindings(

@@ -38,7 +38,7 @@ class TrainingServicer(training_service_pb2_grpc.TrainingServiceServicer):
     ) -> pb.ListTrainingJobsResponse:
         """One page, newest first."""
         page = Page.parse(request.page_size, request.page_token)
-        found, token = await self._jobs.list(TenantName.parse(request.parent), page)
+        found, token = await self._jobs.page(TenantName.parse(request.parent), page)
         return pb.ListTrainingJobsResponse(jobs=map(translate.job, found), next_page_token=token)
 
     async def CancelTrainingJob(

@@ -28,7 +28,7 @@ def new_dataset(name: DatasetName, message: pb.GoldenDataset, now: datetime) -> 
     )
 
 
-def policy(value: int) -> InvalidRowPolicy:
+def policy(value: pb.InvalidRowPolicy.ValueType) -> InvalidRowPolicy:
     """What to do with invalid rows; an unknown value is the strict one."""
     return _POLICIES.get(value, InvalidRowPolicy.REFUSE)
 

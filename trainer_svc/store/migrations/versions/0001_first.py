@@ -1,5 +1,7 @@
 """The first tables."""
 
+from typing import Any  # of several column types
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,11 +11,11 @@ branch_labels = None
 depends_on = None
 
 
-def _named(table: str, *columns: sa.Column[object]) -> None:
+def _named(table: str, *columns: sa.Column[Any]) -> None:
     op.create_table(table, *columns, sa.Column("body", sa.Text, nullable=False))
 
 
-def _key(name: str, kind: type[sa.types.TypeEngine[object]] = sa.String) -> sa.Column[object]:
+def _key(name: str, kind: type[sa.String | sa.Integer] = sa.String) -> sa.Column[Any]:
     return sa.Column(name, kind, primary_key=True)
 
 
