@@ -45,7 +45,7 @@ def sales(train_count: int = 500, holdout_count: int = 100, seed: int = 2) -> De
     prompt = sql_instructions(
         "You answer questions of a sales team by writing one SQLite statement over their database.",
         DDL,
-        [(row.input, row.output) for row in ordered[:8]],
+        [(row.input, row.output) for row in ordered[:18]],
     )
     return DemoTenant(
         "globex", ContractKind.SQL, DDL, prompt, ordered[:train_count], ordered[train_count:], _database(seed)

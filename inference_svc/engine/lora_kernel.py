@@ -24,16 +24,7 @@ class GroupedPunicaWrapper(PunicaWrapperCPU):
     def update_metadata(self, *args: Any, **kwargs: Any) -> None:  # vLLM's signature, passed through
         """Called once a step: groups the rows by slot."""
         super().update_metadata(*args, **kwargs)
-        indices = self.token_lora_indices
-        order = torch.argsort(indices, stable=True)
-        slots, counts = torch.unique_consecutive(indices[order], return_counts=True)
-        groups, begin = [], 0
-        for slot, count in zip(slots.tolist(), counts.tolist(), strict=True):
-            rows = order[begin : begin + count]
-            begin += count
-            if slot >= 0:
-                groups.append((slot, _as_slice(rows)))
-        self._groups = tuple(groups)
+        self._groups = group_rows(self.token_lora_indices)
 
     def _apply_shrink(self, y: torch.Tensor, x: torch.Tensor, w_t_all: torch.Tensor, scale: float) -> None:
         """`y[T, r] = scale * x[T, in] @ A[slot]^T` for each slot's rows."""
@@ -52,6 +43,19 @@ class GroupedPunicaWrapper(PunicaWrapperCPU):
                 y[rows, y_offset : y_offset + y_slice_size] += product
             else:
                 y[rows, y_offset : y_offset + y_slice_size] = product
+
+
+def group_rows(slots_T: torch.Tensor) -> tuple[tuple[int, _Rows], ...]:
+    """Adapter slots of a step with the rows of each; slot -1 means no adapter."""
+    order = torch.argsort(slots_T, stable=True)
+    slots, counts = torch.unique_consecutive(slots_T[order], return_counts=True)
+    groups, begin = [], 0
+    for slot, count in zip(slots.tolist(), counts.tolist(), strict=True):
+        rows = order[begin : begin + count]
+        begin += count
+        if slot >= 0:
+            groups.append((slot, _as_slice(rows)))
+    return tuple(groups)
 
 
 def _as_slice(rows: torch.Tensor) -> _Rows:

@@ -1,0 +1,1 @@
+"""Generated text on which the base model is trained: extraction, copying and text-to-SQL documents."""

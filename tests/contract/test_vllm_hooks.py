@@ -1,0 +1,50 @@
+"""The private parts of vLLM on which the contract plugin stands are there, in the shape it needs."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.metadata import entry_points
+
+import pytest
+
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]  # importing vLLM takes ten seconds, and warns
+
+
+class TestHooks:
+    """vLLM 0.32 as pinned."""
+
+    def test_the_plugin_is_installed(self) -> None:
+        """VLLM finds the plugin by its entry point in every process."""
+        (found,) = entry_points(group="vllm.general_plugins", name="goldsmith_contract")
+
+        assert found.load().__module__ == "inference_svc.engine.contract_plugin"
+
+    def test_the_outlines_backend_is_imported_when_first_needed(self) -> None:
+        """Replacing the class in its module is enough: the manager looks it up by name, late."""
+        from vllm.v1.structured_output import StructuredOutputManager
+
+        source = inspect.getsource(StructuredOutputManager.grammar_init)
+
+        assert "from vllm.v1.structured_output.backend_outlines import OutlinesBackend" in source
+        assert 'backend == "outlines"' in source
+        assert "submit(self._create_grammar, request)" in source
+
+    def test_grammars_are_created_from_the_request(self) -> None:
+        """The replaced method sees the request, which knows its budget."""
+        from vllm.v1.request import Request
+        from vllm.v1.structured_output import StructuredOutputManager
+
+        assert list(inspect.signature(StructuredOutputManager._create_grammar).parameters) == ["self", "request"]
+        source = inspect.getsource(Request)
+        assert "self.max_tokens" in source
+        assert "self.num_prompt_tokens" in source
+
+    def test_grammar_interface_is_the_one_implemented(self) -> None:
+        """No abstract method came or went."""
+        from vllm.v1.structured_output.backend_types import StructuredOutputBackend, StructuredOutputGrammar
+
+        from inference_svc.engine.contract_grammar import ContractGrammar
+
+        assert ContractGrammar.__abstractmethods__ == frozenset()
+        assert StructuredOutputGrammar.__abstractmethods__ <= set(dir(ContractGrammar))
+        assert StructuredOutputBackend.__abstractmethods__ == {"compile_grammar", "allocate_token_bitmask", "destroy"}
