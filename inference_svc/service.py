@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import grpc
 
@@ -42,11 +43,12 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         self, request: pb.GenerateStreamRequest, context: Context
     ) -> AsyncIterator[pb.GenerateStreamResponse]:
         """Pieces of text, then one summary."""
-        async for event in self._answering.stream(_question(request, context, None)):
-            if isinstance(event, Answer):
-                yield pb.GenerateStreamResponse(summary=translate.summary(event))
-            else:
-                yield pb.GenerateStreamResponse(text_delta=event)
+        async with aclosing(self._answering.stream(_question(request, context, None))) as events:
+            async for event in events:
+                if isinstance(event, Answer):
+                    yield pb.GenerateStreamResponse(summary=translate.summary(event))
+                else:
+                    yield pb.GenerateStreamResponse(text_delta=event)
 
     async def ListResidentAdapters(
         self, request: pb.ListResidentAdaptersRequest, context: Context

@@ -25,6 +25,7 @@ class ServiceProcess:
         self._module, self._flags, self._log = module, flags, log
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
+        self._reader: threading.Thread | None = None
         self.ready: dict[str, object] = {}
 
     def start(self) -> Self:
@@ -38,14 +39,16 @@ class ServiceProcess:
                 command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **_ENVIRONMENT}
             )
         assert self._process.stdout is not None
-        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
         return self
 
     def _read(self, output: IO[str]) -> None:
-        for line in output:
-            if line.startswith('{"ready"'):
-                self.ready = json.loads(line)
-                self._ready.set()
+        with output:
+            for line in output:
+                if line.startswith('{"ready"'):
+                    self.ready = json.loads(line)
+                    self._ready.set()
 
     def wait_ready(self, timeout_seconds: float = 300.0) -> str:
         """Address once the service serves.
@@ -70,7 +73,12 @@ class ServiceProcess:
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
         self.process.kill()
+        self._reap()
+
+    def _reap(self) -> None:
         self.process.wait()
+        if self._reader is not None:
+            self._reader.join()
 
     def stop(self) -> int:
         """SIGTERM, then SIGKILL if it does not drain; returns the exit status."""
@@ -79,7 +87,8 @@ class ServiceProcess:
             try:
                 self.process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                self.kill()
+                self.process.kill()
+        self._reap()
         return self.process.returncode
 
     def __enter__(self) -> Self:

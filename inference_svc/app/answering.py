@@ -7,8 +7,8 @@ import codecs
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 from inference_svc.app.admission import Admission
@@ -69,25 +69,27 @@ class Answering:
             NotFound, InvalidInput, Exhausted, Unavailable, DeadlineExceeded: as documented on the service.
             InternalFault: GUARANTEE_BROKEN when the output fails its check; it is never returned.
         """
-        async for event in self._run(question, stream=False):
-            if isinstance(event, Answer):
-                return event
+        async with aclosing(self._run(question, stream=False)) as events:
+            async for event in events:
+                if isinstance(event, Answer):
+                    return event
         raise AssertionError("a run ends with an answer or an error")
 
-    def stream(self, question: Question) -> AsyncIterator[str | Answer]:
+    def stream(self, question: Question) -> AsyncGenerator[str | Answer]:
         """Pieces of text, whole characters each, then the answer. Raises as `answer` does, possibly after pieces."""
         return self._run(question, stream=True)
 
-    async def _run(self, question: Question, *, stream: bool) -> AsyncIterator[str | Answer]:
+    async def _run(self, question: Question, *, stream: bool) -> AsyncGenerator[str | Answer]:
         progress = _Progress(time.monotonic())
         try:
             async with asyncio.timeout(question.deadline_seconds), self._target(question) as target:
                 call = self._call(question, target, stream=stream)
                 async with self._admission.slot():
                     progress.admitted = time.monotonic()
-                    async for piece in self._decode(call, progress):
-                        if stream and piece:
-                            yield piece
+                    async with aclosing(self._decode(call, progress)) as pieces:
+                        async for piece in pieces:
+                            if stream and piece:
+                                yield piece
                 progress.engine_end = time.monotonic()
                 yield self._finish(question, target, call, progress)
         except TimeoutError as err:
@@ -148,14 +150,16 @@ class Answering:
             stream=stream,
         )
 
-    async def _decode(self, call: EngineCall, progress: _Progress) -> AsyncIterator[str]:
+    async def _decode(self, call: EngineCall, progress: _Progress) -> AsyncGenerator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        async for chunk in self._engine.generate(call):
-            if not progress.first_token:
-                progress.first_token = time.monotonic()
-            progress.cached_prompt_tokens = chunk.cached_prompt_tokens
-            progress.token_ids.extend(chunk.token_ids)
-            yield decoder.decode(b"".join(self._token_bytes.get(token, b"") for token in chunk.token_ids))
+        # Closed by name everywhere: a caller that goes away must free the engine now, not when garbage is collected.
+        async with aclosing(self._engine.generate(call)) as chunks:
+            async for chunk in chunks:
+                if not progress.first_token:
+                    progress.first_token = time.monotonic()
+                progress.cached_prompt_tokens = chunk.cached_prompt_tokens
+                progress.token_ids.extend(chunk.token_ids)
+                yield decoder.decode(b"".join(self._token_bytes.get(token, b"") for token in chunk.token_ids))
 
     def _finish(self, question: Question, target: _Target, call: EngineCall, progress: _Progress) -> Answer:
         bound_steps = _replay(target.contract, call.max_tokens, progress.token_ids)

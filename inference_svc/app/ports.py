@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -50,7 +50,7 @@ class InferenceEngine(Protocol):
     async def remove_adapter(self, key: AdapterKey) -> None:
         """Forgets an adapter; the caller sees to it that no request uses it. Idempotent."""
 
-    def generate(self, call: EngineCall) -> AsyncIterator[EngineChunk]:
+    def generate(self, call: EngineCall) -> AsyncGenerator[EngineChunk]:
         """Chunks of one answer; closing the iterator aborts the request in the engine.
 
         Raises `Unavailable` (NOT_SERVING) when the engine died.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ class VllmEngine:
         except EngineDeadError:
             self._dead.set()
 
-    async def generate(self, call: EngineCall) -> AsyncIterator[EngineChunk]:
+    async def generate(self, call: EngineCall) -> AsyncGenerator[EngineChunk]:
         """Chunks of one answer; closing the iterator aborts the request in the engine."""
         from vllm.v1.engine.exceptions import EngineDeadError
 

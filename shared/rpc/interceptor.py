@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -54,11 +55,14 @@ def _guard_unary(method: str, behaviour: Callable[..., Awaitable[object]]) -> Ca
     return call
 
 
-def _guard_stream(method: str, behaviour: Callable[..., AsyncIterator[object]]) -> Callable[..., AsyncIterator[object]]:
+def _guard_stream(
+    method: str, behaviour: Callable[..., AsyncGenerator[object]]
+) -> Callable[..., AsyncIterator[object]]:
     async def call(request: object, context: grpc.aio.ServicerContext[object, object]) -> AsyncIterator[object]:
         try:
-            async for response in behaviour(request, context):
-                yield response
+            async with aclosing(behaviour(request, context)) as responses:
+                async for response in responses:
+                    yield response
         except (grpc.aio.AbortError, asyncio.CancelledError, GeneratorExit):
             raise
         except Exception as err:  # the edge of the process: mapped, logged, never swallowed

@@ -17,7 +17,7 @@ CHUNK_TOKENS = 256
 def completion_loss(
     model: Any, input_ids_B_T: torch.Tensor, attention_B_T: torch.Tensor, labels_B_T: torch.Tensor
 ) -> torch.Tensor:  # tensor shapes in names
-    """Sum of next-token losses over the labels that are not `IGNORED`, in nats; `model` is a causal LM, or PEFT of it."""
+    """Sum of next-token losses over labels that are not `IGNORED`, in nats; `model` is a causal LM, or PEFT of one."""
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     hidden_B_T_H = causal.model(input_ids=input_ids_B_T, attention_mask=attention_B_T, use_cache=False)[0]
     targets_B_T = labels_B_T[:, 1:]

@@ -1,0 +1,234 @@
+"""A replica without vLLM: an in-memory engine that walks real automata, and an in-memory registry."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from inference_svc.app.admission import Admission
+from inference_svc.app.answering import Answering
+from inference_svc.app.contract_library import ContractLibrary
+from inference_svc.app.fleet import Fleet
+from inference_svc.app.loader import Loader
+from inference_svc.app.ports import EngineCall, EngineChunk, RevisionFacts
+from inference_svc.domain.residency import AdapterKey
+from shared.adapter.manifest import AdapterManifest, Canary
+from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
+from shared.adapter.validate import TARGET_MODULES
+from shared.base_model import BaseModel
+from shared.contracts.compiler import ContractCompiler
+from shared.contracts.spec import ContractKind, ContractSpec
+from shared.errors import NotFound, StateConflict
+from shared.names import AliasName, ContractName, RevisionName
+from shared.prompt import PromptRenderer
+
+RANK = 4
+SPEC = ContractSpec(ContractKind.JSON, json_schema='{"enum":["yes","no","perhaps"]}')
+CONTRACT = "tenants/acme/contracts/answer"
+ALIAS = AliasName("acme", "answer", "live")
+
+
+def revision(number: int) -> RevisionName:
+    """A revision of the one adapter."""
+    return RevisionName("acme", "answer", number)
+
+
+class FakeEngine:
+    """Answers greedily by the automaton's first allowed token; `gate` holds answers back until it is set."""
+
+    def __init__(self, contract_dir: Path) -> None:
+        self._contract_dir = contract_dir
+        self.adapters: set[AdapterKey] = set()
+        self.refused: set[str] = set()
+        self.closed_early = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.entered = asyncio.Event()
+        self.lie: list[int] | None = None
+
+    async def start(self) -> None:
+        """Nothing to do."""
+
+    async def add_adapter(self, key: AdapterKey) -> None:
+        """Refuses what `refused` names."""
+        await asyncio.sleep(0)
+        if key.name.split("@")[0] in self.refused:
+            raise StateConflict("ADAPTER_REJECTED", "refused by the engine")
+        self.adapters.add(key)
+
+    async def remove_adapter(self, key: AdapterKey) -> None:
+        """Forgets it."""
+        self.adapters.discard(key)
+
+    async def generate(self, call: EngineCall) -> AsyncGenerator[EngineChunk]:
+        """One token a chunk when streaming, one chunk otherwise."""
+        from shared.contracts.automaton import TokenAutomaton
+
+        assert call.adapter is None or call.adapter in self.adapters, "an adapter that is not in the engine"
+        automaton = TokenAutomaton.load(self._contract_dir / call.contract_digest.removeprefix("sha256:"))
+        tokens, state = [], automaton.start
+        while state is not None:
+            token = int(automaton.allowed(state, call.max_tokens - len(tokens))[0])
+            tokens.append(token)
+            following = automaton.next(state, token)
+            if following is None:
+                break
+            state = following
+        finished = False
+        self.entered.set()
+        try:
+            await self.gate.wait()
+            sent = self.lie or tokens
+            for chunk in ([t] for t in sent) if call.stream else (sent,):
+                yield EngineChunk(chunk, 0, finished=False)
+            finished = True
+        finally:
+            self.closed_early += not finished
+
+    async def failed(self) -> None:
+        """Never."""
+        await asyncio.Event().wait()
+
+    async def stop(self) -> None:
+        """Nothing to do."""
+
+
+@dataclass
+class FakeRegistry:
+    """Packages by revision."""
+
+    packages: dict[RevisionName, Path] = field(default_factory=dict)
+    digests: dict[RevisionName, str] = field(default_factory=dict)
+    downloads: int = 0
+
+    async def revision(self, name: RevisionName) -> RevisionFacts:
+        """Raises `NotFound` for unknown ones."""
+        if name not in self.digests:
+            raise NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist")
+        return RevisionFacts(name, self.digests[name])
+
+    async def download(self, name: RevisionName, folder: Path) -> None:
+        """Copies the package."""
+        self.downloads += 1
+        for path in self.packages[name].iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+
+    async def watch_aliases(self) -> AsyncIterator[tuple[AliasName, RevisionName]]:
+        """Nothing happens."""
+        await asyncio.Event().wait()
+        yield ALIAS, revision(1)
+
+    async def contract(self, name: ContractName) -> ContractSpec:
+        """The one contract."""
+        if str(name) != CONTRACT:
+            raise NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist")
+        return SPEC
+
+
+@dataclass
+class Replica:
+    """Everything wired as in the composition root, with the two fakes."""
+
+    base: BaseModel
+    folder: Path
+    capacity: int = 2
+    running: int = 8
+    queued: int = 8
+
+    def __post_init__(self) -> None:
+        self.renderer = PromptRenderer.load(self.base)
+        self.engine = FakeEngine(self.folder / "contracts")
+        self.registry = FakeRegistry()
+        self.compiler = ContractCompiler(self.folder / "contracts", self.base.vocabulary())
+        self.contracts = ContractLibrary(self.compiler, self.registry)
+        self.fleet = self.new_fleet()
+        self.admission = Admission(running=self.running, queued=self.queued)
+        self.answering = Answering(
+            engine=self.engine,
+            fleet=self.fleet,
+            contracts=self.contracts,
+            renderer=self.renderer,
+            admission=self.admission,
+            token_bytes=dict(self.base.vocabulary().token_bytes),
+            context_tokens=128,
+        )
+
+    def new_fleet(self) -> Fleet:
+        """A fleet as after a restart: same disk, nothing in memory."""
+        loader = Loader(
+            folder=self.folder / "adapters",
+            base=self.base,
+            prompt_digest=self.renderer.digest,
+            max_rank=16,
+            engine=self.engine,
+            registry=self.registry,
+            contracts=self.contracts,
+        )
+        return Fleet(
+            loader=loader,
+            engine=self.engine,
+            registry=self.registry,
+            state_file=self.folder / "aliases.json",
+            capacity=self.capacity,
+        )
+
+    def publish(self, number: int, *, canary: tuple[int, ...] = (), prompt_digest: str = "") -> RevisionName:
+        """Puts a revision with its own weights into the registry."""
+        name, rng = revision(number), np.random.default_rng(number)
+        hidden, inner = self.base.hidden_size, self.base.intermediate_size
+        shapes = dict.fromkeys(TARGET_MODULES, (hidden, hidden))
+        shapes |= {"gate_proj": (inner, hidden), "up_proj": (inner, hidden), "down_proj": (hidden, inner)}
+        tensors = {}
+        for layer in range(self.base.layer_count):
+            for module, (out, columns) in shapes.items():
+                block = "self_attn" if module in ("q_proj", "k_proj", "v_proj", "o_proj") else "mlp"
+                stem = f"base_model.model.model.layers.{layer}.{block}.{module}"
+                tensors[f"{stem}.lora_A.weight"] = rng.normal(size=(RANK, columns)).astype(np.float32) * 0.02
+                tensors[f"{stem}.lora_B.weight"] = rng.normal(size=(out, RANK)).astype(np.float32) * 0.02
+        source = self.folder / f"source-{number}"
+        source.mkdir(parents=True)
+        save_file(tensors, source / "weights")
+        config = {
+            "peft_type": "LORA",
+            "base_model_name_or_path": self.base.model_id,
+            "r": RANK,
+            "lora_alpha": 8,
+            "target_modules": list(TARGET_MODULES),
+            "use_rslora": False,
+        }
+        (source / "config").write_text(json.dumps(config))
+        manifest = AdapterManifest(
+            base_model_id=self.base.model_id,
+            base_model_digest=self.base.digest,
+            prompt_digest=prompt_digest or self.renderer.digest,
+            contract_name=CONTRACT,
+            contract=SPEC,
+            rank=RANK,
+            alpha=8.0,
+            target_modules=TARGET_MODULES,
+            dataset_digest="sha256:" + "0" * 64,
+            canaries=(Canary((3, 4), canary),) if canary else (),
+            instruction_prompt_tokens=900,
+        )
+        folder = self.folder / f"package-{number}"
+        written = write_package(folder, manifest, {WEIGHTS_NAME: source / "weights", CONFIG_NAME: source / "config"})
+        self.registry.packages[name], self.registry.digests[name] = folder, written.digest
+        return name
+
+    async def settle(self) -> None:
+        """Waits until every promotion that was asked for is over."""
+        while self.fleet._promotions:
+            await asyncio.gather(*self.fleet._promotions)
+
+
+@pytest.fixture
+def replica(tiny_base: BaseModel, tmp_path: Path) -> Replica:
+    """A replica with room for two adapters."""
+    return Replica(tiny_base, tmp_path)

@@ -1,0 +1,177 @@
+"""The request path."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+import pytest
+import pytest_asyncio
+
+from inference_svc.domain.generation import Answer, Question, Sampling
+from shared.contracts.spec import ContractKind
+from shared.errors import DeadlineExceeded, Exhausted, InternalFault, InvalidInput, NotFound, Unavailable
+from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, SPEC, Replica
+
+pytestmark = pytest.mark.asyncio
+
+QUESTION = Question(
+    adapter="tenants/acme/adapters/answer",
+    input="is it so?",
+    instructions="",
+    contract="",
+    kind=ContractKind.JSON,
+    sampling=Sampling(),
+    deadline_seconds=30.0,
+)
+
+
+def _ask(**changes: object) -> Question:
+    return dataclasses.replace(QUESTION, **changes)
+
+
+@pytest_asyncio.fixture
+async def serving(replica: Replica) -> Replica:
+    """A replica with one live adapter."""
+    replica.fleet.point(ALIAS, replica.publish(1))
+    await replica.settle()
+    return replica
+
+
+class TestAnswer:
+    """A whole answer."""
+
+    async def test_is_checked_and_accounted_for(self, serving: Replica) -> None:
+        """Text, revision, contract, tokens and the saving against the instruction prompt."""
+        answer = await serving.answering.answer(QUESTION)
+
+        assert answer.text in ('"yes"', '"no"', '"perhaps"')
+        assert answer.revision == "tenants/acme/adapters/answer/revisions/1"
+        assert answer.contract == CONTRACT
+        assert answer.usage.prompt_tokens == len(serving.renderer.prompt_ids(QUESTION.input))
+        assert answer.usage.instruction_tokens_saved == 900
+        assert answer.timing.total >= answer.timing.engine
+
+    async def test_instructions_save_nothing(self, serving: Replica) -> None:
+        """Who sends instructions all the same has saved none."""
+        answer = await serving.answering.answer(_ask(instructions="be brief"))
+
+        assert answer.usage.instruction_tokens_saved == 0
+
+    async def test_the_base_model_needs_a_contract(self, serving: Replica) -> None:
+        """Without an adapter the request names a contract that exists."""
+        answer = await serving.answering.answer(_ask(adapter="", contract=CONTRACT))
+        with pytest.raises(InvalidInput, match=r"prompt\.contract"):
+            await serving.answering.answer(_ask(adapter=""))
+        with pytest.raises(NotFound):
+            await serving.answering.answer(_ask(adapter="", contract="tenants/acme/contracts/other"))
+
+        assert (answer.revision, answer.contract) == ("", CONTRACT)
+
+    async def test_a_stream_joins_to_the_answer(self, serving: Replica) -> None:
+        """Pieces first, then the one answer."""
+        events = [event async for event in serving.answering.stream(_ask(kind=None))]
+
+        assert isinstance(events[-1], Answer)
+        assert "".join(events[:-1]) == events[-1].text
+
+    @pytest.mark.parametrize("tokens", [[5], [5, 1], [1], []])
+    async def test_a_lying_engine_is_never_believed(self, serving: Replica, tokens: list[int]) -> None:
+        """Output that leaves the automaton or is cut is an internal fault, not an answer."""
+        serving.engine.lie = tokens or [2]
+
+        with pytest.raises(InternalFault) as caught:
+            await serving.answering.answer(QUESTION)
+
+        assert caught.value.reason == "GUARANTEE_BROKEN"
+
+
+class TestRefusals:
+    """Requests that are refused before a token is spent."""
+
+    async def test_a_limit_below_the_minimum_names_the_minimum(self, serving: Replica) -> None:
+        """The caller learns the least limit from the error, and it works."""
+        with pytest.raises(InvalidInput) as caught:
+            await serving.answering.answer(_ask(sampling=Sampling(max_output_tokens=1)))
+        least = int(caught.value.metadata["min_output_tokens"])
+
+        answer = await serving.answering.answer(_ask(sampling=Sampling(max_output_tokens=least)))
+
+        assert caught.value.reason == "OUTPUT_LIMIT_TOO_SMALL"
+        assert least == serving.compiler.compile(SPEC).min_tokens
+        assert answer.usage.output_tokens <= least
+
+    async def test_a_prompt_that_fills_the_context(self, serving: Replica) -> None:
+        """There must be room for the shortest answer."""
+        with pytest.raises(InvalidInput) as caught:
+            await serving.answering.answer(_ask(input="x" * 2000))
+
+        assert caught.value.reason == "CONTEXT_TOO_LONG"
+
+    @pytest.mark.parametrize(
+        ("changes", "path"),
+        [
+            ({"input": ""}, "prompt.input"),
+            ({"input": "x" * 70_000}, "prompt.input"),
+            ({"kind": ContractKind.SQL}, "prompt.adapter"),
+            ({"contract": "tenants/acme/contracts/other"}, "prompt.contract"),
+            ({"sampling": Sampling(temperature=-1)}, "sampling.temperature"),
+            ({"sampling": Sampling(temperature=float("nan"))}, "sampling.temperature"),
+            ({"sampling": Sampling(top_p=0)}, "sampling.top_p"),
+            ({"sampling": Sampling(max_output_tokens=0)}, "sampling.max_output_tokens"),
+        ],
+    )
+    async def test_wrong_fields_are_named(self, serving: Replica, changes: dict[str, object], path: str) -> None:
+        """Each mistake has its field path."""
+        with pytest.raises(InvalidInput) as caught:
+            await serving.answering.answer(_ask(**changes))
+
+        assert caught.value.violations[0].path == path
+
+
+class TestPressure:
+    """Deadlines, cancellation and full queues."""
+
+    async def test_a_deadline_frees_the_engine(self, serving: Replica) -> None:
+        """When the time is up the engine's request is closed and the lease returned."""
+        serving.engine.gate.clear()
+
+        with pytest.raises(DeadlineExceeded) as caught:
+            await serving.answering.answer(_ask(deadline_seconds=0.02))
+
+        assert caught.value.reason == "DEADLINE_PASSED"
+        assert serving.engine.closed_early == 1
+        assert [resident.leases for resident, _ in serving.fleet.residents("acme")] == [0]
+
+    async def test_a_vanished_caller_frees_the_engine(self, serving: Replica) -> None:
+        """Cancelling the call does the same."""
+        serving.engine.gate.clear()
+        call = asyncio.create_task(serving.answering.answer(QUESTION))
+        await serving.engine.entered.wait()
+
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+        assert serving.engine.closed_early == 1
+        assert [resident.leases for resident, _ in serving.fleet.residents("acme")] == [0]
+
+    async def test_a_full_queue_refuses_at_once(self, serving: Replica) -> None:
+        """Beyond running and waiting requests the answer is RESOURCE_EXHAUSTED with a delay; the rest is served."""
+        serving.engine.gate.clear()
+        calls = [asyncio.create_task(serving.answering.answer(QUESTION)) for _ in range(20)]
+        refused, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        serving.engine.gate.set()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+
+        errors = [result for result in results if isinstance(result, Exhausted)]
+        assert len(refused) == len(errors) == 20 - serving.running - serving.queued
+        assert all(error.reason == "QUEUE_FULL" and error.retry_after_seconds for error in errors)
+        assert sum(isinstance(result, Answer) for result in results) == serving.running + serving.queued
+
+    async def test_a_draining_replica_takes_nothing_new(self, serving: Replica) -> None:
+        """Others may answer."""
+        serving.admission.close()
+
+        with pytest.raises(Unavailable):
+            await serving.answering.answer(QUESTION)

@@ -1,0 +1,188 @@
+"""The adapters of a replica: promotion, leases, rejection, room."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from inference_svc.domain.residency import MOVES, ResidentState
+from shared.errors import DataLoss, InvalidInput, NotFound, Unavailable
+from tests.unit.inference_svc.conftest import ALIAS, Replica, revision
+
+pytestmark = pytest.mark.asyncio
+
+ADAPTER = "tenants/acme/adapters/answer"
+
+
+def _states(replica: Replica) -> dict[int, ResidentState]:
+    return {resident.revision.number: resident.state for resident, _ in replica.fleet.residents("acme")}
+
+
+class TestPromotion:
+    """Aliases and what they mean here."""
+
+    async def test_a_revision_serves_under_its_alias(self, replica: Replica) -> None:
+        """After a promotion the adapter, its alias and its revision all name the same resident."""
+        replica.fleet.point(ALIAS, replica.publish(1))
+        await replica.settle()
+
+        for name in (ADAPTER, str(ALIAS), str(revision(1))):
+            async with replica.fleet.lease(name) as resident:
+                assert resident.revision == revision(1)
+                assert resident.state is ResidentState.LIVE
+
+    async def test_a_request_ends_on_the_revision_it_began_with(self, replica: Replica) -> None:
+        """The old revision stays in the engine until its last lease ends, and is removed then."""
+        replica.fleet.point(ALIAS, replica.publish(1))
+        await replica.settle()
+        async with replica.fleet.lease(ADAPTER) as old:
+            replica.fleet.point(ALIAS, replica.publish(2))
+            await replica.settle()
+            async with replica.fleet.lease(ADAPTER) as new:
+                assert new.revision == revision(2)
+            assert old.key in replica.engine.adapters
+            assert _states(replica) == {1: ResidentState.DRAINING, 2: ResidentState.LIVE}
+
+        assert old.key not in replica.engine.adapters
+        assert _states(replica) == {1: ResidentState.UNLOADED, 2: ResidentState.LIVE}
+
+    async def test_a_rejected_revision_leaves_the_old_one_serving(self, replica: Replica) -> None:
+        """A revision that fails its checks never serves; its reason is kept and nothing stays in the engine."""
+        replica.fleet.point(ALIAS, replica.publish(1))
+        await replica.settle()
+        replica.fleet.point(ALIAS, replica.publish(2, prompt_digest="sha256:" + "f" * 64))
+        await replica.settle()
+
+        async with replica.fleet.lease(ADAPTER) as resident:
+            assert resident.revision == revision(1)
+        rejected = next(r for r, _ in replica.fleet.residents("acme") if r.revision == revision(2))
+        assert rejected.state is ResidentState.REJECTED
+        assert rejected.rejection.startswith("BASE_MODEL_MISMATCH")
+        assert len(replica.engine.adapters) == 1
+
+    async def test_rolling_back_needs_no_download(self, replica: Replica) -> None:
+        """The old revision's files are still here."""
+        for number in (1, 2):
+            replica.fleet.point(ALIAS, replica.publish(number))
+            await replica.settle()
+        replica.fleet.point(ALIAS, revision(1))
+        await replica.settle()
+
+        async with replica.fleet.lease(ADAPTER) as resident:
+            assert resident.revision == revision(1)
+        assert replica.registry.downloads == 2
+
+    async def test_the_newest_promotion_wins(self, replica: Replica) -> None:
+        """Of two promotions asked for at once the later one is served in the end."""
+        replica.fleet.point(ALIAS, replica.publish(1))
+        replica.fleet.point(ALIAS, replica.publish(2))
+        await replica.settle()
+
+        async with replica.fleet.lease(ADAPTER) as resident:
+            assert resident.revision == revision(2)
+
+    async def test_a_restart_without_the_registry_serves_what_was_served(self, replica: Replica) -> None:
+        """Aliases and files are on disk."""
+        replica.fleet.point(ALIAS, replica.publish(1))
+        await replica.settle()
+        replica.registry.packages.clear()
+        replica.registry.digests.clear()
+        replica.fleet = replica.new_fleet()
+
+        replica.fleet.restore()
+        await replica.settle()
+
+        async with replica.fleet.lease(ADAPTER) as resident:
+            assert resident.revision == revision(1)
+
+
+class TestLease:
+    """Who may use an adapter."""
+
+    async def test_an_unknown_adapter_is_not_found(self, replica: Replica) -> None:
+        """The error names it."""
+        for name in (ADAPTER, f"{ADAPTER}/revisions/7"):
+            with pytest.raises(NotFound, match="answer") as caught:
+                async with replica.fleet.lease(name):
+                    pass
+            assert caught.value.reason == "ADAPTER_NOT_FOUND"
+
+    async def test_a_first_revision_that_is_loading_is_worth_a_retry(self, replica: Replica) -> None:
+        """Until it serves the answer is UNAVAILABLE with a delay, never another adapter."""
+        replica.fleet.point(ALIAS, replica.publish(1))
+        with pytest.raises(Unavailable) as caught:
+            async with replica.fleet.lease(ADAPTER):
+                pass
+        await replica.settle()
+
+        assert caught.value.reason == "ADAPTER_NOT_READY"
+        assert caught.value.retry_after_seconds
+
+    async def test_malformed_names_are_refused(self, replica: Replica) -> None:
+        """Nothing that is no name reaches disk or engine."""
+        for name in ("acme", f"{ADAPTER}/../x", f"{ADAPTER}/revisions/0"):
+            with pytest.raises(InvalidInput):
+                async with replica.fleet.lease(name):
+                    pass
+
+    async def test_loads_are_single_flight(self, replica: Replica) -> None:
+        """Many first requests of a revision fetch it once."""
+        name = str(replica.publish(1))
+
+        async def use() -> None:
+            async with replica.fleet.lease(name) as resident:
+                assert resident.state is ResidentState.LIVE
+
+        await asyncio.gather(*(use() for _ in range(10)))
+
+        assert replica.registry.downloads == 1
+
+    async def test_the_least_recently_used_makes_room(self, replica: Replica) -> None:
+        """A full engine unloads an idle revision; when none is idle the newcomer waits."""
+        names = [str(replica.publish(number)) for number in (1, 2, 3)]
+        async with replica.fleet.lease(names[0]):
+            pass
+        async with replica.fleet.lease(names[1]), replica.fleet.lease(names[2]):
+            assert _states(replica)[1] is ResidentState.UNLOADED
+            with pytest.raises(Unavailable):
+                async with replica.fleet.lease(names[0]):
+                    pass
+        async with replica.fleet.lease(names[0]) as back:
+            assert back.state is ResidentState.LIVE
+
+
+class TestChecks:
+    """What a revision must pass."""
+
+    async def test_other_bytes_than_the_registry_says_are_rejected(self, replica: Replica) -> None:
+        """A package whose manifest has another digest never reaches the engine."""
+        name = replica.publish(1)
+        replica.registry.digests[name] = "sha256:" + "0" * 64
+
+        with pytest.raises(DataLoss):
+            async with replica.fleet.lease(str(name)):
+                pass
+
+        assert _states(replica) == {1: ResidentState.REJECTED}
+        assert replica.engine.adapters == set()
+
+    async def test_canaries_that_differ_reject_it(self, replica: Replica) -> None:
+        """An adapter that does not answer as its trainer saw is removed from the engine again."""
+        name = replica.publish(1, canary=(7, 7, 7, 7))
+
+        with pytest.raises(Exception, match="canary"):
+            async with replica.fleet.lease(str(name)):
+                pass
+
+        assert replica.engine.adapters == set()
+
+
+class TestMoves:
+    """The table of states."""
+
+    async def test_final_state_is_rejection_only(self) -> None:
+        """Every other state leads on, and LIVE is reached only through LOADING or back from DRAINING."""
+        assert [state for state, moves in MOVES.items() if not moves] == [ResidentState.REJECTED]
+        before_live = {state for state, moves in MOVES.items() if ResidentState.LIVE in moves}
+        assert before_live == {ResidentState.LOADING, ResidentState.DRAINING}

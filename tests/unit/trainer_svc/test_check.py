@@ -1,0 +1,111 @@
+"""Rows of a golden dataset against their contract."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from shared.contracts.spec import ContractKind, ContractSpec
+from trainer_svc.domain.check import Checked, check_rows
+from trainer_svc.domain.dataset import InvalidRowPolicy
+
+SPEC = ContractSpec(
+    ContractKind.JSON,
+    json_schema='{"type":"object","properties":{"n":{"type":"integer","minimum":0,"maximum":9}},"required":["n"]}',
+)
+
+
+def _good(count: int, **more: str) -> list[bytes]:
+    return [json.dumps({"input": f"row {i}", "output": {"n": i % 10}, **more}).encode() for i in range(count)]
+
+
+def _check(lines: list[bytes], policy: InvalidRowPolicy = InvalidRowPolicy.REFUSE, seed: int = 0) -> Checked:
+    return check_rows(b"\n".join(lines), SPEC, policy, seed)
+
+
+class TestFindings:
+    """What is wrong with a row, by its number."""
+
+    @pytest.mark.parametrize(
+        ("line", "reason", "path"),
+        [
+            (b"{", "ROW_NOT_JSON", "rows[3]"),
+            (b"\xff", "ROW_NOT_JSON", "rows[3]"),
+            (b"[1]", "ROW_NOT_JSON", "rows[3]"),
+            (b'{"input":"x"}', "ROW_INVALID", "rows[3].output"),
+            (b'{"input":" ","output":"{}"}', "ROW_INVALID", "rows[3].input"),
+            (b'{"input":7,"output":"{}"}', "ROW_INVALID", "rows[3].input"),
+            (b'{"input":"x","output":{"n":1},"label":1}', "ROW_INVALID", "rows[3].label"),
+            (b'{"input":"x","output":{"n":1},"split":"dev"}', "ROW_INVALID", "rows[3].split"),
+            (b'{"input":"x","output":{"n":10}}', "CONTRACT_VIOLATED", "rows[3].output#/n"),
+            (b'{"input":"x","output":"Sure! {\\"n\\":1}"}', "CONTRACT_VIOLATED", "rows[3].output"),
+            (json.dumps({"input": "x" * 40_000, "output": {"n": 1}}).encode(), "ROW_INVALID", "rows[3].input"),
+        ],
+    )
+    def test_name_row_and_place(self, line: bytes, reason: str, path: str) -> None:
+        """One bad row fails the dataset and is found by number and path."""
+        lines = _good(30)
+        lines[2] = line
+
+        checked = _check(lines)
+
+        assert not checked.is_usable
+        (finding,) = checked.findings
+        assert (finding.row_number, finding.reason, finding.blocking) == (3, reason, True)
+        assert finding.path.startswith(path)
+        assert checked.report.invalid_count == 1
+
+    def test_too_few_rows_is_a_finding(self) -> None:
+        """A dataset that cannot be trained and measured on is refused, an empty one too."""
+        for lines in (_good(5), []):
+            checked = _check(lines)
+            assert not checked.is_usable
+            assert {finding.reason for finding in checked.findings} == {"DATASET_TOO_SMALL"}
+
+    def test_outputs_become_canonical(self) -> None:
+        """White space and spelling of numbers in the upload do not matter."""
+        lines = [*_good(30), b'{"input":"spaced","output":"{ \\"n\\" : 3.0 }"}']
+        checked = _check(lines)
+        rows = {row.input: row.output for row in (*checked.train, *checked.holdout)}
+
+        assert rows["spaced"] == '{"n":3}'
+
+
+class TestExcludePolicy:
+    """Bad rows left out on request."""
+
+    def test_leaves_bad_train_rows_out_and_keeps_bad_holdout_rows(self) -> None:
+        """A holdout row outside the contract stays, as it is, so that it counts as a miss."""
+        bad = [b'{"input":"a","output":"no"}', b'{"input":"b","output":"no","split":"holdout"}']
+        checked = _check([*_good(20), *_good(5, split="holdout"), *bad], InvalidRowPolicy.EXCLUDE)
+
+        assert checked.is_usable
+        assert checked.report.invalid_count == 2
+        assert (len(checked.train), len(checked.holdout)) == (20, 6)
+        assert checked.holdout[-1].output == "no"
+
+
+class TestSplit:
+    """Held-out rows."""
+
+    def test_named_splits_are_kept(self) -> None:
+        """Who names a holdout gets exactly that one."""
+        checked = _check([*_good(20), *_good(4, split="holdout")])
+
+        assert (len(checked.train), len(checked.holdout)) == (20, 4)
+
+    def test_is_a_function_of_the_seed(self) -> None:
+        """Same data and seed, same split; another seed, another."""
+        assert _check(_good(100)).holdout == _check(_good(100)).holdout
+        assert _check(_good(100)).holdout != _check(_good(100), seed=1).holdout
+        assert len(_check(_good(100)).holdout) == 10
+
+    def test_equal_inputs_never_straddle(self) -> None:
+        """Copies of an input, whatever their case and spacing, are on one side."""
+        lines = [line.replace(b"row ", prefix) for line in _good(40) for prefix in (b"row ", b"ROW  ", b" row ")]
+        checked = _check(lines)
+        sides = [{" ".join(r.input.lower().split()) for r in rows} for rows in (checked.train, checked.holdout)]
+
+        assert sides[0] & sides[1] == set()
+        assert sides[1]

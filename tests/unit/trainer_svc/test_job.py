@@ -1,0 +1,157 @@
+"""Jobs: their states, their history, and their one publication."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.adapter.manifest import AdapterManifest
+from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
+from shared.contracts.spec import ContractKind, ContractSpec
+from shared.errors import StateConflict
+from shared.names import AdapterName, JobName
+from shared.rpc.page import Page
+from shared.storage.local import LocalBlobStore
+from shared.testing import ManualClock
+from trainer_svc.app.journal_reader import ingest
+from trainer_svc.app.publisher import Publisher
+from trainer_svc.domain.job import MOVES, Job, JobSpec, JobState
+from trainer_svc.domain.run import Evaluation, Phase, RunFolder, RunResult
+from trainer_svc.store import history, shelf
+from trainer_svc.store.database import Database
+
+PROTO = Path(__file__).parents[3] / "protos/goldsmith/trainer/v1/training_job.proto"
+NAME = JobName("acme", "first")
+Transact = Callable[[Callable[..., Any]], Any]
+
+
+@pytest.fixture
+def job(transact: Transact, clock: ManualClock) -> Job:
+    """A running job in the database."""
+    queued = Job(str(NAME), "tenants/acme/datasets/d", "tenants/acme/adapters/a", "live", JobSpec(), clock.now())
+    running = queued.move(JobState.RUNNING, clock.now(), attempt=1)
+
+    def work(connection: Any) -> None:
+        history.add_job(connection, queued)
+        history.save_job(connection, running)
+
+    transact(work)
+    return running
+
+
+def _stored(transact: Transact) -> Job:
+    return transact(lambda c: history.get_job(c, NAME))
+
+
+class TestMoves:
+    """The table of states."""
+
+    def test_is_the_one_in_the_contract(self) -> None:
+        """The comment of TrainingJobState, which clients read, says the same."""
+        comment = PROTO.read_text().split("// Allowed moves:")[1].split("enum TrainingJobState")[0]
+        text = re.sub(r"\([^)]*\)|//|\n", " ", comment)
+        said: dict[str, set[str]] = {}
+        for clause in text.split("The last three")[0].rstrip(" .").split(";"):
+            before, after = clause.split("->")
+            said[before.strip()] = {state.strip() for state in after.split("|")}
+
+        assert said == {s.name: {m.name for m in moves} for s, moves in MOVES.items() if moves}
+
+    def test_anything_else_is_refused(self, job: Job, clock: ManualClock) -> None:
+        """A job that ended stays ended."""
+        done = job.move(JobState.SUCCEEDED, clock.now())
+
+        with pytest.raises(StateConflict):
+            done.move(JobState.RUNNING, clock.now())
+        assert done.end_time == clock.now()
+        assert done.phase is None
+
+
+class TestJournal:
+    """From the child's journal into the history."""
+
+    def _write(self, path: Path, *events: dict[str, object], torn: bytes = b"") -> None:
+        with path.open("ab") as file:
+            file.write(b"".join(json.dumps(event).encode() + b"\n" for event in events) + torn)
+
+    def test_each_line_enters_once(self, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path) -> None:
+        """Reading again, after a restart too, adds nothing; sequence numbers have no gap."""
+        journal = tmp_path / "events.jsonl"
+        self._write(journal, {"type": "phase", "phase": "training"})
+        progress = {"type": "progress", "step": 1, "step_count": 9, "train_loss": 0.5, "epoch": 0.1}
+        read = lambda c: ingest(c, NAME, journal, clock.now())  # noqa: E731
+
+        assert [transact(read), transact(read)] == [True, False]
+        self._write(journal, progress, {"type": "checkpoint", "step": 1}, torn=b'{"type":"prog')
+        assert transact(read)
+        self._write(journal, torn=b"\n")
+        self._write(journal, progress)
+        assert transact(read)
+
+        events = transact(lambda c: history.events_after(c, NAME, 0))
+        assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
+        assert [event.checkpoint_step for event in events] == [None, None, None, 1, None]
+        assert _stored(transact).phase is Phase.TRAINING
+        assert _stored(transact).progress.step == 1
+
+    def test_a_checkpoint_forgives_earlier_deaths(
+        self, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path
+    ) -> None:
+        """Only attempts without progress count towards giving up."""
+        transact(lambda c: history.save_job(c, dataclasses.replace(job, stalled_attempts=2)))
+        self._write(tmp_path / "events.jsonl", {"type": "checkpoint", "step": 1})
+
+        transact(lambda c: ingest(c, NAME, tmp_path / "events.jsonl", clock.now()))
+
+        assert _stored(transact).stalled_attempts == 0
+
+
+class TestPublisher:
+    """Publication of a finished run."""
+
+    def test_happens_once_however_often_it_is_tried(
+        self, database: Database, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path
+    ) -> None:
+        """Revision, alias and the job's end are one transaction; trying again publishes nothing more."""
+        folder = _finished_run(tmp_path)
+        publisher = Publisher(database, LocalBlobStore(tmp_path / "blobs"), clock)
+
+        asyncio.run(publisher.publish(str(NAME), folder))
+        with pytest.raises(StateConflict):
+            asyncio.run(publisher.publish(str(NAME), folder))
+
+        adapter = AdapterName("acme", "a")
+        revisions, _ = transact(lambda c: shelf.list_revisions(c, adapter, Page(10, "")))
+        assert [revision.name for revision in revisions] == ["tenants/acme/adapters/a/revisions/1"]
+        assert [change.alias.revision for change in transact(shelf.all_aliases)] == [revisions[0].name]
+        assert _stored(transact).state is JobState.SUCCEEDED
+        assert _stored(transact).revision == revisions[0].name
+
+
+def _finished_run(folder: Path) -> RunFolder:
+    run = RunFolder(folder / "run")
+    for name in ("weights", "config"):
+        (folder / name).write_bytes(name.encode())
+    manifest = AdapterManifest(
+        base_model_id="tiny",
+        base_model_digest="sha256:" + "0" * 64,
+        prompt_digest="sha256:" + "0" * 64,
+        contract_name="tenants/acme/contracts/answer",
+        contract=ContractSpec(ContractKind.JSON, json_schema='{"type":"boolean"}'),
+        rank=4,
+        alpha=8.0,
+        target_modules=("q_proj",),
+        dataset_digest="sha256:" + "0" * 64,
+        canaries=(),
+    )
+    sources = {WEIGHTS_NAME: folder / "weights", CONFIG_NAME: folder / "config"}
+    written = write_package(run.package, manifest, sources)
+    run.result.write_bytes(RunResult(written.digest, Evaluation(5, 0.5, 0.6, None, 100.0, 10.0, 0.1)).to_json())
+    return run
