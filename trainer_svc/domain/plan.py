@@ -12,9 +12,10 @@ RANKS = (4, 8, 16, 32, 64)
 DEFAULT_RANK = 16
 """Ample for 1,000 rows on any base of half a billion parameters or more (Schulman et al. 2025)."""
 DEFAULT_BATCH_SIZE = 8
-_SEEN_EXAMPLES = 5_000
-"""Examples a run sees: below it the shipped base has not learned the spans of 500 rows, above it gains little."""
-_EPOCHS = (3, 12)
+_SEEN_EXAMPLES = 10_000
+"""Examples a run sees, within the limits below: the shipped base needs many passes over small sets and gains from
+several over large ones; a large base needs fewer, and says so in its job."""
+_EPOCHS = (3, 10)
 WARMUP_RATIO = 0.03
 
 
