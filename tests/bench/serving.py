@@ -1,0 +1,139 @@
+"""What guarantee and adapters cost inside vLLM: token throughput at batch 32, all kinds in one run, in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from inference_svc.app.ports import EngineCall
+from inference_svc.domain.generation import Sampling
+from inference_svc.domain.residency import AdapterKey
+from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
+from shared.base_model import BaseModel
+from shared.contracts.compiled import CompiledContract
+from shared.contracts.compiler import ContractCompiler
+from shared.contracts.spec import ContractKind, ContractSpec
+from shared.prompt import PromptRenderer
+from tests.bench.contract import BASE
+from tests.bench.result import report
+from tests.e2e.test_engine import write_random_adapter
+
+_BATCH = 32
+_TOKENS = 64
+_ROUNDS = 5
+# Longer than the budget can hold, so that every request decodes for the same number of steps.
+_SCHEMA = json.dumps({"type": "array", "items": {"type": "integer"}, "minItems": 20, "maxItems": 200})
+
+
+def main() -> None:
+    """Starts one engine and measures base, base with contract, and adapters with contract, round by round."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_measure(Path(folder)))
+
+
+async def _measure(folder: Path) -> None:
+    base = BaseModel.load(BASE)
+    compiled = ContractCompiler(folder / "contracts", base.vocabulary()).compile(
+        ContractSpec(ContractKind.JSON, json_schema=_SCHEMA)
+    )
+    engine = VllmEngine(
+        EngineSettings(
+            base_model_dir=base.folder,
+            contract_dir=folder / "contracts",
+            id_file=folder / "last_id",
+            context_tokens=1024,
+            threads=2,
+            max_lora_rank=16,
+            batch_adapters=4,
+            resident_adapters=4,
+            running_requests=_BATCH,
+            kv_cache_gib=1,
+        )
+    )
+    await engine.start()
+    adapters = [write_random_adapter(base, folder / f"random-{seed}", seed) for seed in range(4)]
+    for key in adapters:
+        await engine.add_adapter(key)
+    prompt = PromptRenderer.load(base).prompt_ids("some words of a usual length for an input of this kind")
+    kinds: dict[str, list[AdapterKey | None]] = {
+        "base": [None],
+        "one_adapter": adapters[:1],
+        "four_adapters": [*adapters],
+    }
+    speeds: dict[str, list[float]] = {"unconstrained": [], **{kind: [] for kind in kinds}}
+    for round_number in range(_ROUNDS + 1):
+        speed = await _unconstrained(engine, prompt, round_number)
+        measured = {"unconstrained": speed}
+        for kind, keys in kinds.items():
+            measured[kind] = await _constrained(engine, compiled, prompt, keys, f"{round_number}-{kind}")
+        if round_number:  # the first round warms kernels and caches
+            for kind, speed in measured.items():
+                speeds[kind].append(speed)
+    await engine.stop()
+    medians = {kind: statistics.median(values) for kind, values in speeds.items()}
+    report(
+        "serving",
+        {
+            "batch": _BATCH,
+            "unconstrained_tokens_per_s": medians["unconstrained"],
+            "contract_over_unconstrained": _ratio(speeds, "base", "unconstrained"),
+            "one_adapter_over_base": _ratio(speeds, "one_adapter", "base"),
+            "four_adapters_over_base": _ratio(speeds, "four_adapters", "base"),
+        },
+    )
+
+
+def _ratio(speeds: dict[str, list[float]], kind: str, other: str) -> float:
+    """Median of the ratios round by round: both sides saw the same machine."""
+    return statistics.median(a / b for a, b in zip(speeds[kind], speeds[other], strict=True))
+
+
+async def _unconstrained(engine: VllmEngine, prompt: list[int], number: int) -> float:
+    """Tokens a second of the engine itself, without structured output: the denominator only, never served."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    async def one(index: int) -> int:
+        sampling = SamplingParams(
+            temperature=1.0, seed=index, max_tokens=_TOKENS, ignore_eos=True, detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )  # fmt: skip
+        count = 0
+        async for output in engine._engine.generate({"prompt_token_ids": prompt}, sampling, f"free-{number}-{index}"):
+            count = len(output.outputs[0].token_ids)
+        return count
+
+    return await _tokens_per_second([one(index) for index in range(_BATCH)])
+
+
+async def _constrained(
+    engine: VllmEngine, contract: CompiledContract, prompt: list[int], keys: list[AdapterKey | None], label: str
+) -> float:
+    async def one(index: int) -> int:
+        call = EngineCall(
+            request_id=f"{label}-{index}",
+            prompt_ids=prompt,
+            contract_digest=contract.digest,
+            max_tokens=max(_TOKENS, contract.min_tokens),
+            sampling=Sampling(temperature=1.0, seed=index),
+            adapter=keys[index % len(keys)],
+            tenant="bench",
+            stream=False,
+        )
+        return sum([len(chunk.token_ids) async for chunk in engine.generate(call)])
+
+    return await _tokens_per_second([one(index) for index in range(_BATCH)])
+
+
+async def _tokens_per_second(requests: list[object]) -> float:
+    begin = time.perf_counter()
+    counts = await asyncio.gather(*requests)  # type: ignore[call-overload]  # coroutines of one kind
+    return sum(counts) / (time.perf_counter() - begin)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""The trainer over a real socket: one server process, SQLite on disk, no training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from deploy.quickstart.service_process import ServiceProcess
+from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
+from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from goldsmith.trainer.v1 import dataset_service_pb2 as dataset_pb
+from goldsmith.trainer.v1 import dataset_service_pb2_grpc, golden_dataset_pb2, training_job_pb2
+from shared.client import TrainerClient
+from shared.client.channel import domain_errors
+from shared.errors import AlreadyExists, Conflict, InvalidInput, NotFound, OutOfRange, StateConflict
+
+SCHEMA = '{"type":"object","properties":{"n":{"type":"integer","minimum":0,"maximum":9}},"required":["n"]}'
+TENANT = "tenants/acme"
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def address(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A trainer with one contract."""
+    folder = tmp_path_factory.mktemp("trainer")
+    flags = {"data-dir": str(folder / "data"), "base-model-dir": str(tiny_base_folder), "listen": "127.0.0.1:0"}
+    process = ServiceProcess("trainer_svc", flags, folder / "log")
+    with process:
+        yield process.wait_ready(60)
+    assert process.process.returncode == 0, (folder / "log").read_text()[-2000:]
+
+
+@pytest.fixture(scope="module")
+def trainer(address: str) -> Iterator[TrainerClient]:
+    """The typed client."""
+    with TrainerClient(address) as client:
+        client.create_contract(f"{TENANT}/contracts/answer", json_schema=SCHEMA)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def channel(address: str) -> Iterator[grpc.Channel]:
+    """For what the client does not offer."""
+    with grpc.insecure_channel(address) as own:
+        yield own
+
+
+@pytest.fixture
+def dataset(trainer: TrainerClient) -> str:
+    """A new dataset, importing."""
+    golden = golden_dataset_pb2.GoldenDataset(contract=f"{TENANT}/contracts/answer")
+    return trainer.create_dataset(f"{TENANT}/datasets/d-{uuid.uuid4().hex[:8]}", golden).name
+
+
+def _rows(count: int = 40) -> bytes:
+    return b"".join(json.dumps({"input": f"row {i}", "output": {"n": i % 10}}).encode() + b"\n" for i in range(count))
+
+
+class TestContracts:
+    """CreateContract."""
+
+    def test_is_idempotent_by_definition(self, trainer: TrainerClient) -> None:
+        """The same again is the same; another definition under the name is refused."""
+        again = trainer.create_contract(f"{TENANT}/contracts/answer", json_schema=SCHEMA)
+
+        assert again.report.min_output_tokens > 1
+        with pytest.raises(AlreadyExists):
+            trainer.create_contract(f"{TENANT}/contracts/answer", json_schema='{"type":"boolean"}')
+
+    def test_validate_only_stores_nothing(self, trainer: TrainerClient, channel: grpc.Channel) -> None:
+        """The report comes back, the contract does not exist."""
+        name = f"{TENANT}/contracts/dry"
+        report = trainer.create_contract(name, json_schema='{"type":"boolean"}', validate_only=True).report
+        stub = contract_service_pb2_grpc.ContractServiceStub(channel)
+
+        assert report.state_count > 0
+        with pytest.raises(NotFound), domain_errors():
+            stub.GetContract(contract_service_pb2.GetContractRequest(name=name), timeout=10)
+
+    def test_lists_in_pages(self, trainer: TrainerClient, channel: grpc.Channel) -> None:
+        """Pages join to the list; a foreign token is refused."""
+        for number in range(3):
+            trainer.create_contract(f"{TENANT}/contracts/page-{number}", json_schema='{"type":"boolean"}')
+        stub = contract_service_pb2_grpc.ContractServiceStub(channel)
+        names, token = [], ""
+        while True:
+            request = contract_service_pb2.ListContractsRequest(parent=TENANT, page_size=2, page_token=token)
+            page = stub.ListContracts(request, timeout=10)
+            names += [contract.name for contract in page.contracts]
+            token = page.next_page_token
+            if not token:
+                break
+
+        assert names == sorted(set(names))
+        assert len(names) >= 4
+        with pytest.raises(InvalidInput), domain_errors():
+            stub.ListContracts(contract_service_pb2.ListContractsRequest(parent=TENANT, page_token="!"), timeout=10)
+
+
+class TestUpload:
+    """Chunks, seal and check."""
+
+    def test_resumes_and_seals_by_digest(self, trainer: TrainerClient, channel: grpc.Channel, dataset: str) -> None:
+        """A gap names the next offset, other bytes are refused, a wrong digest seals nothing, a second seal is the first."""
+        stub, data = dataset_service_pb2_grpc.DatasetServiceStub(channel), _rows()
+
+        def upload(offset: int, chunk: bytes) -> int:
+            request = dataset_pb.UploadDatasetChunkRequest(name=dataset, offset=offset, data=chunk)
+            with domain_errors():
+                return stub.UploadDatasetChunk(request, timeout=10).next_offset
+
+        assert upload(0, data[:100]) == 100
+        assert upload(0, data[:100]) == 100
+        with pytest.raises(OutOfRange) as gap:
+            upload(200, data[200:])
+        with pytest.raises(Conflict):
+            upload(0, b"x" * 10)
+        seal = dataset_pb.SealGoldenDatasetRequest(name=dataset, size_bytes=len(data), digest="sha256:" + "0" * 64)
+        with pytest.raises(StateConflict) as early, domain_errors():
+            stub.SealGoldenDataset(seal, timeout=30)
+
+        sealed = trainer.upload(dataset, data)
+
+        assert gap.value.metadata["next_offset"] == "100"
+        assert early.value.reason == "DIGEST_DIFFERS"
+        assert sealed.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_ACTIVE
+        assert sealed.digest == "sha256:" + hashlib.sha256(data).hexdigest()
+        assert (sealed.report.train_count, sealed.report.holdout_count) == (36, 4)
+        assert trainer.upload(dataset, data) == sealed
+        with pytest.raises(StateConflict):
+            upload(len(data), b"more")
+
+    def test_findings_come_by_row_in_pages(self, trainer: TrainerClient, channel: grpc.Channel, dataset: str) -> None:
+        """Every bad row is listed once, in order, whatever the page size."""
+        lines = _rows(40).splitlines()
+        bad = [3, 7, 11, 19]
+        for number in bad:
+            lines[number - 1] = b'{"input":"x","output":{"n":"no"}}'
+        sealed = trainer.upload(dataset, b"\n".join(lines))
+        stub, numbers, token = dataset_service_pb2_grpc.DatasetServiceStub(channel), [], ""
+        while True:
+            request = dataset_pb.ListDatasetFindingsRequest(parent=dataset, page_size=3, page_token=token)
+            page = stub.ListDatasetFindings(request, timeout=10)
+            numbers += [finding.row_number for finding in page.findings]
+            token = page.next_page_token
+            if not token:
+                break
+
+        assert sealed.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_FAILED
+        assert numbers == bad
+        job = training_job_pb2.TrainingJob(dataset=dataset, adapter=f"{TENANT}/adapters/a")
+        with pytest.raises(StateConflict):
+            trainer.train(f"{TENANT}/jobs/too-early", job)
+
+    def test_a_request_id_creates_once(self, channel: grpc.Channel) -> None:
+        """The repeat gets the first answer; the id with another payload is refused."""
+        stub = dataset_service_pb2_grpc.DatasetServiceStub(channel)
+        request = dataset_pb.CreateGoldenDatasetRequest(
+            parent=TENANT,
+            dataset_id="once",
+            dataset=golden_dataset_pb2.GoldenDataset(contract=f"{TENANT}/contracts/answer"),
+            request_id=str(uuid.uuid4()),
+        )
+
+        first, second = stub.CreateGoldenDataset(request, timeout=10), stub.CreateGoldenDataset(request, timeout=10)
+
+        assert first == second
+        request.dataset_id = "twice"
+        with pytest.raises(InvalidInput) as caught, domain_errors():
+            stub.CreateGoldenDataset(request, timeout=10)
+        assert caught.value.reason == "REQUEST_ID_REUSED"
+
+
+class TestJobs:
+    """Jobs that never run."""
+
+    @pytest.mark.parametrize(
+        ("spec", "path"),
+        [
+            ({"rank": 7}, "job.spec.rank"),
+            ({"learning_rate": 0.0}, "job.spec.learning_rate"),
+            ({"epoch_count": 0}, "job.spec.epoch_count"),
+            ({"batch_size": 1000}, "job.spec.batch_size"),
+            ({"seed": -1}, "job.spec.seed"),
+        ],
+    )
+    def test_settings_out_of_range_are_named(self, trainer: TrainerClient, spec: dict[str, float], path: str) -> None:
+        """The field path and the range come back before anything is queued."""
+        job = training_job_pb2.TrainingJob(
+            dataset=f"{TENANT}/datasets/any",
+            adapter=f"{TENANT}/adapters/a",
+            spec=training_job_pb2.TrainingSpec(**spec),
+        )
+
+        with pytest.raises(InvalidInput) as caught:
+            trainer.train(f"{TENANT}/jobs/wrong", job)
+
+        assert caught.value.violations[0].path == path
+
+    def test_names_of_other_tenants_are_refused(self, trainer: TrainerClient) -> None:
+        """Job, dataset and adapter belong to one tenant."""
+        job = training_job_pb2.TrainingJob(dataset="tenants/other/datasets/d", adapter=f"{TENANT}/adapters/a")
+
+        with pytest.raises(InvalidInput):
+            trainer.train(f"{TENANT}/jobs/mixed", job)
+
+
+class TestRegistry:
+    """A registry without revisions."""
+
+    def test_watching_from_a_foreign_cursor_is_refused(self, channel: grpc.Channel) -> None:
+        """The caller is told to begin anew."""
+        stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
+
+        with pytest.raises(OutOfRange) as caught, domain_errors():
+            next(stub.WatchAliases(registry_service_pb2.WatchAliasesRequest(cursor="42"), timeout=10))
+
+        assert caught.value.reason == "CURSOR_INVALID"
+
+    def test_unknown_revisions_are_not_found(self, trainer: TrainerClient) -> None:
+        """By name."""
+        with pytest.raises(NotFound, match="revisions/3"):
+            trainer.revision(f"{TENANT}/adapters/a/revisions/3")
