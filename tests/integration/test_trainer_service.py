@@ -107,7 +107,7 @@ class TestUpload:
     """Chunks, seal and check."""
 
     def test_resumes_and_seals_by_digest(self, trainer: TrainerClient, channel: grpc.Channel, dataset: str) -> None:
-        """A gap names the next offset, other bytes are refused, a wrong digest seals nothing, a second seal is the first."""
+        """A gap names the next offset, other bytes are refused, a wrong digest seals nothing, sealing twice is once."""
         stub, data = dataset_service_pb2_grpc.DatasetServiceStub(channel), _rows()
 
         def upload(offset: int, chunk: bytes) -> int:
