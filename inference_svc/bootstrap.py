@@ -52,7 +52,8 @@ class InferenceApplication:
         await self._engine.start()
         self._fleet.restore()
         self._follower = asyncio.create_task(follow_aliases(self._registry, self._fleet))
-        return {"base_model": self._base.model_id, "base_model_digest": self._base.digest}
+        digest = await asyncio.to_thread(lambda: self._base.digest)
+        return {"base_model": self._base.model_id, "base_model_digest": digest}
 
     async def drain(self) -> None:
         """Refuses new requests."""

@@ -51,7 +51,8 @@ class VllmEngine:
         self._set_environment()
         self._settings.contract_dir.mkdir(parents=True, exist_ok=True)
         try:
-            self._engine = self._build()
+            # Off the loop, which answers health checks meanwhile.
+            self._engine = await asyncio.to_thread(self._build)
         except Exception as err:
             raise Unavailable("NOT_SERVING", f"the engine does not start: {err}") from err
         from inference_svc.engine.adapter_ledger import AdapterLedger

@@ -273,6 +273,27 @@ class TestCrashes:
         assert len({house.trainer.revision(done.revision).digest}) == 1
 
 
+class TestCancel:
+    """Stopping a job that runs."""
+
+    def test_a_running_job_stops_and_publishes_nothing(self, house: House) -> None:
+        """It becomes CANCELLED, keeps its events, and the served revision stays; cancelling again changes nothing."""
+        before = house.live("tenants/globex")
+        job = house.submit("globex", "cancelled", epochs=50)
+        for event in house.trainer.watch(job):
+            if event.HasField("checkpoint"):
+                house.trainer.cancel(job)
+                break
+        for _ in house.trainer.watch(job):
+            pass
+
+        done = house.trainer.job(job)
+        assert done.state == training_job_pb2.TRAINING_JOB_STATE_CANCELLED
+        assert done.revision == ""
+        assert house.trainer.cancel(job) == done
+        assert house.live("tenants/globex") == before
+
+
 def _kill_child_after_checkpoint(house: House, job: str) -> None:
     for event in house.trainer.watch(job):
         if event.HasField("checkpoint"):

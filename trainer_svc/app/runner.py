@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from shared.base_model import BaseModel
 from shared.clock import Clock
+from shared.errors import DomainError
 from shared.files import write_atomic
 from shared.names import ContractName, DatasetName, JobName
 from shared.storage.base import BlobStore
@@ -118,8 +119,9 @@ class Runner:
             await self._prepare(job, folder)
             status = await self._child(job, folder)
             await self._conclude(job, folder, status)
-        except asyncio.CancelledError:
-            raise
+        except DomainError as err:  # a full disk or rotted bytes: the run's folder stays, its cause is told
+            _log.exception("job could not be run", extra={"job": job.name, "reason": err.reason})
+            await self._finish(job.name, JobState.FAILED, Failure(err.reason, str(err), user_error=False))
         except Exception:
             _log.exception("job could not be run", extra={"job": job.name})
             await self._finish(
@@ -209,7 +211,9 @@ class Runner:
         def work(connection: Connection) -> None:
             now, stored = self._clock.now(), history.get_job(connection, JobName.parse(job.name))
             stalled = stored.stalled_attempts + 1
-            if stalled >= MAX_STALLED_ATTEMPTS:
+            if stored.state is JobState.CANCELLING:  # asked for between the child's death and now
+                moved = stored.move(JobState.CANCELLED, now)
+            elif stalled >= MAX_STALLED_ATTEMPTS:
                 failure = Failure(
                     "WORKER_KILLED",
                     f"the training process was killed {stalled} times without progress (status {status}), probably for "
