@@ -5,25 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from shared.config import load_config
-from shared.errors import InvalidInput
-from shared.logs import configure
-from shared.rpc.server import EXIT_CONFIGURATION, ServerSettings, run
+from shared.rpc.launch import launch
+from shared.rpc.server import Application
 from trainer_svc.config import DESCRIPTION, Settings
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Reads the settings and serves; the exit status is that of `shared.rpc.server.run`."""
-    configure()
-    try:
-        settings = load_config(Settings, argv, prog="trainer_svc", description=DESCRIPTION)
-    except InvalidInput as err:
-        sys.stderr.write(f"{err}\n")
-        return EXIT_CONFIGURATION
-    # Only now: the composition root imports everything, and --help must not.
+async def _build(settings: Settings) -> Application:
     from trainer_svc.bootstrap import build
 
-    return run(ServerSettings(settings.listen, settings.drain_seconds), lambda: build(settings))
+    return await build(settings)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serves; returns the exit status of the process."""
+    return launch(argv, Settings, _build, prog="trainer_svc", description=DESCRIPTION)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 import pytest_asyncio
 import torch
@@ -29,6 +28,7 @@ from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import StateConflict
 from shared.prompt import PromptRenderer
+from tests.adapter_file import random_lora
 
 pytestmark = [
     pytest.mark.engine,
@@ -80,19 +80,8 @@ class Bench:
 
 def write_random_adapter(base: BaseModel, folder: Path, seed: int, scale: float = 0.3) -> AdapterKey:
     """An adapter that wrecks the model: large random weights in every projection."""
-    rng = np.random.default_rng(seed)
-    hidden, inner = base.hidden_size, base.intermediate_size
-    shapes = dict.fromkeys(TARGET_MODULES, (hidden, hidden))
-    shapes |= {"gate_proj": (inner, hidden), "up_proj": (inner, hidden), "down_proj": (hidden, inner)}
-    tensors = {}
-    for layer in range(base.layer_count):
-        for module, (out, columns) in shapes.items():
-            block = "self_attn" if module in ("q_proj", "k_proj", "v_proj", "o_proj") else "mlp"
-            stem = f"base_model.model.model.layers.{layer}.{block}.{module}"
-            tensors[f"{stem}.lora_A.weight"] = rng.normal(0, scale, (RANK, columns)).astype(np.float32)
-            tensors[f"{stem}.lora_B.weight"] = rng.normal(0, scale, (out, RANK)).astype(np.float32)
     folder.mkdir(parents=True)
-    save_file(tensors, folder / WEIGHTS_NAME)
+    save_file(random_lora(base, rank=RANK, seed=seed, scale=scale), folder / WEIGHTS_NAME)
     config = {"peft_type": "LORA", "r": RANK, "lora_alpha": 32, "target_modules": list(TARGET_MODULES), "bias": "none"}
     (folder / CONFIG_NAME).write_text(json.dumps(config))
     return AdapterKey(f"acme/{folder.name}@{seed}", str(folder))

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -28,6 +27,7 @@ from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import NotFound, StateConflict
 from shared.names import AliasName, ContractName, RevisionName
 from shared.prompt import PromptRenderer
+from tests.adapter_file import random_lora
 
 RANK = 4
 SPEC = ContractSpec(ContractKind.JSON, json_schema='{"enum":["yes","no","perhaps"]}')
@@ -181,17 +181,8 @@ class Replica:
 
     def publish(self, number: int, *, canary: tuple[int, ...] = (), prompt_digest: str = "") -> RevisionName:
         """Puts a revision with its own weights into the registry."""
-        name, rng = revision(number), np.random.default_rng(number)
-        hidden, inner = self.base.hidden_size, self.base.intermediate_size
-        shapes = dict.fromkeys(TARGET_MODULES, (hidden, hidden))
-        shapes |= {"gate_proj": (inner, hidden), "up_proj": (inner, hidden), "down_proj": (hidden, inner)}
-        tensors = {}
-        for layer in range(self.base.layer_count):
-            for module, (out, columns) in shapes.items():
-                block = "self_attn" if module in ("q_proj", "k_proj", "v_proj", "o_proj") else "mlp"
-                stem = f"base_model.model.model.layers.{layer}.{block}.{module}"
-                tensors[f"{stem}.lora_A.weight"] = rng.normal(size=(RANK, columns)).astype(np.float32) * 0.02
-                tensors[f"{stem}.lora_B.weight"] = rng.normal(size=(out, RANK)).astype(np.float32) * 0.02
+        name = revision(number)
+        tensors = random_lora(self.base, rank=RANK, seed=number, scale=0.02)
         source = self.folder / f"source-{number}"
         source.mkdir(parents=True)
         save_file(tensors, source / "weights")

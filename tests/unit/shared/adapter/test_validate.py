@@ -17,6 +17,7 @@ from shared.adapter.validate import TARGET_MODULES, validate_adapter
 from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import DataLoss, StateConflict
+from tests.adapter_file import random_lora
 
 RANK = 4
 Tensors = dict[str, np.ndarray]
@@ -24,18 +25,7 @@ Config = dict[str, object]
 
 
 def _tensors(base: BaseModel) -> Tensors:
-    rng = np.random.default_rng(0)
-    inner, hidden = base.intermediate_size, base.hidden_size
-    shapes = dict.fromkeys(TARGET_MODULES, (hidden, hidden))
-    shapes |= {"gate_proj": (inner, hidden), "up_proj": (inner, hidden), "down_proj": (hidden, inner)}
-    tensors: Tensors = {}
-    for layer in range(base.layer_count):
-        for module, (out, columns) in shapes.items():
-            block = "self_attn" if module[1] == "_" and module[0] in "qkvo" else "mlp"
-            stem = f"base_model.model.model.layers.{layer}.{block}.{module}"
-            tensors[f"{stem}.lora_A.weight"] = rng.normal(size=(RANK, columns)).astype(np.float32) * 0.02
-            tensors[f"{stem}.lora_B.weight"] = rng.normal(size=(out, RANK)).astype(np.float32) * 0.02
-    return tensors
+    return random_lora(base, rank=RANK, seed=0, scale=0.02)
 
 
 def _manifest(base: BaseModel) -> AdapterManifest:

@@ -1,0 +1,48 @@
+"""From the command line to a serving process: the same for both services."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from shared.config import load_config
+from shared.errors import InvalidInput
+from shared.logs import configure
+from shared.rpc.server import EXIT_CONFIGURATION, Application, ServerSettings, run
+
+
+class ListenSettings(Protocol):
+    """What every service's settings hold."""
+
+    @property
+    def listen(self) -> str:
+        """`host:port` to serve on."""
+
+    @property
+    def drain_seconds(self) -> float:
+        """Time for running calls after SIGTERM."""
+
+
+Settings = TypeVar("Settings", bound=ListenSettings)
+
+
+def launch(
+    argv: Sequence[str] | None,
+    settings_class: type[Settings],
+    build: Callable[[Settings], Awaitable[Application]],
+    *,
+    prog: str,
+    description: str,
+) -> int:
+    """Reads the settings and serves; the exit status is that of `shared.rpc.server.run`, or EXIT_CONFIGURATION.
+
+    `build` imports the service's composition root only when it is called, so that `--help` needs no engine.
+    """
+    configure()
+    try:
+        settings = load_config(settings_class, argv, prog=prog, description=description)
+    except InvalidInput as err:
+        sys.stderr.write(f"{err}\n")
+        return EXIT_CONFIGURATION
+    return run(ServerSettings(settings.listen, settings.drain_seconds), lambda: build(settings))
