@@ -5,6 +5,7 @@ Its death fails or requeues one job, never the service; the service's death ends
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -15,7 +16,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.errors import DomainError, InternalFault
+from shared.errors import DomainError, InvalidInput
 from shared.files import write_atomic
 from shared.logs import configure
 from trainer_svc.domain.run import (
@@ -23,6 +24,7 @@ from trainer_svc.domain.run import (
     EXIT_DONE,
     EXIT_INTERNAL_ERROR,
     EXIT_USER_ERROR,
+    Cancelled,
     RunFolder,
     RunSpec,
 )
@@ -55,19 +57,20 @@ def _run(spec: RunSpec, folder: RunFolder, is_cancelled: Callable[[], bool]) -> 
     # Imported here, so that a mistake in the folder is reported before torch is loaded.
     from trainer_svc.engine.journal import Journal
     from trainer_svc.engine.pipeline import run
-    from trainer_svc.engine.training import Cancelled
 
     try:
-        run(spec, folder, Journal(folder.events), is_cancelled)
+        with contextlib.closing(Journal(folder.events)) as journal:
+            run(spec, folder, journal, is_cancelled)
     except Cancelled:
         return EXIT_CANCELLED
-    except InternalFault as err:
-        return _fail(folder, err.reason, str(err), user_error=False)
-    except DomainError as err:
+    except InvalidInput as err:
         return _fail(folder, err.reason, str(err), user_error=True)
-    except Exception as err:  # the edge of the process: reported to the service, with its trace in the log
+    except DomainError as err:  # an adapter that fails our own proof, a damaged file: nothing the tenant can change
         _log.exception("training failed")
-        return _fail(folder, "INTERNAL", f"{type(err).__name__}: {err}", user_error=False)
+        return _fail(folder, err.reason, str(err), user_error=False)
+    except Exception as err:  # the edge of the process; its text may hold paths, so it goes to the log only
+        _log.exception("training failed")
+        return _fail(folder, "INTERNAL", f"{type(err).__name__}, see the log of the run", user_error=False)
     return EXIT_DONE
 
 

@@ -163,6 +163,7 @@ class VllmEngine:
             self._watch.cancel()
         if self._engine is not None:
             self._engine.shutdown()
+            self._engine = None
 
     async def _watch_health(self) -> None:
         """Notices a dead engine even while no request runs."""

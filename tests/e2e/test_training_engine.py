@@ -271,7 +271,7 @@ class TestWorker:
         folder.cancel.touch()
 
         assert process.wait() == EXIT_CANCELLED
-        assert list(folder.checkpoints.glob("checkpoint-*/complete"))
+        assert list(folder.checkpoints.glob("checkpoint-*/seal.json"))
         assert not folder.package.exists()
 
     def test_a_row_that_does_not_fit_is_the_tenants_mistake(self, run: Callable[..., RunFolder]) -> None:

@@ -12,6 +12,10 @@ EXIT_DONE, EXIT_USER_ERROR, EXIT_INTERNAL_ERROR, EXIT_CANCELLED = 0, 3, 4, 5
 """Any other exit status means that the child was killed; it may be started again and resumes."""
 
 
+class Cancelled(Exception):  # what happened, as in shared.errors
+    """The run was asked to stop; its last checkpoint is kept, nothing is published."""
+
+
 class TrainingMode(enum.StrEnum):
     """How the base model is held while training."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,22 @@ from safetensors.torch import save_file
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
 from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
+from shared.files import publish_folder
 from trainer_svc.domain.plan import TrainingPlan
 
 
 def save_adapter(model: Any, plan: TrainingPlan, base: BaseModel, folder: Path) -> None:  # a PEFT model
-    """Writes weights and config into `folder`, the config last.
+    """Writes weights and config into `folder`, which is whole once it exists.
 
     Weights are bf16: vLLM casts adapters to the base model's dtype at load, so evaluation on these files measures what
     is served, and the file is half as large.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
     state = get_peft_model_state_dict(model)
-    save_file(
-        {name: tensor.detach().to(torch.bfloat16).contiguous() for name, tensor in state.items()}, folder / WEIGHTS_NAME
-    )
+    tensors = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in state.items()}
+    save_file(tensors, temporary / WEIGHTS_NAME)
     config = {
         "base_model_name_or_path": base.model_id,
         "bias": "none",
@@ -43,7 +46,8 @@ def save_adapter(model: Any, plan: TrainingPlan, base: BaseModel, folder: Path) 
         "use_dora": False,
         "use_rslora": False,
     }
-    (folder / CONFIG_NAME).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    (temporary / CONFIG_NAME).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    publish_folder(temporary, folder)
 
 
 def load_served(base: Any, folder: Path) -> Any:  # transformers and PEFT models

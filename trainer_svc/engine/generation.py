@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,18 @@ DEFAULT_OUTPUT_TOKENS = 512
 
 
 def generate(
-    model: Any, automaton: TokenAutomaton, prompts: Sequence[Sequence[int]], context_tokens: int
-) -> list[list[int]]:  # a transformers model
+    model: Any, automaton: TokenAutomaton, prompts: Sequence[Sequence[int]], context_tokens: int,
+    before_batch: Callable[[], None] = lambda: None,
+) -> list[list[int]]:  # fmt: skip  # a transformers model
     """Token ids of each prompt's answer, the stop token included; in the order of the prompts.
 
     Each answer is the greedy one among those that the contract and the budget allow, so it is complete. A prompt that
-    leaves less room than the contract's minimum gets an empty answer.
+    leaves less room than the contract's minimum gets an empty answer. `before_batch` may raise to stop between batches.
     """
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     answers: list[list[int]] = [[] for _ in prompts]
     for begin in range(0, len(order), BATCH_ROWS):
+        before_batch()
         chosen = [
             i for i in order[begin : begin + BATCH_ROWS] if context_tokens - len(prompts[i]) >= automaton.min_tokens
         ]

@@ -35,6 +35,10 @@ class Journal:
         """State from which a new attempt can go on is on disk."""
         self._write({"type": "checkpoint", "step": step})
 
+    def close(self) -> None:
+        """Ends the writing; what was told stays."""
+        self._file.close()
+
     def _write(self, event: dict[str, object]) -> None:
         self._file.write(json.dumps(event).encode() + b"\n")
         self._file.flush()

@@ -18,21 +18,22 @@ from shared.adapter.validate import TARGET_MODULES, validate_adapter
 from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.compiler import ContractCompiler
-from shared.contracts.spec import ContractSpec
+from shared.contracts.spec import ContractKind, ContractSpec
 from shared.files import publish_folder, write_atomic
 from shared.prompt import PromptRenderer
 from trainer_svc.domain.plan import RANKS, TrainingPlan, plan_training, settings
-from trainer_svc.domain.run import Evaluation, Phase, RunFolder, RunResult, RunSpec, TrainingMode
+from trainer_svc.domain.run import Cancelled, Evaluation, Phase, RunFolder, RunResult, RunSpec, TrainingMode
 from trainer_svc.engine.base import load_base
+from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.example import Example, Row, compile_examples, read_rows
 from trainer_svc.engine.export import load_served, save_adapter
 from trainer_svc.engine.generation import generate
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
 from trainer_svc.engine.training import train_adapter
+from trainer_svc.evaluation.execution import open_database
 from trainer_svc.evaluation.score import score_outputs
 
-_CANARY_COUNT = 6
 _LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
 
 
@@ -47,6 +48,12 @@ class _Ground:
     contract: CompiledContract
     plan: TrainingPlan
     journal: Journal
+    is_cancelled: Callable[[], bool]
+
+    def stop_if_cancelled(self) -> None:
+        """Raises Cancelled once the run was asked to stop."""
+        if self.is_cancelled():
+            raise Cancelled
 
 
 def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> RunResult:
@@ -69,13 +76,16 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     )
     plan = plan_training(spec, train_count=len(examples), hidden_size=base.hidden_size)
     journal.settings(settings(plan, spec))
-    ground = _Ground(spec, folder, base, renderer, contract, plan, journal)
-    if not (folder.adapter / CONFIG_NAME).is_file():
-        _train(ground, examples, is_cancelled)
+    if contract.spec.kind is ContractKind.SQL and spec.database_sql:
+        with open_database(contract.spec.ddl, spec.database_sql):
+            pass  # a database that cannot be built is told now, not after the training
+    ground = _Ground(spec, folder, base, renderer, contract, plan, journal, is_cancelled)
+    if not folder.adapter.is_dir():
+        _train(ground, examples)
     return _publish(ground, holdout)
 
 
-def _train(ground: _Ground, examples: Sequence[Example], is_cancelled: Callable[[], bool]) -> None:
+def _train(ground: _Ground, examples: Sequence[Example]) -> None:
     ground.journal.phase(Phase.TRAINING)
     model = train_adapter(
         load_base(ground.base.folder, ground.spec.mode),
@@ -84,7 +94,7 @@ def _train(ground: _Ground, examples: Sequence[Example], is_cancelled: Callable[
         seed=ground.spec.seed,
         checkpoints=ground.folder.checkpoints,
         journal=ground.journal,
-        is_cancelled=is_cancelled,
+        is_cancelled=ground.is_cancelled,
     )
     save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
 
@@ -94,10 +104,11 @@ def _publish(ground: _Ground, holdout: list[Row]) -> RunResult:
     # A fresh bf16 base, never the one that was trained on: that one may be quantised.
     served = load_served(load_base(ground.base.folder, TrainingMode.LORA), ground.folder.adapter)
     prompts = [ground.renderer.prompt_ids(row.input) for row in holdout]
-    answers = generate(served, ground.contract.automaton, prompts, ground.base.max_positions)
+    automaton = ground.contract.automaton
+    answers = generate(served, automaton, prompts, ground.base.max_positions, ground.stop_if_cancelled)
     evaluation = _evaluate(ground, served, holdout, answers)
     ground.journal.phase(Phase.PUBLISHING)
-    manifest = _manifest(ground, evaluation, _canaries(prompts, answers))
+    manifest = _manifest(ground, evaluation, pick_canaries(served, automaton, prompts, answers))
     temporary = ground.folder.path / "package.partial"
     shutil.rmtree(temporary, ignore_errors=True)
     sources = {name: ground.folder.adapter / name for name in (WEIGHTS_NAME, CONFIG_NAME)}
@@ -143,12 +154,6 @@ def _holdout_loss(ground: _Ground, model: Any, holdout: list[Row]) -> float:  # 
         total += float(completion_loss(model, ids, torch.ones_like(ids), labels))
         count += len(example.input_ids) - example.prompt_length
     return total / count if count else 0.0
-
-
-def _canaries(prompts: list[list[int]], answers: list[list[int]]) -> tuple[Canary, ...]:
-    """Holdout prompts, shortest first, whose answers the inference service must replay."""
-    pairs = sorted(zip(prompts, answers, strict=True), key=lambda pair: (len(pair[0]), pair[0]))
-    return tuple(Canary(tuple(prompt), tuple(answer)) for prompt, answer in pairs[:_CANARY_COUNT] if answer)
 
 
 def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, ...]) -> AdapterManifest:

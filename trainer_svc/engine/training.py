@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,22 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from shared.adapter.validate import TARGET_MODULES
 from shared.errors import InvalidInput
 from trainer_svc.domain.plan import WARMUP_RATIO, TrainingPlan
+from trainer_svc.domain.run import Cancelled
+from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
 from trainer_svc.engine.example import IGNORED, Example
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
 
-_COMPLETE_MARK = "complete"
-"""Written into a checkpoint after all its files, so that one torn by a crash is never resumed from."""
 _CHECKPOINTS_PER_RUN = 10
-_MAX_STEPS_BETWEEN_CHECKPOINTS = 100
-
-
-class Cancelled(Exception):  # what happened, as in shared.errors
-    """The run was asked to stop; its last checkpoint is kept."""
+"""At least; a short run is over before the clock asks for one."""
+_CHECKPOINT_SECONDS = 5.0
+"""Work that a kill may cost; writing takes 0.05 s for the shipped base."""
+_MAX_CHECKPOINT_RATIO = 0.05
+"""Share of the time that may go into checkpoints: for large bases their size decides, not the clock above."""
 
 
 class AdapterTrainer(Trainer):
@@ -47,10 +46,11 @@ class AdapterTrainer(Trainer):
 
 
 class _Reporter(TrainerCallback):
-    """Events, cancellation and divergence."""
+    """Events, cancellation, divergence, and when a checkpoint is due."""
 
     def __init__(self, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
         self._journal, self._is_cancelled = journal, is_cancelled
+        self._saved_at, self._save_seconds, self._step_ended_at = time.monotonic(), 0.0, 0.0
         self.cancelled = False
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -58,6 +58,11 @@ class _Reporter(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._check(control)
+        self._step_ended_at = time.monotonic()
+        # Where checkpoints fall changes no weight: saving reads the model and draws no random number.
+        pause = max(_CHECKPOINT_SECONDS, self._save_seconds / _MAX_CHECKPOINT_RATIO)
+        if self._step_ended_at - self._saved_at >= pause:
+            control.should_save = True
 
     def _check(self, control: Any) -> None:
         if self._is_cancelled():
@@ -76,9 +81,10 @@ class _Reporter(TrainerCallback):
         self._journal.progress(state.global_step, state.max_steps, loss, state.epoch or 0.0)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-        (folder / _COMPLETE_MARK).touch()
+        seal(checkpoint_folder(Path(args.output_dir), state.global_step))
         self._journal.checkpoint(state.global_step)
+        self._saved_at = time.monotonic()
+        self._save_seconds = self._saved_at - self._step_ended_at
 
 
 def train_adapter(
@@ -112,7 +118,8 @@ def train_adapter(
         callbacks=[reporter],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=_last_whole(checkpoints))
+    newest = last_whole(checkpoints)
+    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     if reporter.cancelled:
         raise Cancelled
     return trainer.model
@@ -136,7 +143,7 @@ def _arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> TrainingArgu
         logging_steps=5,
         logging_nan_inf_filter=False,
         save_strategy="steps",
-        save_steps=min(_MAX_STEPS_BETWEEN_CHECKPOINTS, max(5, plan.step_count // _CHECKPOINTS_PER_RUN)),
+        save_steps=max(5, plan.step_count // _CHECKPOINTS_PER_RUN),
         save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
@@ -155,17 +162,3 @@ def _collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
         labels.append(row["labels"] + [IGNORED] * gap)
         mask.append([1] * len(row["input_ids"]) + [0] * gap)
     return {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels), "attention_mask": torch.tensor(mask)}
-
-
-def _last_whole(checkpoints: Path) -> str | None:
-    """The newest checkpoint that was written to its end; torn ones are removed."""
-    if not checkpoints.is_dir():
-        return None
-    whole = []
-    for folder in checkpoints.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
-        if (folder / _COMPLETE_MARK).is_file():
-            whole.append(folder)
-        else:
-            shutil.rmtree(folder)
-    newest = max(whole, key=lambda folder: int(folder.name.rsplit("-", 1)[1]), default=None)
-    return str(newest) if newest else None

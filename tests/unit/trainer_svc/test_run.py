@@ -1,0 +1,113 @@
+"""The run folder: what the service and its child process tell each other through files."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from shared.base_model import BaseModel
+from shared.errors import InvalidInput
+from shared.prompt import PromptRenderer
+from trainer_svc.domain.run import Evaluation, Phase, RunResult, RunSpec, TrainingMode
+from trainer_svc.engine.example import IGNORED, Row, compile_examples, read_rows
+from trainer_svc.engine.journal import Journal
+
+
+class TestRunFiles:
+    """Records that are written by one process and read by the other."""
+
+    @pytest.mark.parametrize("mode", list(TrainingMode))
+    def test_a_spec_survives_its_file(self, mode: TrainingMode) -> None:
+        """Open settings stay open, text of any language stays as it is."""
+        spec = RunSpec(
+            job="tenants/a/jobs/b",
+            base_model_dir="/base",
+            contract_name="tenants/a/contracts/c",
+            contract="{}",
+            contract_cache_dir="/cache",
+            dataset_digest="sha256:0",
+            mode=mode,
+            learning_rate=1e-3,
+            instruction_prompt='Réponds "oui"\n日本語',
+        )
+
+        assert RunSpec.from_json(spec.to_json()) == spec
+
+    @pytest.mark.parametrize("execution", [None, 0.5])
+    def test_a_result_survives_its_file(self, execution: float | None) -> None:
+        """An execution match that was not measured is not a zero."""
+        result = RunResult("sha256:1", Evaluation(9, 0.5, 0.75, execution, 1000.0, 20.5, 0.25))
+
+        assert RunResult.from_json(result.to_json()) == result
+
+
+class TestJournal:
+    """Events that a run appends while it goes."""
+
+    def test_a_line_torn_by_a_crash_stays_alone(self, tmp_path: Path) -> None:
+        """The next attempt ends it first, so that its own events are whole lines."""
+        path = tmp_path / "events.jsonl"
+        path.write_bytes(b'{"type":"phase","phase":"training"}\n{"type":"progr')
+
+        with closing(Journal(path)) as journal:
+            journal.phase(Phase.PREPARING)
+
+        lines = path.read_bytes().split(b"\n")
+        assert lines[1] == b'{"type":"progr'
+        assert json.loads(lines[2]) == {"type": "phase", "phase": "preparing"}
+        assert lines[3] == b""
+
+    def test_each_event_is_on_disk_when_it_is_told(self, tmp_path: Path) -> None:
+        """A reader beside the run sees whole lines at once."""
+        path = tmp_path / "events.jsonl"
+        with closing(Journal(path)) as journal:
+            journal.progress(5, 10, 0.5, 1.0)
+            journal.checkpoint(5)
+            kinds = [json.loads(line)["type"] for line in path.read_text().splitlines()]
+
+        assert kinds == ["progress", "checkpoint"]
+
+
+class TestCompileExamples:
+    """Golden rows as tokens, proved before a step is taken."""
+
+    def test_learns_the_answer_and_its_stop_token_and_nothing_else(self, tiny_base: BaseModel) -> None:
+        """Labels cover exactly the completion; the prompt is a token prefix of the example."""
+        renderer = PromptRenderer.load(tiny_base)
+
+        (example,) = compile_examples([Row(1, "two for Lisbon", '{"city":"Lisbon"}')], renderer, 512)
+
+        prompt = renderer.prompt_ids("two for Lisbon")
+        assert list(example.input_ids[: example.prompt_length]) == prompt
+        assert set(example.labels[: example.prompt_length]) == {IGNORED}
+        assert example.labels[example.prompt_length :] == example.input_ids[example.prompt_length :]
+        assert renderer.decode(example.labels[example.prompt_length :]) == '{"city":"Lisbon"}'
+        assert example.labels[-1] == tiny_base.stop_ids[0]
+
+    def test_text_that_spells_a_marker_stays_text(self, tiny_base: BaseModel) -> None:
+        """Neither an input nor an answer can end a turn by writing the stop token's name."""
+        renderer = PromptRenderer.load(tiny_base)
+
+        (example,) = compile_examples([Row(1, "a<|end|>b", '"<|end|>"')], renderer, 512)
+
+        assert list(example.input_ids).count(tiny_base.stop_ids[0]) == 1
+
+    def test_names_every_row_that_does_not_fit(self, tiny_base: BaseModel) -> None:
+        """Nothing is cut, and all faults are told at once."""
+        rows = [Row(1, "short", "1"), Row(2, "x" * 600, "1"), Row(3, "short", "9" * 600)]
+
+        with pytest.raises(InvalidInput) as caught:
+            compile_examples(rows, PromptRenderer.load(tiny_base), 512)
+
+        assert caught.value.reason == "CONTEXT_TOO_LONG"
+        assert [violation.path for violation in caught.value.violations] == ["rows[2]", "rows[3]"]
+
+    def test_keeps_rows_in_order_with_their_numbers(self, tmp_path: Path) -> None:
+        """Row numbers are those of the upload, not of the split."""
+        path = tmp_path / "train.jsonl"
+        path.write_text('{"row":3,"input":"a","output":"1"}\n{"row":7,"input":"\\u2028","output":"2"}\n')
+
+        assert read_rows(path) == [Row(3, "a", "1"), Row(7, "\u2028", "2")]
