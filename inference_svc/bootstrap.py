@@ -71,7 +71,10 @@ class InferenceApplication:
 
     async def failed(self) -> None:
         """Returns when the engine or the alias follower is dead."""
-        await self._engine.failed()
+        assert self._follower is not None, "start() comes first"
+        engine = asyncio.create_task(self._engine.failed())
+        await asyncio.wait({engine, self._follower}, return_when=asyncio.FIRST_COMPLETED)
+        engine.cancel()
 
 
 async def build(settings: Settings) -> InferenceApplication:

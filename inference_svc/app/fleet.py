@@ -13,7 +13,7 @@ from pathlib import Path
 from inference_svc.app.loader import Loader
 from inference_svc.app.ports import InferenceEngine, Registry
 from inference_svc.domain.residency import Resident, ResidentState
-from shared.errors import DomainError, NotFound, Unavailable
+from shared.errors import NotFound, Unavailable
 from shared.files import write_atomic
 from shared.names import AdapterName, AliasName, RevisionName
 
@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 LIVE_ALIAS = "live"
 _RETRY_SECONDS = 1.0
+_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.2, 30.0
 _SERVABLE = (ResidentState.LIVE, ResidentState.DRAINING)
 _LOADING = (ResidentState.FETCHING, ResidentState.VERIFYING, ResidentState.LOADING)
 
@@ -57,9 +58,9 @@ class Fleet:
 
     def point(self, alias: AliasName, revision: RevisionName) -> None:
         """Begins to serve `revision` under `alias`; the present revision serves on until the new one is live."""
-        if self._wanted.get(alias) == revision and alias in self._serving:
-            return
         self._wanted[alias] = revision
+        if self._serving.get(alias) == revision:
+            return
         task = asyncio.create_task(self._promote(alias, revision))
         self._promotions.add(task)
         task.add_done_callback(self._promotions.discard)
@@ -183,15 +184,9 @@ class Fleet:
             await self._unload(idle[0])
 
     async def _promote(self, alias: AliasName, revision: RevisionName) -> None:
-        try:
-            resident = await self._ensure(revision)
-        except DomainError as err:
-            _log.error(  # the reason says it; the old revision serves on
-                "revision not promoted", extra={"revision": str(revision), "reason": err.reason, "detail": str(err)}
-            )
+        resident = await self._wanted_resident(alias, revision)
+        if resident is None:
             return
-        if self._wanted.get(alias) != revision:
-            return  # a newer promotion overtook this one
         if resident.state is ResidentState.DRAINING:  # rolled back to while its last requests still run
             resident.move(ResidentState.LIVE)
         before = self._serving.get(alias)
@@ -200,6 +195,26 @@ class Fleet:
         _log.info("alias flipped", extra={"alias": str(alias), "revision": str(revision)})
         if before is not None and before != revision and before not in self._serving.values():
             await self._retire(self._residents[before])
+
+    async def _wanted_resident(self, alias: AliasName, revision: RevisionName) -> Resident | None:
+        """The loaded revision; None when it is rejected, or another one is wanted by now.
+
+        Anything else that goes wrong (registry away, disk full, no free slot) is tried again while it is wanted.
+        """
+        delay = _FIRST_RETRY_SECONDS
+        while self._wanted.get(alias) == revision:
+            try:
+                resident = await self._ensure(revision)
+            except Exception as err:
+                _log.exception("revision not promoted", extra={"revision": str(revision), "detail": str(err)})
+                found = self._residents.get(revision)
+                if found is not None and found.state is ResidentState.REJECTED:
+                    return None
+                await asyncio.sleep(delay)
+                delay = min(_MAX_RETRY_SECONDS, 2 * delay)
+                continue
+            return resident if self._wanted.get(alias) == revision else None
+        return None
 
     async def _retire(self, resident: Resident) -> None:
         if resident.state is ResidentState.LIVE:

@@ -68,6 +68,7 @@ class Datasets:
         """Stores a chunk; returns the next offset. Raises as `Uploads.write`, and `StateConflict` once sealed."""
         if not 0 < len(data) <= MAX_CHUNK_BYTES:
             raise invalid_field("data", f"must have 1 to {MAX_CHUNK_BYTES} bytes, has {len(data)}")
+        await self.get(name)  # before a lock is made for it: names that do not exist must not fill the memory
         async with self._locks[name]:
             dataset = await self._database.run(lambda c: catalog.get_dataset(c, name))
             if dataset.state is not DatasetState.IMPORTING:
@@ -80,6 +81,7 @@ class Datasets:
         Raises:
             StateConflict: DIGEST_DIFFERS when the stored bytes are not those the caller sent.
         """
+        await self.get(name)  # as in upload
         async with self._locks[name]:
             dataset = await self.get(name)
             if dataset.state in (DatasetState.ACTIVE, DatasetState.FAILED):

@@ -107,6 +107,7 @@ class FakeRegistry:
     packages: dict[RevisionName, Path] = field(default_factory=dict)
     digests: dict[RevisionName, str] = field(default_factory=dict)
     downloads: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def revision(self, name: RevisionName) -> RevisionFacts:
         """Raises `NotFound` for unknown ones."""
@@ -117,6 +118,7 @@ class FakeRegistry:
     async def download(self, name: RevisionName, folder: Path) -> None:
         """Copies the package."""
         self.downloads += 1
+        self.asked.set()
         for path in self.packages[name].iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
 

@@ -82,6 +82,20 @@ class TestPromotion:
         async with replica.fleet.lease(ADAPTER) as resident:
             assert resident.revision == revision(2)
 
+    async def test_a_registry_that_is_away_is_asked_again(self, replica: Replica) -> None:
+        """A promotion that failed for want of the registry happens once it is back."""
+        name = replica.publish(1)
+        packages = dict(replica.registry.packages)
+        replica.registry.packages.clear()
+        replica.fleet.point(ALIAS, name)
+        await replica.registry.asked.wait()
+
+        replica.registry.packages.update(packages)
+        await replica.settle()
+
+        async with replica.fleet.lease(ADAPTER) as resident:
+            assert resident.revision == revision(1)
+
     async def test_a_restart_without_the_registry_serves_what_was_served(self, replica: Replica) -> None:
         """Aliases and files are on disk."""
         replica.fleet.point(ALIAS, replica.publish(1))
