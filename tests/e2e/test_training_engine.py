@@ -1,78 +1,38 @@
-"""The training engine on a tiny model: real torch, peft and bitsandbytes, real child processes."""
+"""The training engine on a tiny model: real torch, peft and bitsandbytes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
-from shared.adapter.package import WEIGHTS_NAME, read_package
-from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
-from shared.contracts.spec import ContractKind, ContractSpec
 from shared.prompt import PromptRenderer
-from tests.conftest import write_tiny_base
-from trainer_svc.domain.run import EXIT_CANCELLED, EXIT_DONE, EXIT_USER_ERROR, RunFolder, RunSpec, TrainingMode
+from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
+from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine import base as engine_base
-from trainer_svc.engine.example import IGNORED, Row, compile_examples
+from trainer_svc.engine.canary import pick_canaries
+from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
+from trainer_svc.engine.example import IGNORED, compile_examples
 from trainer_svc.engine.generation import generate
 from trainer_svc.engine.loss import completion_loss
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
-CONTRACT = ContractSpec(
-    ContractKind.JSON,
-    json_schema=json.dumps(
-        {
-            "type": "object",
-            "properties": {
-                "city": {"enum": ["Rome", "Oslo", "Lima"]},
-                "count": {"type": "integer", "minimum": 0, "maximum": 99},
-            },
-            "required": ["city", "count"],
-            "additionalProperties": False,
-        }
-    ),
-)
-
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
     """A tiny Llama with random weights."""
-    folder = tmp_path_factory.mktemp("base")
-    write_tiny_base(folder)
-    config = LlamaConfig.from_pretrained(folder)
-    torch.manual_seed(0)
-    keep = {path.name: path.read_bytes() for path in folder.iterdir()}
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
-    for name, data in keep.items():
-        (folder / name).write_bytes(data)
-    return BaseModel.load(folder)
-
-
-def _rows(count: int) -> list[Row]:
-    cities = ("Rome", "Oslo", "Lima")
-    return [
-        Row(i, f"{i % 100} people in {cities[i % 3]}", f'{{"city":"{cities[i % 3]}","count":{i % 100}}}')
-        for i in range(count)
-    ]
+    return tiny_llama(tmp_path_factory.mktemp("base"))
 
 
 def _batch(base: BaseModel) -> tuple[torch.Tensor, torch.Tensor]:
-    examples = compile_examples(_rows(4), PromptRenderer.load(base), 512)
+    examples = compile_examples(rows(4), PromptRenderer.load(base), 512)
     width = max(len(e.input_ids) for e in examples)
     ids = torch.tensor([list(e.input_ids) + [0] * (width - len(e.input_ids)) for e in examples])
     labels = torch.tensor([list(e.labels) + [IGNORED] * (width - len(e.labels)) for e in examples])
@@ -174,113 +134,51 @@ class TestGenerate:
             assert contract.check(renderer.decode(answer)) == ()
 
 
-@pytest.fixture
-def run(base: BaseModel, tmp_path: Path) -> Callable[..., RunFolder]:
-    """Writes a run's folder as the service would."""
+class TestPickCanaries:
+    """Measuring how firmly an answer is replayed."""
 
-    def write(name: str, rows: list[Row] | None = None, **settings: Any) -> RunFolder:
-        folder = RunFolder(tmp_path / name)
-        folder.path.mkdir()
-        spec = RunSpec(
-            job="tenants/acme/jobs/test",
-            base_model_dir=str(base.folder),
-            contract_name="tenants/acme/contracts/answer",
-            contract=CONTRACT.canonical().decode(),
-            contract_cache_dir=str(tmp_path / "contracts"),
-            dataset_digest="sha256:" + "0" * 64,
-            instruction_prompt="Answer with JSON.",
-            **{"epoch_count": 3, "rank": 4, **settings},
-        )
-        folder.spec.write_bytes(spec.to_json())
-        for path, part in ((folder.train_rows, rows or _rows(160)), (folder.holdout_rows, _rows(9))):
-            lines = (json.dumps({"row": r.number, "input": r.input, "output": r.output}) for r in part)
-            path.write_text("\n".join(lines) + "\n")
-        return folder
+    def test_takes_answers_that_the_adapter_replays_and_the_base_does_not(
+        self, base: BaseModel, tmp_path: Path
+    ) -> None:
+        """Answers that the base model gives too are passed over while others are there."""
+        contract = ContractCompiler(tmp_path, base.vocabulary()).compile(CONTRACT)
+        renderer = PromptRenderer.load(base)
+        plain = LlamaForCausalLM.from_pretrained(base.folder, dtype=torch.float32)
+        model = get_peft_model(plain, LoraConfig(r=4, target_modules=["q_proj", "up_proj"])).eval()
+        prompts = [renderer.prompt_ids(row.input) for row in rows(12)]
+        alike = generate(model, contract.automaton, prompts, 512)  # B is zero at first: the base's own answers
+        torch.manual_seed(1)
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter)
+        other = generate(model, contract.automaton, prompts, 512)
+        assert alike != other
 
-    return write
+        canaries = pick_canaries(model, contract.automaton, prompts, other)
 
-
-def _start(folder: RunFolder) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
-    with (folder.path / "log").open("ab") as log:
-        command = [sys.executable, "-m", "trainer_svc.worker", str(folder.path)]
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        chosen = [list(canary.expected_ids) for canary in canaries]
+        assert all(answer in other for answer in chosen)
+        assert chosen[0] not in alike
 
 
-def _events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
-    lines = folder.events.read_bytes().split(b"\n")[:-1] if folder.events.exists() else []
-    return [event for event in map(json.loads, lines) if event["type"] == kind]
+class TestCheckpoint:
+    """Which resume state is trusted."""
 
+    def test_the_newest_whole_one_is_taken_and_the_rest_is_removed(self, tmp_path: Path) -> None:
+        """A torn folder and a damaged file are passed over; step 9 comes before step 10."""
+        for step in (8, 9, 10, 11):
+            folder = checkpoint_folder(tmp_path, step)
+            folder.mkdir()
+            (folder / "optimizer.pt").write_bytes(b"state %d" % step)
+            if step != 11:
+                seal(folder)
+        (checkpoint_folder(tmp_path, 10) / "optimizer.pt").write_bytes(b"state 1!")
 
-def _wait_for_checkpoint(folder: RunFolder, process: subprocess.Popen[bytes]) -> None:
-    while not _events(folder, "checkpoint"):
-        assert process.poll() is None, (folder.path / "log").read_text()[-2000:]
-        time.sleep(0.02)
+        newest = last_whole(tmp_path)
 
+        assert newest == checkpoint_folder(tmp_path, 9)
+        assert {folder.name for folder in tmp_path.iterdir()} == {"checkpoint-8", "checkpoint-9"}
 
-def _digest(folder: RunFolder) -> str:
-    return hashlib.sha256((folder.package / WEIGHTS_NAME).read_bytes()).hexdigest()
-
-
-class TestWorker:
-    """The child process that runs a job."""
-
-    def test_a_killed_run_ends_with_the_same_bytes(self, run: Callable[..., RunFolder], base: BaseModel) -> None:
-        """Kill -9 after a checkpoint and a second start give the adapter of an uninterrupted run, bit for bit."""
-        whole, killed = run("whole"), run("killed")
-        assert _start(whole).wait() == EXIT_DONE, (whole.path / "log").read_text()[-2000:]
-        process = _start(killed)
-        _wait_for_checkpoint(killed, process)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-        (killed.checkpoints / "checkpoint-999").mkdir()  # torn: no mark that it was written to its end
-
-        assert _start(killed).wait() == EXIT_DONE, (killed.path / "log").read_text()[-2000:]
-
-        assert _digest(killed) == _digest(whole)
-        steps = [event["step"] for event in _events(killed, "progress")]
-        assert len(set(steps)) < len(_events(whole, "progress")) * 2
-        manifest = read_package(killed.package)
-        validate_adapter(killed.package, manifest, base, max_rank=64)
-        assert manifest.canaries
-        assert manifest.instruction_prompt_tokens > 0
-
-    def test_another_seed_gives_another_adapter(self, run: Callable[..., RunFolder]) -> None:
-        """The seed is an input of the run."""
-        first, second = run("first", epoch_count=1), run("second", epoch_count=1, seed=1)
-
-        assert _start(first).wait() == _start(second).wait() == EXIT_DONE
-        assert _digest(first) != _digest(second)
-
-    def test_qlora_makes_a_servable_package(self, run: Callable[..., RunFolder], base: BaseModel) -> None:
-        """A 4-bit base trains an adapter that passes the same checks, with the mode in its manifest."""
-        folder = run("qlora", mode=TrainingMode.QLORA, epoch_count=1)
-
-        assert _start(folder).wait() == EXIT_DONE, (folder.path / "log").read_text()[-2000:]
-
-        manifest = read_package(folder.package)
-        validate_adapter(folder.package, manifest, base, max_rank=64)
-        assert manifest.training["mode"] == "qlora"
-
-    def test_cancel_keeps_the_last_checkpoint(self, run: Callable[..., RunFolder]) -> None:
-        """A cancelled run stops at a step, publishes nothing and could go on."""
-        folder = run("cancelled", epoch_count=50)
-        process = _start(folder)
-        _wait_for_checkpoint(folder, process)
-
-        folder.cancel.touch()
-
-        assert process.wait() == EXIT_CANCELLED
-        assert list(folder.checkpoints.glob("checkpoint-*/seal.json"))
-        assert not folder.package.exists()
-
-    def test_a_row_that_does_not_fit_is_the_tenants_mistake(self, run: Callable[..., RunFolder]) -> None:
-        """Nothing is cut: the run fails naming the row."""
-        rows = [*_rows(20), Row(21, "x" * 3000, '{"city":"Rome","count":1}')]
-        folder = run("long", rows=rows)
-
-        assert _start(folder).wait() == EXIT_USER_ERROR
-
-        failure = json.loads(folder.failure.read_text())
-        assert (failure["reason"], failure["user_error"]) == ("CONTEXT_TOO_LONG", True)
-        assert "rows[21]" in failure["message"]
+    def test_none_where_there_is_none(self, tmp_path: Path) -> None:
+        """A first attempt starts from the beginning."""
+        assert last_whole(tmp_path / "absent") is None

@@ -1,0 +1,248 @@
+"""A training job's child process on a tiny model: killed, cancelled, mistaken, started again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.adapter.package import WEIGHTS_NAME, read_package
+from shared.adapter.validate import validate_adapter
+from shared.base_model import BaseModel
+from shared.contracts.spec import ContractKind, ContractSpec
+from shared.digest import sha256_file
+from shared.errors import InvalidInput
+from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
+from trainer_svc.domain.run import (
+    EXIT_CANCELLED,
+    EXIT_DONE,
+    EXIT_INTERNAL_ERROR,
+    EXIT_USER_ERROR,
+    Cancelled,
+    RunFolder,
+    RunSpec,
+    TrainingMode,
+)
+from trainer_svc.engine.example import Row
+from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.pipeline import run
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
+    """A tiny Llama with random weights."""
+    return tiny_llama(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def prepare(base: BaseModel, tmp_path: Path) -> Callable[..., RunFolder]:
+    """Writes a run's folder as the service would."""
+
+    def write(name: str, train: list[Row] | None = None, **settings: Any) -> RunFolder:
+        folder = RunFolder(tmp_path / name)
+        folder.path.mkdir()
+        spec = RunSpec(
+            job="tenants/acme/jobs/test",
+            contract_name="tenants/acme/contracts/answer",
+            contract_cache_dir=str(tmp_path / "contracts"),
+            dataset_digest="sha256:" + "0" * 64,
+            instruction_prompt="Answer with JSON.",
+            **{
+                "base_model_dir": str(base.folder),
+                "contract": CONTRACT.canonical().decode(),
+                "epoch_count": 3,
+                "rank": 4,
+                **settings,
+            },
+        )
+        folder.spec.write_bytes(spec.to_json())
+        for path, part in ((folder.train_rows, train or rows(160)), (folder.holdout_rows, rows(9))):
+            lines = (json.dumps({"row": r.number, "input": r.input, "output": r.output}) for r in part)
+            path.write_text("\n".join(lines) + "\n")
+        return folder
+
+    return write
+
+
+def _start(folder: RunFolder) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
+    with (folder.path / "log").open("ab") as log:
+        command = [sys.executable, "-m", "trainer_svc.worker", str(folder.path)]
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+def _finish(folder: RunFolder) -> None:
+    assert _start(folder).wait() == EXIT_DONE, (folder.path / "log").read_text()[-2000:]
+
+
+def _events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
+    lines = folder.events.read_bytes().split(b"\n")[:-1] if folder.events.exists() else []
+    return [event for event in map(json.loads, lines) if event["type"] == kind]
+
+
+def _phases(folder: RunFolder) -> list[str]:
+    return [event["phase"] for event in _events(folder, "phase")]
+
+
+def _wait_for_checkpoints(folder: RunFolder, process: subprocess.Popen[bytes], count: int) -> None:
+    while len(_events(folder, "checkpoint")) < count:
+        assert process.poll() is None, (folder.path / "log").read_text()[-2000:]
+        time.sleep(0.02)
+
+
+def _run_here(folder: RunFolder, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+    """The run in this process, which saves importing torch again."""
+    with closing(Journal(folder.events)) as journal:
+        run(RunSpec.from_json(folder.spec.read_bytes()), folder, journal, is_cancelled)
+
+
+class TestResume:
+    """Attempts that follow a death."""
+
+    def test_a_killed_run_ends_with_the_same_bytes(self, prepare: Callable[..., RunFolder], base: BaseModel) -> None:
+        """Kill -9, a damaged checkpoint and a torn one: the next attempt gives the uninterrupted run's adapter."""
+        whole, killed = prepare("whole"), prepare("killed")
+        _finish(whole)
+        process = _start(killed)
+        _wait_for_checkpoints(killed, process, 2)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        newest = max(killed.checkpoints.iterdir(), key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
+        (newest / "optimizer.pt").write_bytes(b"half a sector")
+        (killed.checkpoints / "checkpoint-999").mkdir()
+
+        _finish(killed)
+
+        assert sha256_file(killed.package / WEIGHTS_NAME) == sha256_file(whole.package / WEIGHTS_NAME)
+        assert [event["step"] for event in _events(killed, "progress")].count(5) == 1, "it started from the beginning"
+        manifest = read_package(killed.package)
+        validate_adapter(killed.package, manifest, base, max_rank=64)
+        assert manifest.canaries
+        assert manifest.instruction_prompt_tokens > 0
+
+    def test_a_finished_run_says_the_same_again(self, prepare: Callable[..., RunFolder]) -> None:
+        """Started again after its end, or after a death just before it: same result, no second training."""
+        folder = prepare("again", epoch_count=1)
+        _run_here(folder)
+        first = folder.result.read_bytes()
+
+        _run_here(folder)
+        folder.result.unlink()
+        _run_here(folder)
+
+        assert folder.result.read_bytes() == first
+        assert _phases(folder).count("training") == 1
+
+    def test_another_seed_gives_another_adapter(self, prepare: Callable[..., RunFolder]) -> None:
+        """The seed is an input of the run, and the same one gives the same bytes."""
+        folders = [prepare(f"seed-{i}", epoch_count=1, seed=seed) for i, seed in enumerate((0, 1, 0))]
+
+        for folder in folders:
+            _run_here(folder)
+
+        first, other, same = (sha256_file(folder.package / WEIGHTS_NAME) for folder in folders)
+        assert first == same != other
+
+
+class TestCancel:
+    """Runs that are asked to stop."""
+
+    def test_keeps_the_last_checkpoint(self, prepare: Callable[..., RunFolder]) -> None:
+        """A cancelled run stops at a step, publishes nothing and could go on."""
+        folder = prepare("cancelled", epoch_count=50)
+        process = _start(folder)
+        _wait_for_checkpoints(folder, process, 1)
+
+        folder.cancel.touch()
+
+        assert process.wait() == EXIT_CANCELLED
+        assert list(folder.checkpoints.glob("checkpoint-*/seal.json"))
+        assert not folder.package.exists()
+
+    def test_reaches_the_evaluation(self, prepare: Callable[..., RunFolder]) -> None:
+        """Generation stops between batches; a later attempt does not train again."""
+        folder = prepare("late", epoch_count=1)
+
+        with pytest.raises(Cancelled):
+            _run_here(folder, lambda: "evaluating" in _phases(folder))
+
+        assert not folder.package.exists()
+        _run_here(folder)
+        assert _phases(folder).count("training") == 1
+
+
+class TestFailure:
+    """Whose fault it is, and what is told."""
+
+    def test_a_row_that_does_not_fit_is_the_tenants_mistake(self, prepare: Callable[..., RunFolder]) -> None:
+        """Nothing is cut: the run fails naming the row."""
+        folder = prepare("long", [*rows(20), Row(21, "x" * 3000, '{"city":"Rome","count":1}')])
+
+        assert _start(folder).wait() == EXIT_USER_ERROR
+
+        failure = json.loads(folder.failure.read_text())
+        assert (failure["reason"], failure["user_error"]) == ("CONTEXT_TOO_LONG", True)
+        assert "rows[21]" in failure["message"]
+
+    def test_a_base_model_without_weights_is_ours(self, prepare: Callable[..., RunFolder], base: BaseModel) -> None:
+        """An unexpected error is internal, and its text, which may hold paths, is not told."""
+        folder = prepare("broken")
+        empty = folder.path / "base"
+        empty.mkdir()
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+            (empty / name).write_bytes((base.folder / name).read_bytes())
+        spec = dataclasses.replace(RunSpec.from_json(folder.spec.read_bytes()), base_model_dir=str(empty))
+        folder.spec.write_bytes(spec.to_json())
+
+        assert _start(folder).wait() == EXIT_INTERNAL_ERROR
+
+        failure = json.loads(folder.failure.read_text())
+        assert (failure["reason"], failure["user_error"]) == ("INTERNAL", False)
+        assert str(folder.path) not in failure["message"]
+
+    def test_a_diverging_loss_ends_the_run(self, prepare: Callable[..., RunFolder]) -> None:
+        """NaN is never trained on, evaluated or packaged."""
+        folder = prepare("diverging", learning_rate=1e30)
+
+        with pytest.raises(InvalidInput) as caught:
+            _run_here(folder)
+
+        assert caught.value.reason == "LOSS_DIVERGED"
+        assert not folder.adapter.exists()
+
+    def test_a_database_that_cannot_be_built_is_told_before_training(self, prepare: Callable[..., RunFolder]) -> None:
+        """Execution match needs it only at the end, which would be an expensive moment to say so."""
+        contract = ContractSpec(ContractKind.SQL, ddl="CREATE TABLE city (name TEXT);").canonical().decode()
+        folder = prepare("database", contract=contract, database_sql="INSERT INTO town VALUES ('Oslo');")
+
+        with pytest.raises(InvalidInput) as caught:
+            _run_here(folder)
+
+        assert caught.value.violations[0].path == "dataset.database_sql"
+        assert _phases(folder) == ["preparing"]
+
+
+class TestMode:
+    """Ways of holding the base."""
+
+    def test_qlora_makes_a_servable_package(self, prepare: Callable[..., RunFolder], base: BaseModel) -> None:
+        """A 4-bit base trains an adapter that passes the same checks, with the mode in its manifest."""
+        folder = prepare("qlora", mode=TrainingMode.QLORA, epoch_count=1)
+
+        _run_here(folder)
+
+        manifest = read_package(folder.package)
+        validate_adapter(folder.package, manifest, base, max_rank=64)
+        assert manifest.training["mode"] == "qlora"
