@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.contracts.vocabulary import TokenVocabulary
 from shared.errors import DataLoss
 
 _MASK_CACHE_BYTES = 64 * 1024 * 1024
@@ -43,17 +42,6 @@ class TokenAutomaton:
     """Per state, the `remaining` from which the budget rules out nothing."""
     accepting: NDArray[np.bool_]
     _masks: OrderedDict[int, NDArray[np.int32]] = field(default_factory=OrderedDict, repr=False, compare=False)
-
-    @classmethod
-    def build(cls, regex: str, vocabulary: TokenVocabulary, *, max_states: int) -> TokenAutomaton:
-        """The automaton of all token sequences that spell a text of `regex` (dialect: see `LoweredContract`).
-
-        Raises `InvalidInput`: `CONTRACT_TOO_LARGE` above `max_states`, `CONTRACT_UNSUPPORTED` when the vocabulary
-        cannot spell any text of the language.
-        """
-        from shared.contracts.index import build_automaton
-
-        return build_automaton(regex, vocabulary, max_states=max_states)
 
     @property
     def state_count(self) -> int:

@@ -34,7 +34,11 @@ class _Edges:
 
 
 def build_automaton(regex: str, vocabulary: TokenVocabulary, *, max_states: int) -> TokenAutomaton:
-    """See `TokenAutomaton.build`."""
+    """The automaton of all token sequences that spell a text of `regex` (dialect: see `LoweredContract`).
+
+    Raises `InvalidInput`: `CONTRACT_TOO_LARGE` above `max_states`, `CONTRACT_UNSUPPORTED` when the vocabulary cannot
+    spell any text of the language.
+    """
     edges = _export(_index(regex, vocabulary), vocabulary, max_states)
     distances = _distances(edges)
     if distances[0] == _UNREACHED:

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.compiled import CompiledContract
+from shared.contracts.index import build_automaton
 from shared.contracts.lower import lower, preload
 from shared.contracts.spec import ContractSpec
 from shared.contracts.store import write_contract
@@ -35,7 +35,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_seconds"], order["cpu_seconds"] + 5))
     try:
         lowered = lower(spec)
-        automaton = TokenAutomaton.build(lowered.regex, vocabulary, max_states=order["max_states"])
+        automaton = build_automaton(lowered.regex, vocabulary, max_states=order["max_states"])
         contract = CompiledContract(spec, vocabulary.digest, lowered.verdicts, automaton)
         write_contract(Path(order["folder"]), contract)
     except InvalidInput as err:

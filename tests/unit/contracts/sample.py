@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.index import build_automaton
 from shared.contracts.json_schema import lower_schema
 from shared.contracts.vocabulary import TokenVocabulary
 
@@ -247,7 +248,7 @@ def automaton(name: str) -> TokenAutomaton:
 
 def build(schema: dict[str, Json]) -> TokenAutomaton:
     """The automaton of a schema over the test vocabulary."""
-    return TokenAutomaton.build(lower_schema(json.dumps(schema)).regex, vocabulary(), max_states=30_000)
+    return build_automaton(lower_schema(json.dumps(schema)).regex, vocabulary(), max_states=30_000)
 
 
 def byte_tokens(text: str) -> list[int]:

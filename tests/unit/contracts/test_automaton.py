@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.index import build_automaton
 from shared.contracts.vocabulary import TokenVocabulary
 from shared.errors import DataLoss, InvalidInput
 from tests.unit.contracts.sample import automaton, byte_tokens, vocabulary
@@ -18,7 +19,7 @@ SMALL = TokenVocabulary(70, 1, LETTERS)
 
 def build(regex: str, tokens: TokenVocabulary = SMALL) -> TokenAutomaton:
     """The automaton of an expression over a few letters."""
-    return TokenAutomaton.build(regex, tokens, max_states=1000)
+    return build_automaton(regex, tokens, max_states=1000)
 
 
 def ids(mask: np.ndarray) -> list[int]:
@@ -40,7 +41,7 @@ class TestLanguage:
 
     def test_a_long_counted_string_at_the_start_stays_small(self) -> None:
         """`"[^"]{0,200}"` with escapes takes hundreds of states, not 4 GiB (outlines_core's unanchored automaton)."""
-        machine = TokenAutomaton.build(r'"(?:[^"\\]|\\["n]){0,200}"', vocabulary(), max_states=5_000)
+        machine = build_automaton(r'"(?:[^"\\]|\\["n]){0,200}"', vocabulary(), max_states=5_000)
 
         assert machine.accepts(byte_tokens('"' + '\\"' * 200 + '"'))
         assert not machine.accepts(byte_tokens('"' + '\\"' * 201 + '"'))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.check import canonicalise, check_output
+from shared.contracts.index import build_automaton
 from shared.contracts.lower import lower
 from shared.contracts.spec import ContractKind, ContractSpec
 from tests.unit.contracts.sample import byte_tokens, vocabulary
@@ -26,7 +26,7 @@ class TestSnips:
         spec = ContractSpec(ContractKind.JSON, (real_data / "snips" / f"{tenant}.schema.json").read_text("utf-8"))
         rows = (real_data / "snips" / f"{tenant}.holdout.jsonl").read_text("utf-8").splitlines()
 
-        machine = TokenAutomaton.build(lower(spec).regex, vocabulary(), max_states=20_000)
+        machine = build_automaton(lower(spec).regex, vocabulary(), max_states=20_000)
 
         for row in rows:
             text = canonicalise(spec, json.loads(row)["output"])
