@@ -11,6 +11,11 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from trainer_svc.domain.run import TrainingMode
 
 
+def best_device() -> torch.device:
+    """Where models run on this machine."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def load_base(folder: Path, mode: TrainingMode) -> Any:  # a transformers model; the library ships no usable types
     """The frozen base model in evaluation mode: bf16 weights for LoRA, NF4 with bf16 arithmetic for QLoRA."""
     quantization = None

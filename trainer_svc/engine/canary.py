@@ -35,8 +35,8 @@ def _replay(
     model: Any, automaton: TokenAutomaton, prompt: Sequence[int], answer: Sequence[int]
 ) -> tuple[float, float]:  # a PEFT model
     """Share of the answer replayed before the first difference, and its least margin in logits, in one forward pass."""
-    ids = torch.tensor([[*prompt, *answer[:-1]]])
-    logits_T_V = model(input_ids=ids, use_cache=False, logits_to_keep=len(answer)).logits[0].float().numpy()
+    ids = torch.tensor([[*prompt, *answer[:-1]]], device=model.device)
+    logits_T_V = model(input_ids=ids, use_cache=False, logits_to_keep=len(answer)).logits[0].float().cpu().numpy()
     state, same, margin = automaton.start, len(answer), float("inf")
     for place, token in enumerate(answer):
         allowed = automaton.allowed(state, len(answer) - place)

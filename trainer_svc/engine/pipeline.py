@@ -23,7 +23,7 @@ from shared.files import publish_folder, write_atomic
 from shared.prompt import PromptRenderer
 from trainer_svc.domain.plan import RANKS, TrainingPlan, plan_training, settings
 from trainer_svc.domain.run import Cancelled, Evaluation, Phase, RunFolder, RunResult, RunSpec, TrainingMode
-from trainer_svc.engine.base import load_base
+from trainer_svc.engine.base import best_device, load_base
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.example import Example, Row, compile_examples, read_rows
 from trainer_svc.engine.export import load_served, save_adapter
@@ -102,7 +102,8 @@ def _train(ground: _Ground, examples: Sequence[Example]) -> None:
 def _publish(ground: _Ground, holdout: list[Row]) -> RunResult:
     ground.journal.phase(Phase.EVALUATING)
     # A fresh bf16 base, never the one that was trained on: that one may be quantised.
-    served = load_served(load_base(ground.base.folder, TrainingMode.LORA), ground.folder.adapter)
+    base = load_base(ground.base.folder, TrainingMode.LORA).to(best_device())
+    served = load_served(base, ground.folder.adapter)
     prompts = [ground.renderer.prompt_ids(row.input) for row in holdout]
     automaton = ground.contract.automaton
     answers = generate(served, automaton, prompts, ground.base.max_positions, ground.stop_if_cancelled)
@@ -150,7 +151,7 @@ def _holdout_loss(ground: _Ground, model: Any, holdout: list[Row]) -> float:  # 
     examples = compile_examples(fitting, ground.renderer, limit)
     total, count = 0.0, 0
     for example in examples:
-        ids, labels = torch.tensor([example.input_ids]), torch.tensor([example.labels])
+        ids, labels = torch.tensor([example.input_ids, example.labels], device=model.device)[:, None]
         total += float(completion_loss(model, ids, torch.ones_like(ids), labels))
         count += len(example.input_ids) - example.prompt_length
     return total / count if count else 0.0

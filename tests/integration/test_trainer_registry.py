@@ -1,0 +1,269 @@
+"""Jobs and the registry over a real socket: a server that runs no job, over stores that hold revisions already."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from deploy.quickstart.service_process import ServiceProcess
+from goldsmith.registry.v1 import registry_service_pb2 as registry_pb
+from goldsmith.registry.v1 import registry_service_pb2_grpc
+from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2, training_service_pb2, training_service_pb2_grpc
+from shared.adapter.manifest import PackageFile
+from shared.client import TrainerClient
+from shared.client.channel import domain_errors
+from shared.digest import hex_part
+from shared.errors import AlreadyExists, Conflict, DataLoss, InvalidInput, NotFound
+from shared.names import AdapterName
+from shared.storage.local import LocalBlobStore
+from shared.testing import ManualClock
+from trainer_svc.domain.registry import Revision
+from trainer_svc.store import shelf
+from trainer_svc.store.database import Database
+
+TENANT = "tenants/acme"
+SCHEMA = '{"type":"object","properties":{"n":{"type":"integer","minimum":0,"maximum":9}},"required":["n"]}'
+WEIGHTS = bytes(range(256)) * 10_000
+"""Above two chunks."""
+pytestmark = pytest.mark.timeout(120)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running trainer."""
+
+    address: str
+    blobs: Path
+
+
+@pytest.fixture(scope="module")
+def server(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Three revisions of one adapter; no worker, so that jobs stay queued."""
+    folder = tmp_path_factory.mktemp("trainer")
+    data = folder / "data"
+    data.mkdir()
+    _publish_three(data)
+    flags = {
+        "data-dir": str(data),
+        "base-model-dir": str(tiny_base_folder),
+        "listen": "127.0.0.1:0",
+        "parallel-jobs": "0",
+    }
+    with ServiceProcess("trainer_svc", flags, folder / "log") as process:
+        yield Server(process.wait_ready(60), data / "blobs")
+
+
+def _publish_three(data: Path) -> None:
+    database, blobs = Database(f"sqlite:///{data / 'trainer.db'}"), LocalBlobStore(data / "blobs")
+    database.migrate()
+    for number in (1, 2, 3):
+        contents = {"manifest.json": b"manifest %d" % number, "adapter_model.safetensors": WEIGHTS + b"%d" % number}
+        files = tuple(PackageFile(name, len(body), blobs.put_bytes(body)) for name, body in contents.items())
+        zero = "sha256:" + "0" * 64
+        revision = Revision("", zero, files, f"{TENANT}/jobs/j", f"{TENANT}/contracts/c", zero, ManualClock().now())
+
+        def work(connection: Any, revision: Revision = revision) -> None:
+            shelf.add_revision(connection, AdapterName("acme", "a"), revision)
+
+        asyncio.run(database.run(work))
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def trainer(server: Server) -> Iterator[TrainerClient]:
+    """The typed client."""
+    with TrainerClient(server.address) as client:
+        client.create_contract(f"{TENANT}/contracts/answer", json_schema=SCHEMA)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def channel(server: Server) -> Iterator[grpc.Channel]:
+    """For what the client does not offer."""
+    with grpc.insecure_channel(server.address) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def dataset(trainer: TrainerClient) -> str:
+    """An active dataset; two of its rows break the contract and were excluded."""
+    name = f"{TENANT}/datasets/golden"
+    trainer.create_dataset(name, golden_dataset_pb2.GoldenDataset(contract=f"{TENANT}/contracts/answer"))
+    rows = [b'{"input":"row %d","output":{"n":%d}}' % (i, i % 10 if i > 1 else 99) for i in range(40)]
+    sealed = trainer.upload(name, b"\n".join(rows), golden_dataset_pb2.INVALID_ROW_POLICY_EXCLUDE)
+    assert sealed.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_ACTIVE
+    assert (sealed.report.row_count, sealed.report.invalid_count) == (40, 2)
+    assert sealed.report.train_count + sealed.report.holdout_count == 38
+    return name
+
+
+class TestJobs:
+    """Jobs in the queue."""
+
+    def test_a_request_id_queues_once(self, channel: grpc.Channel, dataset: str) -> None:
+        """The repeat gets the same job; the id with other settings, and the name without the id, are refused."""
+        stub = training_service_pb2_grpc.TrainingServiceStub(channel)
+        request = training_service_pb2.CreateTrainingJobRequest(
+            parent=TENANT,
+            job_id="once",
+            job=training_job_pb2.TrainingJob(dataset=dataset, adapter=f"{TENANT}/adapters/a"),
+            request_id=str(uuid.uuid4()),
+        )
+
+        first, second = stub.CreateTrainingJob(request, timeout=10), stub.CreateTrainingJob(request, timeout=10)
+
+        assert first == second
+        assert (first.state, first.alias_id) == (training_job_pb2.TRAINING_JOB_STATE_QUEUED, "live")
+        request.job.spec.rank = 8
+        with pytest.raises(InvalidInput) as caught, domain_errors():
+            stub.CreateTrainingJob(request, timeout=10)
+        assert caught.value.reason == "REQUEST_ID_REUSED"
+        request.request_id = ""
+        with pytest.raises(AlreadyExists), domain_errors():
+            stub.CreateTrainingJob(request, timeout=10)
+
+    def test_a_cancelled_job_can_be_watched_from_any_place(self, trainer: TrainerClient, dataset: str) -> None:
+        """Cancelling twice is cancelling once; the history replays after a sequence and ends with the final state."""
+        name = f"{TENANT}/jobs/cancelled"
+        trainer.train(name, training_job_pb2.TrainingJob(dataset=dataset, adapter=f"{TENANT}/adapters/a"))
+
+        cancelled = trainer.cancel(name)
+
+        assert cancelled.state == training_job_pb2.TRAINING_JOB_STATE_CANCELLED
+        assert trainer.cancel(name) == cancelled
+        whole = list(trainer.watch(name))
+        assert [(event.sequence, event.changed.state) for event in whole] == [
+            (1, training_job_pb2.TRAINING_JOB_STATE_QUEUED),
+            (2, training_job_pb2.TRAINING_JOB_STATE_CANCELLED),
+        ]
+        assert list(trainer.watch(name, after_sequence=1)) == whole[1:]
+        assert list(trainer.watch(name, after_sequence=2)) == []
+
+    def test_come_newest_first_in_pages(self, trainer: TrainerClient, channel: grpc.Channel, dataset: str) -> None:
+        """Pages join to the list; jobs that come meanwhile shift nothing."""
+        job = training_job_pb2.TrainingJob(dataset=dataset, adapter=f"{TENANT}/adapters/a")
+        stub = training_service_pb2_grpc.TrainingServiceStub(channel)
+        for number in range(3):
+            trainer.train(f"{TENANT}/jobs/page-{number}", job)
+
+        request = training_service_pb2.ListTrainingJobsRequest(parent=TENANT, page_size=2)
+        first = stub.ListTrainingJobs(request, timeout=10)
+        trainer.train(f"{TENANT}/jobs/page-3", job)
+        request.page_token = first.next_page_token
+        second = stub.ListTrainingJobs(request, timeout=10)
+
+        names = [listed.name.rsplit("/", 1)[1] for listed in (*first.jobs, *second.jobs)]
+        assert names[:3] == ["page-2", "page-1", "page-0"]
+        request.page_token = "b25jZQ=="
+        with pytest.raises(InvalidInput), domain_errors():
+            stub.ListTrainingJobs(request, timeout=10)
+
+
+class TestAliases:
+    """SetAlias and WatchAliases."""
+
+    def test_an_etag_protects_a_move(self, trainer: TrainerClient) -> None:
+        """Idempotent; an old etag, a revision that is not there and another adapter's are refused."""
+        name, revisions = f"{TENANT}/adapters/a/aliases/etag", f"{TENANT}/adapters/a/revisions"
+        first = trainer.set_alias(name, f"{revisions}/1")
+
+        assert trainer.set_alias(name, f"{revisions}/1", first.etag) == first
+        moved = trainer.set_alias(name, f"{revisions}/2", first.etag)
+        assert moved.etag != first.etag
+        with pytest.raises(Conflict) as caught:
+            trainer.set_alias(name, f"{revisions}/1", first.etag)
+        assert (caught.value.reason, caught.value.metadata["etag"]) == ("ETAG_MISMATCH", moved.etag)
+        with pytest.raises(NotFound):
+            trainer.set_alias(name, f"{revisions}/99")
+        with pytest.raises(InvalidInput):
+            trainer.set_alias(name, f"{TENANT}/adapters/b/revisions/1")
+
+    def test_a_watch_gives_the_present_then_changes_and_resumes(
+        self, trainer: TrainerClient, channel: grpc.Channel
+    ) -> None:
+        """State, bookmark, live change; who comes back with a cursor gets what came after it, and nothing twice."""
+        stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
+        name, revisions = f"{TENANT}/adapters/a/aliases/watched", f"{TENANT}/adapters/a/revisions"
+        trainer.set_alias(name, f"{revisions}/1")
+        # Less than the pause between two bookmarks: the one that ends the present state comes at once.
+        stream, present = stub.WatchAliases(registry_pb.WatchAliasesRequest(), timeout=10), {}
+        while (message := next(stream)).HasField("alias"):
+            present[message.alias.name] = message.alias.revision
+        bookmark = message.cursor
+
+        trainer.set_alias(name, f"{revisions}/2")
+        live = next(stream)
+        stream.cancel()
+        trainer.set_alias(name, f"{revisions}/3")
+        later = stub.WatchAliases(registry_pb.WatchAliasesRequest(cursor=bookmark), timeout=30)
+        seen = [next(later), next(later)]
+        later.cancel()
+
+        assert present[name] == f"{revisions}/1"
+        assert (live.alias.name, live.alias.revision) == (name, f"{revisions}/2")
+        assert seen[0] == live
+        assert seen[1].alias.revision == f"{revisions}/3"
+        assert int(seen[1].cursor) == int(live.cursor) + 1 == int(bookmark) + 2
+
+
+class TestDownload:
+    """DownloadRevision."""
+
+    def _read(
+        self, channel: grpc.Channel, number: int, filename: str = "", offset: int = 0
+    ) -> list[registry_pb.DownloadRevisionResponse]:
+        stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
+        request = registry_pb.DownloadRevisionRequest(
+            name=f"{TENANT}/adapters/a/revisions/{number}", filename=filename, offset=offset
+        )
+        with domain_errors():
+            return list(stub.DownloadRevision(request, timeout=30))
+
+    def test_chunks_join_to_the_files_in_order(self, channel: grpc.Channel) -> None:
+        """Each says where it belongs and none exceeds its limit."""
+        chunks = self._read(channel, 1)
+        files: dict[str, bytes] = {}
+        for chunk in chunks:
+            assert chunk.offset == len(files.get(chunk.filename, b""))
+            assert len(chunk.data) <= 1 << 20
+            files[chunk.filename] = files.get(chunk.filename, b"") + chunk.data
+
+        assert list(files.items()) == [
+            ("manifest.json", b"manifest 1"),
+            ("adapter_model.safetensors", WEIGHTS + b"1"),
+        ]
+        assert len(chunks) == 4
+
+    def test_one_file_resumes_at_an_offset(self, channel: grpc.Channel) -> None:
+        """The rest of it, with its true place."""
+        chunks = self._read(channel, 2, "adapter_model.safetensors", 2_000_000)
+
+        assert chunks[0].offset == 2_000_000
+        assert b"".join(chunk.data for chunk in chunks) == (WEIGHTS + b"2")[2_000_000:]
+
+    def test_what_is_not_there_is_said(self, channel: grpc.Channel) -> None:
+        """An unknown file is not an empty one; an offset needs a file."""
+        with pytest.raises(NotFound):
+            self._read(channel, 1, "../trainer.db")
+        with pytest.raises(NotFound):
+            self._read(channel, 99)
+        with pytest.raises(InvalidInput):
+            self._read(channel, 1, offset=5)
+
+    def test_a_flipped_byte_is_data_loss(self, channel: grpc.Channel, trainer: TrainerClient, server: Server) -> None:
+        """Rotted bytes never arrive as a whole file."""
+        file = trainer.revision(f"{TENANT}/adapters/a/revisions/3").files[1]
+        path = server.blobs / hex_part(file.digest)
+        path.write_bytes(b"x" + path.read_bytes()[1:])
+
+        with pytest.raises(DataLoss) as caught:
+            self._read(channel, 3)
+
+        assert caught.value.reason == "DIGEST_MISMATCH"

@@ -1,0 +1,196 @@
+"""Between protobuf and the domain."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
+from goldsmith.contract.v1 import contract_pb2
+from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
+from shared.adapter.manifest import PackageFile
+from shared.contracts.report import KeywordFate, KeywordVerdict
+from shared.contracts.spec import ContractKind, ContractSpec
+from shared.errors import InvalidInput
+from shared.names import DatasetName, JobName
+from trainer_svc.domain.dataset import Dataset, DatasetState, InvalidRowPolicy, Report
+from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Progress
+from trainer_svc.domain.registry import Alias, Contract, Revision
+from trainer_svc.domain.run import Evaluation, Phase, TrainingMode
+from trainer_svc.translate import contract, dataset, job, registry
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+JOB = Job("tenants/a/jobs/j", "tenants/a/datasets/d", "tenants/a/adapters/x", "live", JobSpec(), NOW)
+DATASET = Dataset("tenants/a/datasets/d", "tenants/a/contracts/c", "Answer.", "INSERT", NOW)
+
+
+def _names(wrapper: EnumTypeWrapper, prefix: str) -> set[str]:
+    return {name.removeprefix(prefix) for name in wrapper.keys()} - {"UNSPECIFIED"}  # noqa: SIM118  # no mapping
+
+
+class TestEnums:
+    """Words that both sides have."""
+
+    @pytest.mark.parametrize(
+        ("wrapper", "prefix", "domain"),
+        [
+            (training_job_pb2.TrainingJobState, "TRAINING_JOB_STATE_", JobState),
+            (training_job_pb2.TrainingPhase, "TRAINING_PHASE_", Phase),
+            (training_job_pb2.TrainingMode, "TRAINING_MODE_", TrainingMode),
+            (golden_dataset_pb2.GoldenDatasetState, "GOLDEN_DATASET_STATE_", DatasetState),
+            (golden_dataset_pb2.InvalidRowPolicy, "INVALID_ROW_POLICY_", InvalidRowPolicy),
+            (contract_pb2.KeywordFate, "KEYWORD_FATE_", KeywordFate),
+        ],
+    )
+    def test_are_the_same(self, wrapper: EnumTypeWrapper, prefix: str, domain: type[JobState]) -> None:
+        """A value that one side gains, the other must gain too."""
+        assert _names(wrapper, prefix) == {member.name for member in domain}
+
+
+class TestJob:
+    """Training jobs."""
+
+    def test_what_a_caller_leaves_open_stays_open(self) -> None:
+        """Absent is not zero: the plan chooses; mode, alias and seed have documented defaults."""
+        message = training_job_pb2.TrainingJob(dataset=JOB.dataset, adapter=JOB.adapter)
+
+        assert job.new_job(JobName("a", "j"), message, NOW) == JOB
+
+    @pytest.mark.parametrize("mode", list(TrainingMode))
+    def test_a_spec_comes_back_as_it_was_sent(self, mode: TrainingMode) -> None:
+        """Presence included: a zero that was sent is kept, for the service to refuse."""
+        sent = JobSpec(mode=mode, rank=0, alpha=0.5, learning_rate=0.0, epoch_count=2, batch_size=3, seed=2**31)
+        stored = Job(JOB.name, JOB.dataset, JOB.adapter, "-", sent, NOW)
+
+        assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
+
+    def test_output_only_fields_of_a_request_are_ignored(self) -> None:
+        """A caller cannot create a job that has succeeded."""
+        message = job.job(JOB.move(JobState.RUNNING, NOW).move(JobState.SUCCEEDED, NOW, revision="x"))
+
+        assert job.new_job(JobName("a", "j"), message, NOW) == JOB
+
+    def test_a_final_job_tells_everything(self) -> None:
+        """Numbers, times and the failure; an execution match that was not measured is absent, not zero."""
+        evaluation = Evaluation(9, 0.5, 0.75, None, 1000.0, 20.5, 0.25)
+        running = JOB.move(JobState.RUNNING, NOW, attempt=2, start_time=NOW, phase=Phase.EVALUATING)
+        failure = Failure("LOSS_DIVERGED", "nan", user_error=True)
+        done = running.move(
+            JobState.FAILED, NOW, failure=failure, evaluation=evaluation, progress=Progress(5, 10, 0.5, 1.5)
+        )
+
+        before, after = job.job(running), job.job(done)
+
+        assert before.phase == training_job_pb2.TRAINING_PHASE_EVALUATING
+        assert not before.HasField("end_time")
+        assert after.phase == training_job_pb2.TRAINING_PHASE_UNSPECIFIED
+        assert after.end_time.ToDatetime(UTC) == after.start_time.ToDatetime(UTC) == NOW
+        assert (after.failure.reason, after.failure.message, after.failure.user_error) == ("LOSS_DIVERGED", "nan", True)
+        assert (after.progress.step, after.progress.step_count, after.progress.epoch) == (5, 10, 1.5)
+        assert not after.evaluation.HasField("execution_match")
+        assert (after.evaluation.holdout_count, after.evaluation.holdout_loss) == (9, 0.25)
+
+    @pytest.mark.parametrize(
+        ("entry", "kind"),
+        [
+            (Event(3, NOW), None),
+            (Event(3, NOW, changed=JOB), "changed"),
+            (Event(3, NOW, progress=Progress()), "progress"),
+            (Event(3, NOW, checkpoint_step=0), "checkpoint"),
+        ],
+    )
+    def test_an_event_is_one_thing(self, entry: Event, kind: str | None) -> None:
+        """A heartbeat is nothing but its place in the history."""
+        message = job.event(entry)
+
+        assert message.WhichOneof("event") == kind
+        assert (message.sequence, message.event_time.ToDatetime(UTC)) == (3, NOW)
+
+
+class TestDataset:
+    """Golden datasets."""
+
+    def test_comes_back_as_it_was_sent(self) -> None:
+        """Only what a caller may set is read."""
+        message = dataset.dataset(DATASET)
+        message.state = golden_dataset_pb2.GOLDEN_DATASET_STATE_ACTIVE
+
+        assert dataset.new_dataset(DatasetName("a", "d"), message, NOW) == DATASET
+
+    def test_shows_a_report_once_there_is_one(self) -> None:
+        """Absent before the check; counts by kind after."""
+        report = Report(10, 7, 2, 1, {"ROW_INVALID": 1})
+        checked = Dataset("n", "c", "", "", NOW, state=DatasetState.FAILED, report=report)
+
+        assert not dataset.dataset(DATASET).HasField("report")
+        message = dataset.dataset(checked).report
+        assert (message.row_count, message.train_count, message.holdout_count, message.invalid_count) == (10, 7, 2, 1)
+        assert dict(message.finding_counts) == {"ROW_INVALID": 1}
+
+    def test_an_unknown_policy_is_the_strict_one(self) -> None:
+        """A newer caller's policy never lets rows slip away."""
+        assert dataset.policy(golden_dataset_pb2.INVALID_ROW_POLICY_EXCLUDE) is InvalidRowPolicy.EXCLUDE
+        assert dataset.policy(golden_dataset_pb2.INVALID_ROW_POLICY_UNSPECIFIED) is InvalidRowPolicy.REFUSE
+        assert dataset.policy(99) is InvalidRowPolicy.REFUSE  # type: ignore[arg-type]  # what a newer caller sends
+
+
+class TestContract:
+    """Output contracts."""
+
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            ContractSpec(ContractKind.JSON, json_schema='{"type": "boolean"}'),
+            ContractSpec(ContractKind.SQL, ddl="CREATE TABLE t (a TEXT);"),
+        ],
+    )
+    def test_comes_back_as_it_was_sent(self, spec: ContractSpec) -> None:
+        """The definition and each verdict."""
+        verdict = KeywordVerdict("#/type", next(iter(KeywordFate)), "note")
+        stored = Contract("n", spec.canonical().decode(), spec.digest, 7, 3, (verdict,), NOW)
+
+        message = contract.contract(stored)
+
+        assert contract.spec_from(message) == spec
+        assert (message.report.state_count, message.report.min_output_tokens) == (7, 3)
+        assert [(v.pointer, v.note) for v in message.report.verdicts] == [("#/type", "note")]
+
+    @pytest.mark.parametrize(
+        ("message", "path"),
+        [
+            (contract_pb2.OutputContract(), "contract"),
+            (contract_pb2.OutputContract(json=contract_pb2.JsonContract(schema=" ")), "contract.json.schema"),
+            (contract_pb2.OutputContract(sql=contract_pb2.SqlContract(ddl="x" * 70_000)), "contract.sql.ddl"),
+        ],
+    )
+    def test_without_a_usable_definition_is_refused(self, message: contract_pb2.OutputContract, path: str) -> None:
+        """None, an empty one or one of megabytes, before anything is compiled."""
+        with pytest.raises(InvalidInput) as caught:
+            contract.spec_from(message)
+
+        assert caught.value.violations[0].path == path
+
+
+class TestRegistry:
+    """Revisions and aliases."""
+
+    def test_a_revision_names_its_files_in_order(self) -> None:
+        """The manifest first, as stored."""
+        files = (PackageFile("manifest.json", 1, "sha256:1"), PackageFile("b", 2, "sha256:2"))
+        stored = Revision("n", "sha256:0", files, "j", "c", "b", NOW, {"exact_match": 0.5})
+
+        message = registry.revision(stored)
+
+        assert [(f.filename, f.size_bytes, f.digest) for f in message.files] == [
+            ("manifest.json", 1, "sha256:1"),
+            ("b", 2, "sha256:2"),
+        ]
+        assert dict(message.metrics) == {"exact_match": 0.5}
+
+    def test_an_alias_has_its_version_as_etag(self) -> None:
+        """Text to the caller, a number to us."""
+        message = registry.alias(Alias("n", "r", 12, NOW))
+
+        assert (message.name, message.revision, message.etag) == ("n", "r", "12")
+        assert message.update_time.ToDatetime(UTC) == NOW
