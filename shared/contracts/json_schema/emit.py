@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from shared.contracts.json_schema.expression import counted
+from shared.contracts.grammar.expression import _counted as counted
+from shared.contracts.grammar.expression import literal, regex
+from shared.contracts.json_schema.encoding import quoted
 from shared.contracts.json_schema.node import (
     ArrayNode,
     ChoiceNode,
@@ -133,7 +134,7 @@ class _Emitter:
             case NumberNode():
                 return node.range.regex() or ""  # an empty range was refused when it was read
             case StringNode():
-                return f'"{node.expression.json_regex()}"'
+                return regex(quoted(node.expression))
             case ArrayNode():
                 return self._array(node)
             case ObjectNode():
@@ -175,8 +176,3 @@ class _Emitter:
 
     def _member(self, member: Property) -> str:
         return literal(canonical_json(member.name)) + ":" + self.regex(member.node)
-
-
-def literal(text: str) -> str:
-    """An expression for exactly this text."""
-    return re.sub(r"[^A-Za-z0-9_]", lambda found: rf"\x{{{ord(found[0]):X}}}", text)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from shared.contracts.json_schema.expression import Expression
-from shared.contracts.json_schema.pattern import parse_pattern
+from shared.contracts.grammar.expression import Expression
+from shared.contracts.grammar.pattern import parse_pattern
 
 # Leap days: every fourth year, of the full centuries only every fourth (ISO 8601, Gregorian).
 _FOURTH = "(?:0[48]|[2468][048]|[13579][26])"

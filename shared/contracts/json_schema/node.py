@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from shared.contracts.json_schema.expression import Expression
-from shared.contracts.json_schema.language import Machine
+from shared.contracts.grammar.expression import Expression
+from shared.contracts.grammar.language import Machine
 from shared.contracts.json_schema.number import NumberRange, number_text
 
 

@@ -6,13 +6,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from shared.contracts.json_schema.expression import ANYTHING, NOTHING, Expression
+from shared.contracts.grammar.expression import ANYTHING, NOTHING, Expression
+from shared.contracts.grammar.language import Machine, TooComplex, intersect
+from shared.contracts.grammar.pattern import PatternError, parse_pattern
 from shared.contracts.json_schema.formats import PATTERNS, format_expression
-from shared.contracts.json_schema.language import Machine, TooComplex, intersect
 from shared.contracts.json_schema.ledger import Ledger
 from shared.contracts.json_schema.node import NumberNode, StringNode
 from shared.contracts.json_schema.number import Bound, NumberRange
-from shared.contracts.json_schema.pattern import PatternError, parse_pattern
 
 _Schema = dict[str, Any]  # Any: JSON values, checked against the meta-schema before
 _HUGE_EXPONENT = 400

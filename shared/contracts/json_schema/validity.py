@@ -10,9 +10,9 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 
+from shared.contracts.grammar.language import Machine, TooComplex
+from shared.contracts.grammar.pattern import PatternError, parse_pattern
 from shared.contracts.json_schema.formats import PATTERNS
-from shared.contracts.json_schema.language import Machine, TooComplex
-from shared.contracts.json_schema.pattern import PatternError, parse_pattern
 
 _Value = Any  # Any: JSON values and schemas, as jsonschema takes them
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
 
-from shared.contracts.json_schema.charset import CharSet
-from shared.contracts.json_schema.expression import (
+from shared.contracts.grammar.charset import CharSet
+from shared.contracts.grammar.expression import (
     ANY,
     ANYTHING,
     EMPTY,
@@ -15,8 +15,10 @@ from shared.contracts.json_schema.expression import (
     Alternation,
     Chars,
     Expression,
+    Reference,
     Repeat,
     Sequence,
+    Text,
     alternation,
     repeat,
     sequence,
@@ -81,6 +83,8 @@ class Machine:
         match expression:
             case Chars(chars):
                 self.steps[begin].append((chars, end))
+            case Text(text):
+                self._connect(Sequence(tuple(Chars(CharSet.chars(char)) for char in text)), begin, end)
             case Sequence(items):
                 for item in items[:-1]:
                     middle = self._state()
@@ -98,6 +102,8 @@ class Machine:
                     self._connect(branch, inside, outside)
             case Repeat(item, least, most):
                 self._connect_repeat(item, least, most, begin, end)
+            case Reference(rule):
+                raise TooComplex(f"it refers to the rule {rule}")
 
     def _connect_repeat(self, item: Expression, least: int, most: int | None, begin: int, end: int) -> None:
         for _ in range(least):

@@ -1,4 +1,4 @@
-"""Sets of Unicode code points, and how a JSON string spells their members."""
+"""Sets of Unicode code points."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 
 _LAST = 0x10FFFF
-_ESCAPES = {0x08: "b", 0x09: "t", 0x0A: "n", 0x0C: "f", 0x0D: "r", 0x22: '"', 0x5C: "\\\\"}
-"""Characters that `json.dumps(ensure_ascii=False)` writes as a backslash and one letter, as inside a regex class."""
 
 
 @dataclass(frozen=True)
@@ -60,23 +58,10 @@ class CharSet:
     def __sub__(self, other: CharSet) -> CharSet:
         return self & ~other
 
-    def json_regex(self) -> str:
-        """An expression for the members as they stand inside a canonical JSON string; each must be `ENCODABLE`."""
-        raw = self - _ESCAPED
-        escapes = "".join(letter for code, letter in _ESCAPES.items() if code in self)
-        parts = []
-        if raw:
-            parts.append(_class_regex(raw))
-        if escapes:
-            parts.append(r"\\[" + escapes + "]")
-        return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
+    def regex(self) -> str:
+        """A class for the members in the dialect of Rust's regex-automata; they hold no surrogates."""
+        return "[" + "".join(rf"\x{{{low:X}}}-\x{{{high:X}}}" for low, high in self.ranges) + "]"
 
-
-def _class_regex(chars: CharSet) -> str:
-    return "[" + "".join(rf"\x{{{low:X}}}-\x{{{high:X}}}" for low, high in chars.ranges) + "]"
-
-
-_ESCAPED = CharSet.of((code, code) for code in _ESCAPES)
 
 ENCODABLE = CharSet.of([(0x08, 0x0A), (0x0C, 0x0D), (0x20, 0xD7FF), (0xE000, _LAST)])
 """What our strings may hold: Unicode without surrogates, which have no UTF-8, and controls without a short escape."""

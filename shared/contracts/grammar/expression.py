@@ -1,12 +1,13 @@
-"""Regular expressions over code points: the form in which patterns, formats and lengths meet."""
+"""Regular expressions over code points, with references to the rules of a grammar: the form in which languages meet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from shared.contracts.json_schema.charset import ENCODABLE, CharSet
+from shared.contracts.grammar.charset import ENCODABLE, CharSet
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,39 @@ class Chars:
     positions = 1
     depth = 1
 
-    def json_regex(self) -> str:
-        """The language spelled inside a canonical JSON string, as an expression for the index."""
-        return self.chars.json_regex()
+
+@dataclass(frozen=True)
+class Text:
+    """Exactly this text."""
+
+    text: str
+    depth = 1
+
+    @property
+    def min_length(self) -> int:
+        """Length of the shortest text."""
+        return len(self.text)
+
+    @property
+    def max_length(self) -> int | None:
+        """Length of the longest text; None when there is none."""
+        return len(self.text)
+
+    @property
+    def positions(self) -> int:
+        """See `Sequence.positions`."""
+        return len(self.text)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Whatever the rule of that name matches; lengths and costs are unknown here and count as nothing."""
+
+    rule: str
+    min_length = 0
+    max_length = None
+    positions = 1
+    depth = 1
 
 
 @dataclass(frozen=True)
@@ -51,10 +82,6 @@ class Sequence:
         """Nesting of the expression."""
         return 1 + max((item.depth for item in self.items), default=0)
 
-    def json_regex(self) -> str:
-        """See `Chars.json_regex`."""
-        return "".join(item.json_regex() for item in self.items)
-
 
 @dataclass(frozen=True)
 class Alternation:
@@ -82,10 +109,6 @@ class Alternation:
     def depth(self) -> int:
         """Nesting of the expression."""
         return 1 + max((branch.depth for branch in self.branches), default=0)
-
-    def json_regex(self) -> str:
-        """See `Chars.json_regex`."""
-        return "(?:" + "|".join(branch.json_regex() for branch in self.branches) + ")"
 
 
 @dataclass(frozen=True)
@@ -118,25 +141,13 @@ class Repeat:
         """Nesting of the expression."""
         return 1 + self.item.depth
 
-    def json_regex(self) -> str:
-        """See `Chars.json_regex`."""
-        if (self.least, self.most) == (1, 1):
-            return self.item.json_regex()
-        return f"(?:{self.item.json_regex()})" + counted(self.least, self.most)
 
-
-Expression = Chars | Sequence | Alternation | Repeat
+Expression = Chars | Text | Reference | Sequence | Alternation | Repeat
 
 ANY = Chars(ENCODABLE)
 ANYTHING = Repeat(ANY, 0, None)
 EMPTY = Sequence(())
 NOTHING = Alternation(())
-
-
-def counted(least: int, most: int | None) -> str:
-    """The repeat operator of these bounds."""
-    short = {(0, None): "*", (1, None): "+", (0, 1): "?"}
-    return short.get((least, most)) or f"{{{least},{'' if most is None else most}}}"
 
 
 def sequence(items: Iterable[Expression]) -> Expression:
@@ -174,7 +185,51 @@ def repeat(item: Expression, least: int, most: int | None) -> Expression:
     return Repeat(item, least, most)
 
 
+def optional(item: Expression) -> Expression:
+    """`item` or nothing."""
+    return repeat(item, 0, 1)
+
+
 def chars(members: CharSet) -> Expression:
     """The encodable members of a set; `NOTHING` when there are none."""
     encodable = members & ENCODABLE
     return Chars(encodable) if encodable else NOTHING
+
+
+def references(expression: Expression) -> Iterator[str]:
+    """The names of the rules that an expression refers to, each occurrence, in order."""
+    match expression:
+        case Reference(rule):
+            yield rule
+        case Sequence(parts) | Alternation(parts):
+            for part in parts:
+                yield from references(part)
+        case Repeat(item):
+            yield from references(item)
+
+
+def regex(expression: Expression) -> str:
+    """The expression in the dialect of Rust's regex-automata, which llguidance reads as well; it refers to no rule."""
+    match expression:
+        case Chars(members):
+            return members.regex()
+        case Text(text):
+            return literal(text)
+        case Sequence(items):
+            return "".join(regex(item) for item in items)
+        case Alternation(branches):
+            return "(?:" + "|".join(regex(branch) for branch in branches) + ")" if branches else r"[^\s\S]"
+        case Repeat(item, least, most):
+            return f"(?:{regex(item)})" + _counted(least, most)
+        case Reference(rule):
+            raise ValueError(f"the rule {rule} is not written out")
+
+
+def literal(text: str) -> str:
+    """A regular expression for exactly this text."""
+    return re.sub(r"[^A-Za-z0-9_]", lambda found: rf"\x{{{ord(found[0]):X}}}", text)
+
+
+def _counted(least: int, most: int | None) -> str:
+    short = {(0, None): "*", (1, None): "+", (0, 1): "?"}
+    return short.get((least, most)) or f"{{{least},{'' if most is None else most}}}"

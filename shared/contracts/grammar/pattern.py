@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.contracts.json_schema.charset import DOT, CharClass, CharSet, shorthand
-from shared.contracts.json_schema.expression import (
+from shared.contracts.grammar.charset import DOT, CharClass, CharSet, shorthand
+from shared.contracts.grammar.expression import (
     ANYTHING,
     Expression,
     alternation,

@@ -1,0 +1,1 @@
+"""Languages of texts: regular expressions over code points, and grammars whose rules are such expressions."""
