@@ -14,7 +14,7 @@ def check_output(spec: ContractSpec, text: str) -> tuple[FieldViolation, ...]:
     if spec.kind is ContractKind.JSON:
         from shared.contracts.json_schema import check_json
 
-        return check_json(spec.json_schema, text)
+        return check_json(spec, text)
     from shared.contracts.sql import check_sql
 
     return check_sql(spec.ddl, spec.dialect, text)
@@ -29,7 +29,7 @@ def canonicalise(spec: ContractSpec, text: str) -> str:
     if spec.kind is ContractKind.JSON:
         from shared.contracts.json_schema import canonicalise_json
 
-        return canonicalise_json(spec.json_schema, text)
+        return canonicalise_json(spec, text)
     from shared.contracts.sql import canonicalise_sql
 
     return canonicalise_sql(spec.ddl, spec.dialect, text)

@@ -23,14 +23,14 @@ class PatternError(Exception):
     """The pattern is malformed or not regular; the text says what and where."""
 
 
-def parse_pattern(source: str) -> Expression:
+def parse_pattern(source: str, *, max_chars: int | None = MAX_PATTERN_CHARS) -> Expression:
     """The language of all texts in which `source` is found.
 
     Anchors are understood at the ends of the pattern and of its alternatives. Raises `PatternError` for look-around,
     back references, word boundaries, Unicode properties and anchors elsewhere.
     """
-    if len(source) > MAX_PATTERN_CHARS:
-        raise PatternError(f"has {len(source)} characters, the limit is {MAX_PATTERN_CHARS}")
+    if max_chars is not None and len(source) > max_chars:
+        raise PatternError(f"has {len(source)} characters, the limit is {max_chars}")
     parser = _Parser(source)
     found = parser.alternatives(0, anchored_left=False, anchored_right=False)
     if parser.position < len(source):
