@@ -32,9 +32,9 @@ class Contracts:
             name=str(name),
             spec=spec.canonical().decode(),
             digest=spec.digest,
-            state_count=compiled.automaton.state_count,
+            state_count=compiled.report.state_count,
             min_output_tokens=compiled.min_tokens,
-            verdicts=tuple(compiled.verdicts),
+            verdicts=tuple(compiled.report.verdicts),
             create_time=self._clock.now(),
         )
         if validate_only:
