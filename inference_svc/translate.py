@@ -8,6 +8,7 @@ from goldsmith.inference.v1 import generation_pb2, inference_service_pb2
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.domain.residency import Resident, ResidentState
 from shared.contracts.spec import ContractKind
+from shared.rpc.contract_message import GUARANTEES, KINDS
 
 _STATES = {
     state: inference_service_pb2.ResidentAdapterState.Value(f"RESIDENT_ADAPTER_STATE_{state.name}")
@@ -59,6 +60,9 @@ def summary(answer: Answer) -> generation_pb2.GenerationSummary:
             total=_duration(timing.total),
         ),
         budget_bound_steps=answer.budget_bound_steps,
+        attempt_count=answer.attempt_count,
+        contract_kind=KINDS[answer.kind],
+        guarantee=GUARANTEES[answer.guarantee],
     )
 
 

@@ -41,7 +41,10 @@ def revision(number: int) -> RevisionName:
 
 
 class FakeEngine:
-    """Answers greedily by the automaton's first allowed token; `gate` holds answers back until it is set."""
+    """Answers by `script`, then greedily by the automaton's first allowed token.
+
+    `gate` holds answers back until it is set; `calls` are all requests so far.
+    """
 
     def __init__(self, contract_dir: Path) -> None:
         self._contract_dir = contract_dir
@@ -52,6 +55,8 @@ class FakeEngine:
         self.gate.set()
         self.entered = asyncio.Event()
         self.lie: list[int] | None = None
+        self.script: list[list[int]] = []
+        self.calls: list[EngineCall] = []
 
     async def start(self) -> None:
         """Nothing to do."""
@@ -72,6 +77,7 @@ class FakeEngine:
         from shared.contracts.automaton import TokenAutomaton
 
         assert call.adapter is None or call.adapter in self.adapters, "an adapter that is not in the engine"
+        self.calls.append(call)
         automaton = TokenAutomaton.load(self._contract_dir / call.contract_digest.removeprefix("sha256:"))
         tokens, state = [], automaton.start
         while state is not None:
@@ -85,7 +91,7 @@ class FakeEngine:
         self.entered.set()
         try:
             await self.gate.wait()
-            sent = self.lie or tokens
+            sent = self.lie or (self.script.pop(0) if self.script else tokens)
             for chunk in ([t] for t in sent) if call.stream else (sent,):
                 yield EngineChunk(chunk, 0, finished=False)
             finished = True
@@ -160,6 +166,7 @@ class Replica:
             admission=self.admission,
             token_bytes=dict(self.base.vocabulary().token_bytes),
             context_tokens=128,
+            format_attempts=3,
         )
 
     def new_fleet(self) -> Fleet:
