@@ -112,6 +112,7 @@ class FakeRegistry:
 
     packages: dict[RevisionName, Path] = field(default_factory=dict)
     digests: dict[RevisionName, str] = field(default_factory=dict)
+    specs: dict[str, ContractSpec] = field(default_factory=lambda: {CONTRACT: SPEC})
     downloads: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -134,10 +135,10 @@ class FakeRegistry:
         yield ALIAS, revision(1)
 
     async def contract(self, name: ContractName) -> ContractSpec:
-        """The one contract."""
-        if str(name) != CONTRACT:
+        """One of `specs`."""
+        if str(name) not in self.specs:
             raise NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist")
-        return SPEC
+        return self.specs[str(name)]
 
 
 @dataclass
