@@ -125,6 +125,18 @@ class TestGenerate:
         assert isinstance(last, Answer)
         assert "".join(map(str, pieces)) == last.text == whole.text
 
+    async def test_pieces_are_whole_characters(self, house: House) -> None:
+        """A character whose bytes come as several tokens is held back until it is complete."""
+        text, name = "aé😀€", "tenants/acme/contracts/text"
+        tokens = house.replica.renderer.completion_ids(text)
+        house.replica.engine.script = [tokens]
+
+        *pieces, last = await house.ask(lambda client: list(client.stream("", "x", contract=name)))
+
+        assert isinstance(last, Answer)
+        assert pieces == list(text)
+        assert len(tokens) > len(text) + 1
+
     async def test_a_failed_format_check_arrives_whole(self, house: House) -> None:
         """FAILED_PRECONDITION with the reason, what the last attempt broke, and what was spent."""
         name = "tenants/acme/contracts/json"
