@@ -21,7 +21,6 @@ from inference_svc.domain.residency import AdapterKey, Resident
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.report import Guarantee
 from shared.contracts.spec import ContractKind
-from shared.contracts.summary import report_of
 from shared.errors import DeadlineExceeded, DomainError, FieldViolation, InternalFault, InvalidInput, StateConflict
 from shared.names import ContractName, invalid_field
 from shared.prompt import PromptRenderer
@@ -47,7 +46,7 @@ class _Target:
     @property
     def guarantee(self) -> Guarantee:
         """What the contract promises of every answer."""
-        return report_of(self.contract).guarantee
+        return self.contract.report.guarantee
 
     @property
     def has_checked_keywords(self) -> bool:
@@ -249,26 +248,16 @@ def _check(question: Question) -> None:
 
 
 def _replay(contract: CompiledContract, budget: int, token_ids: list[int]) -> int:
-    """Walks the generated tokens over the automaton; returns the steps at which the budget narrowed the choice.
+    """Walks the generated tokens over the contract; returns the steps at which the budget narrowed the choice.
 
     Raises:
         InternalFault: GUARANTEE_BROKEN when the tokens are not a complete path, the stop token at its end.
     """
-    automaton = contract.automaton
-    state, bound = automaton.start, 0
-    complete = bool(token_ids) and token_ids[-1] == automaton.eos_id
+    guide, bound = contract.guide(), 0
     for index, token in enumerate(token_ids):
-        bound += automaton.is_binding(state, budget - index)
-        if index == len(token_ids) - 1 and complete:
-            complete = automaton.is_accepting(state)
+        bound += guide.is_binding(budget - index)
+        if not guide.advance(token):
             break
-        following = automaton.next(state, token)
-        if following is None:
-            complete = False
-            break
-        state = following
-    if not complete:
-        raise InternalFault(
-            "GUARANTEE_BROKEN", f"the engine left the contract's automaton after {len(token_ids)} tokens"
-        )
+    if not guide.is_finished():
+        raise InternalFault("GUARANTEE_BROKEN", f"the engine left the contract after {len(token_ids)} tokens")
     return bound

@@ -16,7 +16,6 @@ from shared.client import TrainerClient
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.report import CompileReport
 from shared.contracts.spec import ContractKind, ContractSpec, SqlProfile, UndeclaredProperties
-from shared.contracts.summary import report_of as compiled_report
 from shared.names import ContractName, TenantName
 from shared.rpc.contract_message import DIALECTS, report_of, spec_of
 
@@ -152,4 +151,4 @@ def _compile_here(spec: ContractSpec, folder: Path) -> CompileReport:
     """In a killable process under the same limits as on a server."""
     vocabulary = BaseModel.load(folder).vocabulary()
     with tempfile.TemporaryDirectory(prefix="goldsmith-contract-") as cache:
-        return compiled_report(ContractCompiler(Path(cache), vocabulary).compile(spec))
+        return ContractCompiler(Path(cache), vocabulary).compile(spec).report

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.automaton_guide import AutomatonGuide
 from shared.contracts.check import canonicalise, check_output
-from shared.contracts.report import KeywordVerdict
+from shared.contracts.guide import Guide
+from shared.contracts.report import CompileReport, KeywordVerdict
 from shared.contracts.spec import ContractSpec
 from shared.errors import FieldViolation
 
-COMPILER_VERSION = "2"
+COMPILER_VERSION = "3"
 """Part of every digest: raise it whenever the same contract compiles to another automaton."""
 
 
@@ -24,11 +26,11 @@ def contract_digest(spec: ContractSpec, vocabulary_digest: str) -> str:
 
 @dataclass(frozen=True)
 class CompiledContract:
-    """A contract with its token automaton; immutable and shared by all requests that name it."""
+    """A contract in the form that its engine runs; immutable and shared by all requests that name it."""
 
     spec: ContractSpec
     vocabulary_digest: str
-    verdicts: tuple[KeywordVerdict, ...]
+    report: CompileReport
     automaton: TokenAutomaton
 
     @cached_property
@@ -39,12 +41,21 @@ class CompiledContract:
     @property
     def min_tokens(self) -> int:
         """Fewest tokens of a complete answer, the stop token included; a smaller `max_tokens` must be refused."""
-        return self.automaton.min_tokens
+        return self.report.min_tokens
+
+    @property
+    def verdicts(self) -> tuple[KeywordVerdict, ...]:
+        """The fate of each keyword."""
+        return self.report.verdicts
+
+    def guide(self) -> Guide:
+        """A walk over the contract for one new answer."""
+        return AutomatonGuide(self.automaton)
 
     def check(self, text: str) -> tuple[FieldViolation, ...]:
         """Every fault of a finished text; empty when it keeps the contract."""
         return check_output(self.spec, text)
 
     def canonicalise(self, text: str) -> str:
-        """The spelling of `text` that the automaton can produce; raises `InvalidInput` (`CONTRACT_VIOLATED`)."""
+        """The spelling of `text` that the engine can produce; raises `InvalidInput` (`CONTRACT_VIOLATED`)."""
         return canonicalise(self.spec, text)

@@ -21,7 +21,7 @@ from shared.client.channel import call, open_channel
 from shared.client.inference import Answer
 from shared.contracts.check import check_output
 from shared.contracts.compiled import CompiledContract
-from shared.contracts.report import KeywordFate, KeywordVerdict
+from shared.contracts.report import Guarantee
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import FieldViolation, InvalidInput, StateConflict
 from shared.rpc.interceptor import ErrorInterceptor
@@ -143,7 +143,7 @@ class TestGenerate:
         spec = SPECS[name]
         compiled = await asyncio.to_thread(house.replica.compiler.compile, spec)
         own = {field.name: getattr(compiled, field.name) for field in dataclasses.fields(compiled)}
-        hopeless = Hopeless(**own | {"verdicts": (KeywordVerdict("/not", KeywordFate.CHECKED),)})
+        hopeless = Hopeless(**own | {"report": dataclasses.replace(compiled.report, guarantee=Guarantee.SOUND)})
         house.replica.contracts._compiled[spec.digest] = asyncio.create_task(asyncio.sleep(0, hopeless))
 
         with pytest.raises(StateConflict) as caught:

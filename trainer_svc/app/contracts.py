@@ -8,7 +8,6 @@ from shared.clock import Clock
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.report import CompileReport
 from shared.contracts.spec import ContractSpec
-from shared.contracts.summary import report_of
 from shared.names import ContractName, TenantName
 from shared.rpc.page import Page
 from trainer_svc.domain.registry import Contract
@@ -39,7 +38,7 @@ class Contracts:
 
         Raises `InvalidInput` as `create` does.
         """
-        return report_of(await asyncio.to_thread(self._compiler.compile, spec))
+        return (await asyncio.to_thread(self._compiler.compile, spec)).report
 
     async def get(self, name: ContractName) -> Contract:
         """A contract. Raises `NotFound`."""

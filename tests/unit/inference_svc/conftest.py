@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -74,19 +75,16 @@ class FakeEngine:
 
     async def generate(self, call: EngineCall) -> AsyncGenerator[EngineChunk]:
         """One token a chunk when streaming, one chunk otherwise."""
-        from shared.contracts.automaton import TokenAutomaton
+        from shared.contracts.store import read_contract
 
         assert call.adapter is None or call.adapter in self.adapters, "an adapter that is not in the engine"
         self.calls.append(call)
-        automaton = TokenAutomaton.load(self._contract_dir / call.contract_digest.removeprefix("sha256:"))
-        tokens, state = [], automaton.start
-        while state is not None:
-            token = int(automaton.allowed(state, call.max_tokens - len(tokens))[0])
-            tokens.append(token)
-            following = automaton.next(state, token)
-            if following is None:
-                break
-            state = following
+        guide = read_contract(self._contract_dir / call.contract_digest.removeprefix("sha256:")).guide()
+        tokens: list[int] = []
+        while not guide.is_finished():
+            mask = guide.mask(call.max_tokens - len(tokens))
+            tokens.append(int(np.flatnonzero(np.unpackbits(mask.view(np.uint8), bitorder="little"))[0]))
+            assert guide.advance(tokens[-1])
         finished = False
         self.entered.set()
         try:

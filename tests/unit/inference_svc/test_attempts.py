@@ -12,7 +12,7 @@ import pytest_asyncio
 from inference_svc.config import Settings
 from inference_svc.domain.generation import RETRY_TEMPERATURE, Answer, Question, Sampling
 from shared.contracts.compiled import CompiledContract
-from shared.contracts.report import Guarantee, KeywordFate, KeywordVerdict
+from shared.contracts.report import Guarantee
 from shared.contracts.spec import ContractKind
 from shared.errors import DeadlineExceeded, FieldViolation, InternalFault, InvalidInput, StateConflict
 from tests.unit.inference_svc.conftest import ALIAS, Replica
@@ -26,7 +26,6 @@ QUESTION = Question(
     sampling=Sampling(),
     deadline_seconds=30.0,
 )
-CHECKED = KeywordVerdict("/not", KeywordFate.CHECKED)
 
 
 class PickyContract(CompiledContract):
@@ -40,10 +39,10 @@ class PickyContract(CompiledContract):
         return () if text == '"perhaps"' else (FieldViolation("output#", f"{text} is not wanted"),)
 
 
-def picky(contract: CompiledContract, *verdicts: KeywordVerdict) -> PickyContract:
-    """The contract with another check, and with keywords of the fates that are given."""
+def picky(contract: CompiledContract, guarantee: Guarantee) -> PickyContract:
+    """The contract with another check, and with the promise that is given."""
     own = {field.name: getattr(contract, field.name) for field in dataclasses.fields(contract)}
-    return PickyContract(**own | {"verdicts": verdicts})
+    return PickyContract(**own | {"report": dataclasses.replace(contract.report, guarantee=guarantee)})
 
 
 def ask(**changes: object) -> Question:
@@ -51,25 +50,25 @@ def ask(**changes: object) -> Question:
     return dataclasses.replace(QUESTION, **changes)
 
 
-async def _replica(replica: Replica, *verdicts: KeywordVerdict) -> Replica:
+async def _replica(replica: Replica, guarantee: Guarantee) -> Replica:
     replica.fleet.point(ALIAS, replica.publish(1))
     await replica.settle()
     for resident, _ in replica.fleet.residents("acme"):
         assert resident.contract is not None
-        resident.contract = picky(resident.contract, *verdicts)
+        resident.contract = picky(resident.contract, guarantee)
     return replica
 
 
 @pytest_asyncio.fixture
 async def sound(replica: Replica) -> Replica:
     """One live adapter, under a contract with a checked keyword."""
-    return await _replica(replica, CHECKED)
+    return await _replica(replica, Guarantee.SOUND)
 
 
 @pytest_asyncio.fixture
 async def certain(replica: Replica) -> Replica:
     """One live adapter, under a contract that promises every answer passes."""
-    return await _replica(replica)
+    return await _replica(replica, Guarantee.CERTAIN)
 
 
 def _script(replica: Replica, *texts: str) -> list[list[int]]:
@@ -148,7 +147,7 @@ class TestCheckedKeywords:
 
     async def test_attempts_of_one_request_hold_one_place(self, replica: Replica) -> None:
         """With one place in the engine, two requests of three attempts each run one after the other."""
-        narrow = await _replica(dataclasses.replace(replica, running=1), CHECKED)
+        narrow = await _replica(dataclasses.replace(replica, running=1), Guarantee.SOUND)
         _script(narrow, '"no"', '"no"', '"perhaps"', '"no"', '"no"', '"perhaps"')
 
         answers = await asyncio.gather(*(narrow.answering.answer(QUESTION) for _ in range(2)))
