@@ -17,7 +17,7 @@ def check_output(spec: ContractSpec, text: str) -> tuple[FieldViolation, ...]:
         return check_json(spec.json_schema, text)
     from shared.contracts.sql import check_sql
 
-    return check_sql(spec.ddl, spec.dialect, text)
+    return check_sql(spec, text)
 
 
 def canonicalise(spec: ContractSpec, text: str) -> str:
@@ -32,4 +32,4 @@ def canonicalise(spec: ContractSpec, text: str) -> str:
         return canonicalise_json(spec.json_schema, text)
     from shared.contracts.sql import canonicalise_sql
 
-    return canonicalise_sql(spec.ddl, spec.dialect, text)
+    return canonicalise_sql(spec, text)

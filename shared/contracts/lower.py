@@ -18,9 +18,9 @@ def lower(spec: ContractSpec) -> LoweredContract:
         from shared.contracts.json_schema import lower_schema
 
         return lower_schema(spec.json_schema)
-    from shared.contracts.sql import lower_ddl  # sqlglot takes 0.3 s to import
+    from shared.contracts.sql import lower_sql  # sqlglot takes 0.3 s to import
 
-    return lower_ddl(spec.ddl, spec.dialect)
+    return lower_sql(spec)
 
 
 def preload(kind: ContractKind) -> None:
