@@ -18,7 +18,7 @@ def check_output(spec: ContractSpec, text: str) -> tuple[FieldViolation, ...]:
     if spec.kind is ContractKind.SQL:
         from shared.contracts.sql import check_sql
 
-        return check_sql(spec.ddl, spec.dialect, text)
+        return check_sql(spec, text)
     from shared.contracts.plain import check_plain
 
     return check_plain(spec, text)
@@ -37,7 +37,7 @@ def canonicalise(spec: ContractSpec, text: str) -> str:
     if spec.kind is ContractKind.SQL:
         from shared.contracts.sql import canonicalise_sql
 
-        return canonicalise_sql(spec.ddl, spec.dialect, text)
+        return canonicalise_sql(spec, text)
     from shared.contracts.plain import canonicalise_plain
 
     return canonicalise_plain(spec, text)

@@ -19,9 +19,9 @@ def lower(spec: ContractSpec) -> LoweredContract:
 
         return lower_schema(spec.json_schema)
     if spec.kind is ContractKind.SQL:
-        from shared.contracts.sql import lower_ddl  # sqlglot takes 0.3 s to import
+        from shared.contracts.sql import lower_sql  # sqlglot takes 0.3 s to import
 
-        return lower_ddl(spec.ddl, spec.dialect)
+        return lower_sql(spec)
     from shared.contracts.plain import lower_plain
 
     return lower_plain(spec)
