@@ -14,11 +14,11 @@ import grpc
 from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
 from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
 from inference_svc.app.ports import RevisionFacts
-from inference_svc.translate import contract_spec
 from shared.adapter.package import FILE_NAMES, MANIFEST_NAME
 from shared.contracts.spec import ContractSpec
 from shared.errors import DataLoss, DomainError
 from shared.names import AliasName, ContractName, RevisionName
+from shared.rpc.contract_message import spec_of
 from shared.rpc.status import from_rpc_error
 
 _log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class GrpcRegistry:
     async def contract(self, name: ContractName) -> ContractSpec:
         """Definition of a contract. Raises `NotFound`."""
         request = contract_service_pb2.GetContractRequest(name=str(name))
-        return contract_spec(await _mapped(self._contracts.GetContract(request, timeout=_TIMEOUT_SECONDS)))
+        return spec_of(await _mapped(self._contracts.GetContract(request, timeout=_TIMEOUT_SECONDS)))
 
     async def download(self, name: RevisionName, folder: Path) -> None:
         """Writes the revision's files into `folder`; raises `DataLoss` for chunks out of place."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 from shared.contracts.grammar.expression import Expression
-from shared.contracts.grammar.pattern import parse_pattern
+from shared.contracts.grammar.pattern import parse_whole_pattern
 
 # Leap days: every fourth year, of the full centuries only every fourth (ISO 8601, Gregorian).
 _FOURTH = "(?:0[48]|[2468][048]|[13579][26])"
@@ -90,4 +90,4 @@ PATTERNS = {
 @cache
 def format_expression(name: str) -> Expression:
     """The language of an enforced format."""
-    return parse_pattern(PATTERNS[name], max_chars=None)
+    return parse_whole_pattern(PATTERNS[name], max_chars=None)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from shared.contracts.grammar.expression import Expression, Text, alternation, sequence
 from shared.contracts.grammar.language import TooComplex
-from shared.contracts.grammar.pattern import parse_pattern
+from shared.contracts.grammar.pattern import parse_whole_pattern
 from shared.contracts.json_schema.number import MAX_INTEGER, Bound, NumberRange, fraction_text, integers
 
 _MAX_LISTED = 2_000
@@ -74,7 +74,7 @@ def _spelled(groups: dict[tuple[int, int], list[int]], width: int, digits: int) 
             texts = (fraction_text(Fraction(rest, 10**digits)) for rest in rests)
             yield alternation(Text(text) for text in texts if text is not None)
         if last > 0:
-            front = parse_pattern(f"^(?:{integers(max(first, 1), last)})$", max_chars=None)
+            front = parse_whole_pattern(integers(max(first, 1), last), max_chars=None)
             yield sequence([front, alternation(Text(_ending(rest, width, digits)) for rest in rests)])
 
 

@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from shared.contracts.grammar.expression import NOTHING, Expression
-from shared.contracts.grammar.pattern import parse_pattern
+from shared.contracts.grammar.pattern import parse_whole_pattern
 
 ZONES = ((0, 1, 15), (1, 10**9, 6), (10**9, 10**15, 0))
 """(magnitudes from, to but not including, fraction digits); 6 digits for everyday amounts keep automata small."""
@@ -210,7 +210,7 @@ def _digit_then_tail(first: int, last: int, low: str, high: str) -> str | None:
 def range_expression(numbers: NumberRange) -> Expression:
     """`NumberRange.regex` as an expression; `NOTHING` for an empty range."""
     source = numbers.regex()
-    return NOTHING if source is None else parse_pattern(f"^(?:{source})$", max_chars=None)
+    return NOTHING if source is None else parse_whole_pattern(source, max_chars=None)
 
 
 def number_text(value: Decimal) -> str | None:

@@ -250,7 +250,12 @@ def automaton(name: str) -> TokenAutomaton:
 
 def build(schema: dict[str, Json]) -> TokenAutomaton:
     """The automaton of a schema over the test vocabulary."""
-    grammar = lower(ContractSpec(ContractKind.JSON, json.dumps(schema))).grammar
+    return build_contract(ContractSpec(ContractKind.JSON, json.dumps(schema)))
+
+
+def build_contract(spec: ContractSpec) -> TokenAutomaton:
+    """The automaton of a contract over the test vocabulary."""
+    grammar = lower(spec).grammar
     expression = grammar and grammar.expression(100_000)
     assert expression is not None, "only regular contracts have an automaton"
     return build_automaton(regex(expression), vocabulary(), max_states=30_000)
