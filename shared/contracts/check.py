@@ -14,7 +14,7 @@ def check_output(spec: ContractSpec, text: str) -> tuple[FieldViolation, ...]:
     if spec.kind is ContractKind.JSON:
         from shared.contracts.json_schema import check_json
 
-        return check_json(spec.json_schema, text)
+        return check_json(spec, text)
     if spec.kind is ContractKind.SQL:
         from shared.contracts.sql import check_sql
 
@@ -33,7 +33,7 @@ def canonicalise(spec: ContractSpec, text: str) -> str:
     if spec.kind is ContractKind.JSON:
         from shared.contracts.json_schema import canonicalise_json
 
-        return canonicalise_json(spec.json_schema, text)
+        return canonicalise_json(spec, text)
     if spec.kind is ContractKind.SQL:
         from shared.contracts.sql import canonicalise_sql
 

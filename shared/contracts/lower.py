@@ -17,7 +17,7 @@ def lower(spec: ContractSpec) -> LoweredContract:
     if spec.kind is ContractKind.JSON:
         from shared.contracts.json_schema import lower_schema
 
-        return lower_schema(spec.json_schema)
+        return lower_schema(spec)
     if spec.kind is ContractKind.SQL:
         from shared.contracts.sql import lower_sql  # sqlglot takes 0.3 s to import
 

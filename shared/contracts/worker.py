@@ -14,7 +14,8 @@ from typing import Any
 
 from shared.contracts.automaton_guide import AutomatonGuide
 from shared.contracts.compiled import CompiledContract
-from shared.contracts.index import build_automaton
+from shared.contracts.grammar.expression import regex
+from shared.contracts.index import build_automaton, too_large
 from shared.contracts.lower import lower, preload
 from shared.contracts.measure import longest_tokens, typical_tokens
 from shared.contracts.report import CompileReport, EngineName, LoweredContract
@@ -23,6 +24,7 @@ from shared.contracts.store import write_contract
 from shared.contracts.vocabulary import TokenVocabulary
 from shared.errors import InvalidInput
 
+MAX_POSITIONS = 150_000
 EXIT_REFUSED = 3
 EXIT_OUT_OF_MEMORY = 4
 
@@ -50,7 +52,12 @@ def main() -> int:
 def _compiled(
     spec: ContractSpec, lowered: LoweredContract, vocabulary: TokenVocabulary, max_states: int
 ) -> CompiledContract:
-    automaton = build_automaton(lowered.regex, vocabulary, max_states=max_states)
+    expression = lowered.grammar.expression(MAX_POSITIONS) if lowered.grammar else None
+    if expression is None and not lowered.regex:
+        raise too_large("is not regular, or too large for one automaton")
+    automaton = build_automaton(
+        lowered.regex if expression is None else regex(expression), vocabulary, max_states=max_states
+    )
     report = CompileReport(
         guarantee=lowered.guarantee,
         engine=EngineName.OUTLINES,
