@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,7 @@ MAX_INPUT_BYTES = 64 << 10
 DEFAULT_OUTPUT_TOKENS = 512
 """Longer than any answer of our golden datasets; the caller may ask for more, up to the context."""
 MAX_TEMPERATURE = 2.0
+_CHECK_THREADS = 4
 _METHODS = {ContractKind.JSON: "Extract", ContractKind.SQL: "GenerateSql"}
 
 
@@ -64,6 +66,9 @@ class Answering:
         self._engine, self._fleet, self._contracts, self._renderer = engine, fleet, contracts, renderer
         self._admission, self._token_bytes, self._context_tokens = admission, token_bytes, context_tokens
         self._format_attempts = format_attempts
+        # Off the loop, since an answer under a hostile pattern takes seconds to check; in threads of their own, since
+        # the common ones may all wait for contracts to compile.
+        self._checks = ThreadPoolExecutor(_CHECK_THREADS, thread_name_prefix="check")
 
     async def answer(self, question: Question) -> Answer:
         """The whole answer.
@@ -117,8 +122,8 @@ class Answering:
                     await slot.aclose()  # the engine is done with this request: its check holds nobody up
                 attempt.budget_bound_steps = _replay(target.contract, tried.max_tokens, attempt.token_ids)
                 attempt.text = self._renderer.decode(attempt.token_ids)
-                # Off the loop: an answer of a hostile pattern takes seconds to check.
-                faults = await asyncio.to_thread(target.contract.check, attempt.text)
+                loop = asyncio.get_running_loop()
+                faults = await loop.run_in_executor(self._checks, target.contract.check, attempt.text)
                 attempt.check_end = time.monotonic()
                 if not faults:
                     break

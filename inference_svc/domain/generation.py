@@ -35,7 +35,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Question:
-    """What a caller asks. `kind` is None where any kind of contract will do (streams)."""
+    """What a caller asks. `kind` is None where any kind of contract will do (Generate, GenerateStream)."""
 
     adapter: str
     input: str
@@ -58,7 +58,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the time went, in seconds."""
+    """Where the time went, in seconds, all attempts together; the first token is that of the first attempt."""
 
     queue: float
     first_token: float

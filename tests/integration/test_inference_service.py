@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
@@ -20,10 +21,8 @@ from shared.client import InferenceClient
 from shared.client.channel import call, open_channel
 from shared.client.inference import Answer
 from shared.contracts.check import check_output
-from shared.contracts.compiled import CompiledContract
-from shared.contracts.report import Guarantee
 from shared.contracts.spec import ContractKind, ContractSpec
-from shared.errors import FieldViolation, InvalidInput, StateConflict
+from shared.errors import InvalidInput, StateConflict
 from shared.rpc.interceptor import ErrorInterceptor
 from tests.unit.inference_svc.conftest import Replica
 
@@ -37,16 +36,27 @@ SPECS = {
         ContractSpec(ContractKind.TEXT, max_chars=40),
     )
 }
+PAIRS = "tenants/acme/contracts/pairs"
+PAIRS_SPEC = ContractSpec(
+    ContractKind.JSON,
+    json_schema=json.dumps(
+        {
+            "type": "array",
+            "minItems": 2,
+            "maxItems": 2,
+            "uniqueItems": True,
+            "items": {
+                "type": "object",
+                "properties": {"a": {"enum": ["x", "y"]}},
+                "required": ["a"],
+                "additionalProperties": False,
+            },
+        }
+    ),
+)
+TWINS, PAIR = '[{"a":"x"},{"a":"x"}]', '[{"a":"x"},{"a":"y"}]'
 Result = TypeVar("Result")
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
-
-
-class Hopeless(CompiledContract):
-    """A contract whose check nothing passes."""
-
-    def check(self, text: str) -> tuple[FieldViolation, ...]:
-        """Always the same fault."""
-        return (FieldViolation("output#/total", "is no multiple of 7"),)
 
 
 @dataclasses.dataclass
@@ -55,6 +65,10 @@ class House:
 
     replica: Replica
     address: str
+
+    def script(self, *texts: str) -> None:
+        """What the engine answers next, each as the model's own tokens."""
+        self.replica.engine.script = [self.replica.renderer.completion_ids(text) for text in texts]
 
     async def ask(self, work: Callable[[InferenceClient], Result]) -> Result:
         """Runs what a client does in a thread of its own, as the client is a blocking one."""
@@ -83,7 +97,7 @@ class House:
 async def house(tiny_base: BaseModel, tmp_path) -> AsyncIterator[House]:
     """A replica with a contract of every kind, behind a real socket."""
     replica = Replica(tiny_base, tmp_path)
-    replica.registry.specs |= SPECS
+    replica.registry.specs |= SPECS | {PAIRS: PAIRS_SPEC}
     server = grpc.aio.server(interceptors=[ErrorInterceptor()])
     servicer = InferenceServicer(replica.answering, replica.fleet)
     inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server)
@@ -128,30 +142,50 @@ class TestGenerate:
     async def test_pieces_are_whole_characters(self, house: House) -> None:
         """A character whose bytes come as several tokens is held back until it is complete."""
         text, name = "aé😀€", "tenants/acme/contracts/text"
-        tokens = house.replica.renderer.completion_ids(text)
-        house.replica.engine.script = [tokens]
+        house.script(text)
 
         *pieces, last = await house.ask(lambda client: list(client.stream("", "x", contract=name)))
 
         assert isinstance(last, Answer)
         assert pieces == list(text)
-        assert len(tokens) > len(text) + 1
+        assert last.summary.usage.output_tokens > len(text) + 1
 
-    async def test_a_failed_format_check_arrives_whole(self, house: House) -> None:
+
+class TestCheckedKeywords:
+    """A contract whose `uniqueItems` is checked: its items are objects, which no engine tells apart."""
+
+    async def test_an_attempt_that_breaks_it_is_tried_again(self, house: House) -> None:
+        """The answer is the attempt that passed; the summary says how many it took."""
+        house.script(TWINS, TWINS, PAIR)
+
+        answer = await house.ask(_generate(PAIRS))
+
+        assert answer.text == PAIR
+        assert answer.summary.guarantee == contract_pb2.GUARANTEE_SOUND
+        assert answer.summary.attempt_count == 3
+
+    async def test_a_stream_holds_the_text_back_until_it_passed(self, house: House) -> None:
+        """Nothing of the failed attempt is ever seen."""
+        house.script(TWINS, PAIR)
+
+        *pieces, last = await house.ask(lambda client: list(client.stream("", "x", contract=PAIRS)))
+
+        assert pieces == [PAIR]
+        assert isinstance(last, Answer)
+
+    async def test_attempts_that_all_fail_are_an_error_that_arrives_whole(self, house: House) -> None:
         """FAILED_PRECONDITION with the reason, what the last attempt broke, and what was spent."""
-        name = "tenants/acme/contracts/json"
-        spec = SPECS[name]
-        compiled = await asyncio.to_thread(house.replica.compiler.compile, spec)
-        own = {field.name: getattr(compiled, field.name) for field in dataclasses.fields(compiled)}
-        hopeless = Hopeless(**own | {"report": dataclasses.replace(compiled.report, guarantee=Guarantee.SOUND)})
-        house.replica.contracts._compiled[spec.digest] = asyncio.create_task(asyncio.sleep(0, hopeless))
+        house.script(TWINS, TWINS, TWINS, PAIR)
 
         with pytest.raises(StateConflict) as caught:
-            await house.ask(_generate(name))
+            await house.ask(_generate(PAIRS))
 
         assert caught.value.reason == "FORMAT_CHECK_FAILED"
-        assert list(caught.value.violations) == [FieldViolation("output#/total", "is no multiple of 7")]
+        assert [violation.path for violation in caught.value.violations] == ["output#"]
+        assert "non-unique" in caught.value.violations[0].description
         assert caught.value.metadata["attempt_count"] == "3"
+        spent = 3 * len(house.replica.renderer.completion_ids(TWINS))
+        assert caught.value.metadata["output_tokens"] == str(spent)
 
 
 class TestKinds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -199,6 +200,43 @@ class TestStreams:
             await _listen(certain, events)
 
         assert not any(isinstance(event, Answer) for event in events)
+
+
+@pytest.mark.asyncio
+class TestChecks:
+    """Checking the finished text."""
+
+    async def test_do_not_wait_for_contracts_that_compile(self, certain: Replica) -> None:
+        """Every common thread may be busy compiling; answers are checked all the same."""
+        _script(certain, '"perhaps"')
+        release = threading.Event()
+        loop = asyncio.get_running_loop()
+        compiling = [loop.run_in_executor(None, release.wait) for _ in range(64)]
+        try:
+            answer = await certain.answering.answer(QUESTION)
+        finally:
+            release.set()
+            await asyncio.gather(*compiling)
+
+        assert answer.text == '"perhaps"'
+
+    async def test_leave_the_loop_to_others(self, certain: Replica) -> None:
+        """While one answer's check takes its time, the service goes on."""
+        _script(certain, '"perhaps"')
+        (resident,) = [resident for resident, _ in certain.fleet.residents("acme")]
+        checking, release = asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def slow() -> None:
+            loop.call_soon_threadsafe(checking.set)
+            assert release.wait(10), "the loop was blocked by the check"
+
+        object.__setattr__(resident.contract, "on_check", slow)
+        call = asyncio.create_task(certain.answering.answer(QUESTION))
+        await checking.wait()
+        release.set()
+
+        assert (await call).text == '"perhaps"'
 
 
 @pytest.mark.asyncio

@@ -299,7 +299,7 @@ class JsonContract(_message.Message):
     SCHEMA_FIELD_NUMBER: _builtins.int
     UNDECLARED_PROPERTIES_FIELD_NUMBER: _builtins.int
     schema: _builtins.str
-    """Required. JSON Schema text (Draft 2020-12 subset), at most 64 KiB."""
+    """Required. JSON Schema text (Draft 2020-12; the spelling of drafts 4 to 7 is read too), at most 64 KiB."""
     undeclared_properties: Global___UndeclaredProperties.ValueType
     """Optional. What an object may hold beyond its declared properties where the schema does not say; unspecified means
     narrowed.

@@ -108,7 +108,7 @@ Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
 @_typing.final
 class Timing(_message.Message):
-    """Where the time of one request went."""
+    """Where the time of one request went, all its attempts together."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -123,7 +123,7 @@ class Timing(_message.Message):
 
     @_builtins.property
     def first_token(self) -> _duration_pb2.Duration:
-        """From admission to the first token."""
+        """From admission to the first token of the first attempt."""
 
     @_builtins.property
     def engine(self) -> _duration_pb2.Duration:

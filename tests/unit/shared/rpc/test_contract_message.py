@@ -6,11 +6,13 @@ import enum
 
 import pytest
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from hypothesis import given
+from hypothesis import strategies as st
 
 from goldsmith.contract.v1 import contract_pb2 as pb
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordFate, KeywordVerdict
-from shared.contracts.spec import ContractKind, SqlProfile, UndeclaredProperties
-from shared.rpc.contract_message import DIALECTS, report_message, report_of
+from shared.contracts.spec import ContractKind, ContractSpec, JoinEdge, SqlProfile, UndeclaredProperties, ValueList
+from shared.rpc.contract_message import DIALECTS, definition_of, report_message, report_of, spec_of
 
 
 def _names(wrapper: EnumTypeWrapper, prefix: str) -> set[str]:
@@ -41,6 +43,36 @@ class TestEnums:
 
         assert set(DIALECTS.values()) == set(pb.SqlDialect.values()) - {pb.SQL_DIALECT_UNSPECIFIED}
         assert all(Dialect.get(name) for name in DIALECTS)
+
+
+_WORD = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+SPECS = st.one_of(
+    st.builds(
+        ContractSpec, st.just(ContractKind.JSON), json_schema=_WORD,
+        undeclared_properties=st.sampled_from(UndeclaredProperties),
+    ),
+    st.builds(
+        ContractSpec, st.just(ContractKind.SQL), ddl=_WORD, dialect=st.sampled_from(sorted(DIALECTS)),
+        profile=st.sampled_from(SqlProfile),
+        value_lists=st.lists(st.builds(ValueList, _WORD, _WORD, st.lists(_WORD).map(tuple)), max_size=3).map(tuple),
+        join_edges=st.lists(st.builds(JoinEdge, _WORD, _WORD, _WORD, _WORD), max_size=3).map(tuple),
+    ),
+    st.builds(ContractSpec, st.just(ContractKind.CHOICE), choices=st.lists(_WORD).map(tuple)),
+    st.builds(ContractSpec, st.just(ContractKind.REGEX), pattern=_WORD),
+    st.builds(ContractSpec, st.just(ContractKind.TEXT), max_chars=st.integers(-(2**31), 2**31 - 1)),
+)  # fmt: skip
+
+
+class TestDefinition:
+    """Specs on the wire."""
+
+    @given(SPECS)
+    def test_comes_back_as_it_was_sent(self, spec: ContractSpec) -> None:
+        """Whatever the texts hold, usable or not: judging is the compiler's business."""
+        sent = definition_of(spec).SerializeToString()
+
+        assert spec_of(pb.OutputContract.FromString(sent)) == spec
+        assert ContractSpec.from_canonical(spec.canonical()).digest == spec.digest
 
 
 class TestReport:
