@@ -12,12 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.contracts.automaton_guide import AutomatonGuide
-from shared.contracts.compiled import CompiledContract
-from shared.contracts.index import build_automaton
+from shared.contracts.build import build_contract
 from shared.contracts.lower import lower, preload
-from shared.contracts.measure import longest_tokens, typical_tokens
-from shared.contracts.report import CompileReport, EngineName, LoweredContract
 from shared.contracts.spec import ContractSpec
 from shared.contracts.store import write_contract
 from shared.contracts.vocabulary import TokenVocabulary
@@ -37,30 +33,13 @@ def main() -> int:
     # The parent kills by wall time; this ends an orphan whose parent is gone.
     resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_seconds"], order["cpu_seconds"] + 5))
     try:
-        lowered = lower(spec)
-        write_contract(Path(order["folder"]), _compiled(spec, lowered, vocabulary, order["max_states"]))
+        write_contract(Path(order["folder"]), build_contract(spec, lower(spec), vocabulary, order["max_states"]))
     except InvalidInput as err:
         json.dump(_refusal(err), sys.stdout)
         return EXIT_REFUSED
     except MemoryError:
         return EXIT_OUT_OF_MEMORY
     return 0
-
-
-def _compiled(
-    spec: ContractSpec, lowered: LoweredContract, vocabulary: TokenVocabulary, max_states: int
-) -> CompiledContract:
-    automaton = build_automaton(lowered.regex, vocabulary, max_states=max_states)
-    report = CompileReport(
-        guarantee=lowered.guarantee,
-        engine=EngineName.OUTLINES,
-        state_count=automaton.state_count,
-        min_tokens=automaton.min_tokens,
-        typical_tokens=typical_tokens(lambda: AutomatonGuide(automaton)),
-        max_tokens=longest_tokens(automaton),
-        verdicts=lowered.verdicts,
-    )
-    return CompiledContract(spec, vocabulary.digest, report, automaton)
 
 
 def _refusal(err: InvalidInput) -> dict[str, Any]:  # Any: JSON values

@@ -19,7 +19,9 @@ def longest_bytes(network: Network) -> int | None:
     return rules[network.root]
 
 
-def _longest(part: Item, longest: dict[Item, int | None], rules: dict[RuleNetwork, int | None]) -> int | None:
+def _longest(  # noqa: PLR0911  # one for each kind
+    part: Item, longest: dict[Item, int | None], rules: dict[RuleNetwork, int | None]
+) -> int | None:
     match part:
         case Unit():
             return _unit(part.node)

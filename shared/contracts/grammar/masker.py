@@ -102,7 +102,8 @@ class Masker:
         room, reach = self._room(state, remaining), self._reach
         if room < 0 or (self._network.has_open_keys and self._planner.is_short_of_keys(state, spare=16)):
             return np.zeros_like(offered)
-        leaving = frozenset[int]().union(*(self._exits(thread.rest and thread.rest.terminal) for thread in state.threads))
+        terminals = {thread.rest.terminal if thread.rest else None for thread in state.threads}
+        leaving = frozenset[int]().union(*(reach.exits[t] if t else _ALL_BYTES for t in terminals))
         most = room // reach.commitment if reach.commitment else _UNBOUNDED
         words = offered & self._table.exits(leaving, reach.endings, most)
         if self._network.is_recursive and reach.chain:
@@ -112,9 +113,6 @@ class Masker:
         if self._network.has_open_keys:
             self._remove_doubtful_keys(state, words)
         return words
-
-    def _exits(self, terminal: object) -> frozenset[int]:
-        return self._reach.exits[terminal] if terminal in self._reach.exits else _ALL_BYTES  # type: ignore[index]
 
     def _remove_doubtful_keys(self, state: State, words: _Words) -> None:
         """Takes out every token that might write a used key, or one that can only become a used key."""
@@ -153,4 +151,5 @@ def _scopes(state: State) -> set[Scope]:
 def _ids(words: _Words) -> list[int]:
     """The lowest token ids of a mask, at most `_MAX_CANDIDATES`."""
     bits = np.unpackbits(words.view(np.uint8), bitorder="little")
-    return np.flatnonzero(bits)[:_MAX_CANDIDATES].tolist()
+    ids: list[int] = np.flatnonzero(bits)[:_MAX_CANDIDATES].tolist()
+    return ids

@@ -102,7 +102,7 @@ class Choice(Item):
 
 
 class Loop(Item):
-    """A part from `least` to `most` times; `most` None: without end. The count lives in `rest`, made as it is needed."""
+    """A part from `least` to `most` times; `most` None: without end. `rest` counts down, made as needed."""
 
     __slots__ = ("_rest", "item", "least", "most")
 
@@ -239,7 +239,7 @@ class _Builder:
         self.parts.append(item)
         return item
 
-    def _make(self, expression: Expression) -> Item:
+    def _make(self, expression: Expression) -> Item:  # noqa: PLR0911  # one for each kind
         match expression:
             case Chars(chars) if chars:
                 return Unit(charset_node(chars), self._terminal)

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from shared.contracts.token_table import TokenTable
 
-_LIMITS = {
-    "max_items_in_row": 50_000,
-    "initial_lexer_fuel": 20_000_000,
-    "step_lexer_fuel": 1_000_000,
-    "step_max_items": 500_000,
-    "max_lexer_states": 100_000,
-    "max_grammar_size": 5_000_000,
-    "verbose_errors": False,
-}
+_LIMITS = LLParserLimits(
+    max_items_in_row=50_000,
+    initial_lexer_fuel=20_000_000,
+    step_lexer_fuel=1_000_000,
+    step_max_items=500_000,
+    max_lexer_states=100_000,
+    max_grammar_size=5_000_000,
+    verbose_errors=False,
+)
 """llguidance 1.7.6 stops large schemas by default. At its own figures a step now takes at most 70 ms for the lexer and
 25 ms for the parser, and the lexer's states 200 MiB; what is beyond goes on without it, see `Parser.mask`."""
 
@@ -63,7 +63,7 @@ class Parser:
     def of(cls, tokens: ParserTokens, lark: str) -> Parser:
         """A parser at the beginning of a grammar; `error` says why it has none."""
         grammar = LLMatcher.grammar_from_lark(lark)
-        return cls(LLMatcher(tokens.tokenizer, grammar, log_level=0, limits=LLParserLimits(**_LIMITS)))
+        return cls(LLMatcher(tokens.tokenizer, grammar, log_level=0, limits=_LIMITS))
 
     @property
     def error(self) -> str:

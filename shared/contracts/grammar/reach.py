@@ -1,7 +1,7 @@
 """How far one byte can take an answer from its end: bounds that hold everywhere in a network.
 
-They let a mask be made for most tokens at once: a token that leaves no unit of text costs nothing, and each unit that it
-completes can commit the answer to at most `commitment` more tokens.
+They let a mask be made for most tokens at once: a token that leaves no unit of text costs nothing, and each unit that
+it completes can commit the answer to at most `commitment` more tokens.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _entries(
     growth: dict[Item, int] = dict.fromkeys(parts, 0)
     chain: dict[Item, int] = dict.fromkeys(parts, 0)
 
-    def of(part: Item) -> tuple[int, int]:
+    def of(part: Item) -> tuple[int, int]:  # noqa: PLR0911  # one for each kind
         match part:
             case Unit():
                 return max(node.cost for node in _nodes(part.node)) - part.cost, 0

@@ -66,7 +66,7 @@ def _read(body: _Json, sets: list[Chars]) -> Expression:
         case str():
             return Text(body)
         case ["chars", number]:
-            return sets[number]
+            return sets[int(number)]
         case ["rule", name]:
             return Reference(name)
         case ["sequence", *items]:
