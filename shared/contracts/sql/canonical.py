@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from shared.contracts.spec import ContractSpec
 from shared.contracts.sql.boolean import Atom, disjunction
 from shared.contracts.sql.check import MAX_SQL_CHARACTERS, parse_select
 from shared.contracts.sql.item import is_aggregate, write_aggregate, write_column, write_item, write_items
@@ -22,7 +23,7 @@ _MAX_LIMIT = 9_999
 _Node = Any  # sqlglot ships no usable types
 
 
-def canonicalise_sql(ddl: str, dialect: str, text: str) -> str:
+def canonicalise_sql(spec: ContractSpec, text: str) -> str:
     """The canonical spelling of `text`: a statement of the language, with the same answer on every database.
 
     Aliases go; every column is qualified; double-quoted strings, implicit joins, stars, ordinals, DISTINCT where it
@@ -30,10 +31,10 @@ def canonicalise_sql(ddl: str, dialect: str, text: str) -> str:
     has only in the last place moves there. Idempotent. Raises `InvalidInput` (`CONTRACT_VIOLATED`) saying what lies
     outside the language, and what `language_of` raises.
     """
-    language = language_of(ddl, dialect)
+    language = language_of(spec)
     if len(text) > MAX_SQL_CHARACTERS:
         raise violated([f"{len(text)} characters; the limit is {MAX_SQL_CHARACTERS}"])
-    node, fault = parse_select(text.strip().rstrip("; \t\r\n"), dialect)
+    node, fault = parse_select(text.strip().rstrip("; \t\r\n"), spec.dialect)
     if node is None:
         raise violated([fault])
     try:

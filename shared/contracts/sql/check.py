@@ -12,7 +12,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
-from shared.contracts.sql.ddl import read_schema
+from shared.contracts.spec import ContractSpec
+from shared.contracts.sql.declared import schema_of
 from shared.contracts.sql.schema import ColumnKind, SqlSchema
 from shared.errors import FieldViolation
 
@@ -27,12 +28,12 @@ _TYPES = {ColumnKind.NUMBER: "NUMERIC", ColumnKind.TEXT: "TEXT", ColumnKind.ANY:
 _Node = Any  # sqlglot ships no usable types
 
 
-def check_sql(ddl: str, dialect: str, text: str) -> tuple[FieldViolation, ...]:
-    """Every fault of `text`: none when it is exactly one SELECT that reads only what `ddl` declares.
+def check_sql(spec: ContractSpec, text: str) -> tuple[FieldViolation, ...]:
+    """Every fault of `text`: none when it is exactly one SELECT that reads only what `spec.ddl` declares.
 
-    A fault of the DDL itself raises, as in `read_schema`.
+    A fault of the DDL itself raises, as in `schema_of`.
     """
-    schema = read_schema(ddl, dialect)
+    schema = schema_of(spec)
     return tuple(FieldViolation("output", fault) for fault in _faults(schema, text))
 
 

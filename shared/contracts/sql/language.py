@@ -16,7 +16,7 @@ from shared.contracts.sql.part import NOTHING, Part, alternatives, literal, sepa
 from shared.contracts.sql.phrase import Scope
 from shared.contracts.sql.schema import SqlSchema, Table
 
-_HEAD = Part("SELECT (?:DISTINCT )?", 16)
+_HEAD = literal("SELECT ") + literal("DISTINCT ").optional
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 
+from shared.contracts.grammar.expression import regex
+from shared.contracts.grammar.grammar import Grammar
 from shared.contracts.report import LoweredContract
+from shared.contracts.spec import ContractSpec
 from shared.contracts.sql.check import explain, open_empty
 from shared.contracts.sql.identifier import qualified, quote
 from shared.contracts.sql.profile import language_of
@@ -13,15 +16,16 @@ from shared.contracts.sql.schema import SqlSchema
 from shared.errors import FieldViolation
 
 
-def lower_ddl(ddl: str, dialect: str) -> LoweredContract:
-    """The canonical SELECT statements over the tables of `ddl`, and a verdict for each table and feature.
+def lower_sql(spec: ContractSpec) -> LoweredContract:
+    """The canonical SELECT statements over the tables of `spec.ddl`, and a verdict for each table and feature.
 
-    Raises `InvalidInput`: `CONTRACT_UNSUPPORTED` for what `read_schema` refuses or SQLite cannot hold,
+    Raises `InvalidInput`: `CONTRACT_UNSUPPORTED` for what `schema_of` refuses or SQLite cannot hold,
     `CONTRACT_TOO_LARGE` when no profile fits.
     """
-    language = language_of(ddl, dialect)
+    language = language_of(spec)
     _prove_names(language.schema)
-    return LoweredContract(language.expression.text, language.verdicts())
+    expression = language.expression.expression
+    return LoweredContract(regex(expression), language.verdicts(), Grammar.of(expression))
 
 
 def _prove_names(schema: SqlSchema) -> None:

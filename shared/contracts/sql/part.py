@@ -1,4 +1,4 @@
-"""Pieces of a regular expression that know about how many automaton states they cost."""
+"""Pieces of a regular language that know about how many automaton states they cost."""
 
 from __future__ import annotations
 
@@ -6,42 +6,43 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_META = re.compile(r"([\\.+*?()|\[\]{}^$])")
+from shared.contracts.grammar import expression as ex
+from shared.contracts.grammar.charset import DIGIT, ENCODABLE, CharSet
+from shared.contracts.grammar.expression import Alternation, Chars, Expression, Sequence, Text
+
+CONTROLS = CharSet.of([(0x00, 0x1F), (0x7F, 0x7F)])
 
 
 @dataclass(frozen=True)
 class Part:
-    """An expression in the syntax that Rust's regex-automata and Python's `re` share, safe to concatenate.
+    """An expression; `states` estimates what it adds to the determinised, unminimised automaton."""
 
-    `states` estimates the states that it adds to the determinised, unminimised automaton.
-    """
-
-    text: str
+    expression: Expression
     states: int
 
     def __add__(self, other: Part) -> Part:
         """One after the other."""
-        return Part(self.text + other.text, self.states + other.states)
+        return Part(ex.sequence((self.expression, other.expression)), self.states + other.states)
 
     @property
     def shadow(self) -> Part:
         """The same expression where the automaton reads it in step with another copy: it costs nothing more."""
-        return Part(self.text, 0)
+        return Part(self.expression, 0)
 
     @property
     def optional(self) -> Part:
         """Present or not."""
-        return Part(f"(?:{self.text})?", self.states)
+        return Part(ex.optional(self.expression), self.states)
 
     @property
     def many(self) -> Part:
         """Any number of times."""
-        return Part(f"(?:{self.text})*", self.states)
+        return Part(ex.repeat(self.expression, 0, None), self.states)
 
 
 def literal(text: str) -> Part:
     """Exactly this text."""
-    return Part(_META.sub(r"\\\1", text), len(text.encode()))
+    return Part(Text(text), len(text.encode()))
 
 
 def alternatives(parts: Iterable[Part]) -> Part:
@@ -49,7 +50,9 @@ def alternatives(parts: Iterable[Part]) -> Part:
     kept = [part for part in parts if part is not NOTHING]
     if not kept:
         return NOTHING
-    return Part("(?:" + "|".join(part.text for part in kept) + ")", sum(part.states for part in kept))
+    # Not ex.alternation: it hashes whole languages to drop repeats, and there are none.
+    branches = Alternation(tuple(part.expression for part in kept))
+    return Part(branches, sum(part.states for part in kept))
 
 
 def separated(part: Part, separator: Part) -> Part:
@@ -64,17 +67,22 @@ def words(texts: Iterable[str]) -> Part:
     return Part(_tree(ordered), len(prefixes))
 
 
-def _tree(texts: list[str]) -> str:
+def python_regex(expression: Expression) -> str:
+    """The expression in the dialect of Python's `re`, which writes code points in another way than Rust's."""
+    return re.sub(r"\\x\{([0-9A-F]+)\}", lambda found: rf"\U{int(found[1], 16):08x}", ex.regex(expression))
+
+
+def _tree(texts: list[str]) -> Expression:
     """The texts with common beginnings written once; one that begins another becomes an empty alternative."""
     groups: dict[str, list[str]] = {}
     for text in texts:
         groups.setdefault(text[:1], []).append(text)
-    branches = []
+    branches: list[Expression] = []
     for group in groups.values():
         prefix = _common_prefix(group)
         rest = [text[len(prefix) :] for text in group]
-        branches.append(literal(prefix).text + (_tree(rest) if len(rest) > 1 else ""))
-    return "(?:" + "|".join(branches) + ")"
+        branches.append(Sequence((Text(prefix), _tree(rest))) if len(rest) > 1 else Text(prefix))
+    return branches[0] if len(branches) == 1 else Alternation(tuple(branches))
 
 
 def _common_prefix(texts: list[str]) -> str:
@@ -85,6 +93,23 @@ def _common_prefix(texts: list[str]) -> str:
     return first[:length]
 
 
-NOTHING = Part("[^\\s\\S]", 0)
+NOTHING = Part(ex.NOTHING, 0)
 """The expression that matches no text; `alternatives` drops it."""
-EMPTY = Part("", 0)
+EMPTY = Part(ex.EMPTY, 0)
+
+_DIGIT, _FIRST = Chars(DIGIT), Chars(DIGIT - CharSet.chars("0"))
+_WHOLE = Alternation((Text("0"), Sequence((_FIRST, ex.repeat(_DIGIT, 0, 11)))))
+_FRACTION = ex.optional(Sequence((Text("."), ex.repeat(_DIGIT, 1, 6))))
+NUMBER = Part(Sequence((ex.optional(Text("-")), _WHOLE, _FRACTION)), 21)
+"""Plain decimals: no exponent, at most 12 digits before the point and 6 behind it."""
+LIMIT = Part(Sequence((_FIRST, ex.repeat(_DIGIT, 0, 3))), 4)
+"""1 to 9999."""
+
+
+def string(forbidden: CharSet = CONTROLS) -> Part:
+    """A string in single quotes without `forbidden` characters.
+
+    Unbounded: the budget mask closes it, while a bound would cost states for every character.
+    """
+    free = Chars(ENCODABLE - forbidden - CharSet.chars("'"))
+    return Part(Sequence((Text("'"), ex.repeat(Alternation((free, Text("''"))), 0, None), Text("'"))), 11)

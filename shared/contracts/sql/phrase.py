@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from shared.contracts.sql.identifier import qualified
-from shared.contracts.sql.part import EMPTY, NOTHING, Part, alternatives, literal, separated, words
-from shared.contracts.sql.schema import ColumnKind, Table
+from shared.contracts.sql.part import (
+    EMPTY,
+    LIMIT,
+    NOTHING,
+    NUMBER,
+    Part,
+    alternatives,
+    literal,
+    separated,
+    string,
+    words,
+)
+from shared.contracts.sql.schema import Column, ColumnKind, Table
 
-NUMBER = Part(r"-?(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,6})?", 21)
-TEXT = Part(r"'(?:[^'\x00-\x1f\x7f]|'')*'", 11)
-"""Unbounded: the budget mask closes it, while a bound would cost states for every character."""
-LIMIT = Part("[1-9][0-9]{0,3}", 4)
-COMPARISON = Part("(?:=|<[=>]?|>=?)", 6)
-_NOT = Part("(?:NOT )?", 4)
-_COMMA, _JOINT = literal(", "), Part("(?: AND | OR )", 8)
-_DISTINCT = Part("(?:DISTINCT )?", 9)
+TEXT = string()
+COMPARISON = words(["=", "<", "<=", "<>", ">", ">="])
+_NOT = literal("NOT ").optional
+_COMMA, _JOINT = literal(", "), words([" AND ", " OR "])
+_DISTINCT = literal("DISTINCT ").optional
 
 
 class Scope:
@@ -26,13 +34,17 @@ class Scope:
         self.columns = _columns(tables, tuple(ColumnKind))
         self.numbers = _columns(tables, (ColumnKind.NUMBER, ColumnKind.ANY))
         self.texts = _columns(tables, (ColumnKind.TEXT, ColumnKind.ANY))
+        texts = [(t, c) for t in tables for c in t.columns if c.kind is not ColumnKind.NUMBER]
+        self._free = _names((table, column) for table, column in texts if not column.values)
+        self._listed = [(table, column) for table, column in texts if column.values]
 
     def aggregate(self, *, distinct: bool) -> Part:
         """An aggregate of one column, or COUNT(*)."""
         unique = _DISTINCT if distinct else EMPTY
-        any_kind = Part(r"(?:MAX\(|MIN\(|COUNT\(", 13) + unique + Part(")", 0) + self.columns + literal(")")
-        summed = Part(r"(?:SUM|AVG)\(", 8) + unique + self.numbers + literal(")")
-        kept = [Part(r"COUNT\(\*\)", 2), any_kind]
+        counted = literal("COUNT(") + unique
+        any_kind = alternatives([words(["MAX(", "MIN("]), counted]) + self.columns + literal(")")
+        summed = words(["SUM(", "AVG("]) + unique + self.numbers + literal(")")
+        kept = [Part(literal("COUNT(*)").expression, 2), any_kind]
         return alternatives([*kept, summed] if self.numbers is not NOTHING else kept)
 
     def item(self, *, distinct: bool) -> Part:
@@ -41,9 +53,13 @@ class Scope:
 
     def predicate(self, *, compares_columns: bool, subquery: Part = NOTHING) -> Part:
         """One condition without AND and OR; `subquery` is what may stand between parentheses, if anything."""
-        kinds = [(self.numbers, NUMBER, EMPTY), (self.texts, TEXT, literal("LIKE "))]
+        kinds = [(self.numbers, NUMBER, EMPTY), (self._free, TEXT, literal("LIKE ") + TEXT)]
+        kinds += [
+            (literal(qualified(table, column)), words(written(value) for value in column.values), EMPTY)
+            for table, column in self._listed
+        ]
         options = [_literal_predicate(column, value, like) for column, value, like in kinds if column is not NOTHING]
-        options.append(self.columns.shadow + Part(" IS (?:NOT )?NULL", 24))
+        options.append(self.columns.shadow + literal(" IS ") + words(["NOT NULL", "NULL"]))
         if compares_columns:
             options += self._column_comparisons()
         if subquery is not NOTHING:
@@ -60,7 +76,7 @@ class Scope:
     @property
     def subquery_opening(self) -> Part:
         """A column, an operator and the parenthesis before a subquery."""
-        operator = Part("(?:", 0) + COMPARISON + Part("|", 0) + _NOT + literal("IN") + Part(")", 0)
+        operator = alternatives([COMPARISON, _NOT + literal("IN")])
         return self.columns + literal(" ") + operator + literal(" (")
 
     def condition(self, predicate: Part) -> Part:
@@ -86,13 +102,23 @@ class Scope:
         return alternatives([grouped, plain]) + (literal(" LIMIT ") + LIMIT).optional
 
 
+def written(value: str) -> str:
+    """A text in single quotes."""
+    return "'" + value.replace("'", "''") + "'"
+
+
 def _literal_predicate(column: Part, value: Part, like: Part) -> Part:
-    negatable = [like, literal("BETWEEN ") + value + literal(" AND ")]
-    openings = [COMPARISON + literal(" "), _NOT + alternatives(option for option in negatable if option is not EMPTY)]
+    between = literal("BETWEEN ") + value.shadow + literal(" AND ") + value
+    negatable = _NOT + alternatives([between] if like is EMPTY else [like, between])
+    compared = COMPARISON + literal(" ") + value
     listed = _NOT.shadow + literal("IN (") + separated(value, _COMMA) + literal(")")
-    return column + literal(" ") + alternatives([alternatives(openings) + value, listed])
+    return column + literal(" ") + alternatives([compared, negatable, listed])
 
 
 def _columns(tables: Sequence[Table], kinds: Sequence[ColumnKind]) -> Part:
-    names = [qualified(table, column) for table in tables for column in table.columns if column.kind in kinds]
+    return _names((table, column) for table in tables for column in table.columns if column.kind in kinds)
+
+
+def _names(columns: Iterable[tuple[Table, Column]]) -> Part:
+    names = [qualified(table, column) for table, column in columns]
     return words(names) if names else NOTHING

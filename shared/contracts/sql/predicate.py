@@ -110,6 +110,8 @@ class PredicateWriter:
         value = self._value(node.expression)
         if use.column.kind is ColumnKind.NUMBER or value is None or value[0] is not ColumnKind.TEXT:
             raise violated([f"{node.sql(dialect='sqlite')[:80]}: LIKE needs a text column and a string"])
+        if use.column.values:
+            raise violated([f"LIKE on {use.text}, which is compared with its listed values only"])
         return Predicate(f"{use.text} {no}LIKE {write_text(value[1])}")
 
     def _literals(self, nodes: list[_Node], use: ColumnUse) -> list[str]:
@@ -122,7 +124,10 @@ class PredicateWriter:
         value = self._value(node)
         if value is None:
             raise violated([f"{use.text} is compared with {node.sql(dialect='sqlite')[:60]}, which is no literal"])
-        return write_value(value, use.column.kind, use.text)
+        text = write_value(value, use.column.kind, use.text)
+        if use.column.values and text.startswith("'") and text not in map(write_text, use.column.values):
+            raise violated([f"{use.text} is compared with {text[:60]}, which is none of its listed values"])
+        return text
 
     def _value(self, node: _Node) -> Value | None:
         node = node.unnest()

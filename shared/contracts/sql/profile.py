@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from shared.contracts.report import KeywordFate, KeywordVerdict
-from shared.contracts.sql.ddl import read_schema
+from shared.contracts.spec import ContractSpec
+from shared.contracts.sql.declared import schema_of
 from shared.contracts.sql.edge import TableSet, table_sets
 from shared.contracts.sql.language import Profile, statement
-from shared.contracts.sql.part import Part
+from shared.contracts.sql.part import Part, python_regex
 from shared.contracts.sql.schema import SqlSchema
 from shared.errors import FieldViolation, InvalidInput
 
@@ -55,7 +56,7 @@ class SqlLanguage:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The language for `fullmatch`; about a second for the largest."""
-        return re.compile(self.expression.text)
+        return re.compile(python_regex(self.expression.expression))
 
     def verdicts(self) -> tuple[KeywordVerdict, ...]:
         """What the language enforces, and what was left out to keep it small."""
@@ -85,13 +86,13 @@ class SqlLanguage:
 
 
 @lru_cache(maxsize=32)
-def language_of(ddl: str, dialect: str) -> SqlLanguage:
+def language_of(spec: ContractSpec) -> SqlLanguage:
     """The richest language of this DDL that fits `MAX_STATES`; the same DDL always gets the same one.
 
-    Raises what `read_schema` raises, and `InvalidInput` (`CONTRACT_TOO_LARGE`) when not even single tables without
+    Raises what `schema_of` raises, and `InvalidInput` (`CONTRACT_TOO_LARGE`) when not even single tables without
     subqueries fit.
     """
-    schema = read_schema(ddl, dialect)
+    schema = schema_of(spec)
     smallest = 0
     for profile, sets in _candidates(schema):
         expression = statement(schema, sets, profile)

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from shared.errors import FieldViolation, InvalidInput
 
+_HINT = "Send CREATE TABLE statements only, with columns, types and keys."
 
-def unsupported(*violations: FieldViolation) -> InvalidInput:
+
+def unsupported(*violations: FieldViolation, hint: str = _HINT) -> InvalidInput:
     """The DDL cannot become a contract; the message names the first fault, the violations all of them."""
     first = violations[0]
     return InvalidInput(
         "CONTRACT_UNSUPPORTED",
         f"{first.path}: {first.description}",
-        hint="Send CREATE TABLE statements only, with columns, types and keys.",
+        hint=hint,
         violations=violations,
     )
 

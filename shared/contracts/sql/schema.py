@@ -26,14 +26,18 @@ class Column:
 
     name: str
     kind: ColumnKind
+    values: tuple[str, ...] = ()
+    """Every text that the column holds, where its owner listed them: it is compared with no other."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its columns in declared order."""
+    """A table with its columns in declared order, or what else FROM can hold under a name."""
 
     name: str
     columns: tuple[Column, ...]
+    copy_of: str = ""
+    """The table that this one repeats under a name of its own, in a self-join."""
 
     @cached_property
     def by_lower(self) -> dict[str, Column]:

@@ -13,6 +13,7 @@ from shared.contracts.sql.refusal import violated
 from shared.contracts.sql.scope import NameScope
 
 _Node = Any  # sqlglot ships no usable types
+_Pair = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,18 @@ def read_source(select: _Node, scope: NameScope, language: SqlLanguage) -> Sourc
     if tree is None:
         allowed = " or ".join(tree.text for tree in tables.trees[:3])
         raise violated([f"{' and '.join(names)} are not joined along an allowed edge; allowed: {allowed}"])
-    left = [node for pair, node in equalities if pair not in tree.equalities]
-    return Source(tree.text, len(names) == 1, left)
+    return Source(tree.text, len(names) == 1, _left(equalities, tree.equalities))
+
+
+def _left(equalities: list[tuple[_Pair | None, _Node]], used: frozenset[_Pair]) -> list[_Node]:
+    """The conditions without the first of each equality that the join now says: a second one was written in WHERE."""
+    pending, left = set(used), []
+    for pair, node in equalities:
+        if pair in pending:
+            pending.remove(pair)
+        else:
+            left.append(node)
+    return left
 
 
 def _join(join: _Node, scope: NameScope) -> list[_Node]:
@@ -81,7 +92,7 @@ def _using(name: str, before: list[str], after: str, scope: NameScope) -> _Node:
     return exp.EQ(this=exp.column(name, table=holders[0]), expression=exp.column(name, table=after))
 
 
-def _equality(node: _Node, scope: NameScope) -> frozenset[tuple[str, str]] | None:
+def _equality(node: _Node, scope: NameScope) -> _Pair | None:
     if not isinstance(node, exp.EQ):
         return None
     sides = [side.unnest() for side in (node.this, node.expression)]

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlglot import exp
 
-from shared.contracts.sql.phrase import NUMBER
+from shared.contracts.sql.part import NUMBER, python_regex
 from shared.contracts.sql.refusal import violated
 from shared.contracts.sql.schema import ColumnKind
 
-_NUMBER = re.compile(NUMBER.text)
+_NUMBER = re.compile(python_regex(NUMBER.expression))
 _READABLE = re.compile(r" *[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,2})? *", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _Node = Any  # sqlglot ships no usable types

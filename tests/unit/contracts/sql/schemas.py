@@ -1,5 +1,9 @@
 """Schemas that the tests of SQL contracts share."""
 
+from __future__ import annotations
+
+from shared.contracts.spec import ContractKind, ContractSpec, SqlProfile
+
 SALES = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, city TEXT, country TEXT, created_at TEXT);
 CREATE TABLE products (id INTEGER PRIMARY KEY, title TEXT, category TEXT, price REAL, stock INTEGER);
@@ -32,3 +36,13 @@ WIDE = "\n".join(
 )
 """Too large for free subqueries."""
 ALL = {"sales": SALES, "odd": ODD, "parallel": PARALLEL, "undeclared": UNDECLARED}
+
+
+def flat(ddl: str, dialect: str = "sqlite") -> ContractSpec:
+    """A contract of the flat profile."""
+    return ContractSpec(ContractKind.SQL, ddl=ddl, dialect=dialect)
+
+
+def nested(ddl: str, dialect: str = "sqlite") -> ContractSpec:
+    """A contract of the nested profile."""
+    return ContractSpec(ContractKind.SQL, ddl=ddl, dialect=dialect, profile=SqlProfile.NESTED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.contracts.sql import check_sql
-from tests.unit.contracts.sql.schemas import SALES
+from tests.unit.contracts.sql.schemas import SALES, flat
 
 
 class TestCheckSql:
@@ -21,7 +21,7 @@ class TestCheckSql:
     )
     def test_accepts_any_spelling_of_a_select(self, text: str) -> None:
         """The checker knows SQL, not the canonical form."""
-        assert check_sql(SALES, "sqlite", text) == ()
+        assert check_sql(flat(SALES), text) == ()
 
     @pytest.mark.parametrize(
         ("text", "reason"),
@@ -45,7 +45,7 @@ class TestCheckSql:
     )
     def test_names_what_is_wrong(self, text: str, reason: str) -> None:
         """Every fault is one violation of the output."""
-        faults = check_sql(SALES, "sqlite", text)
+        faults = check_sql(flat(SALES), text)
 
         assert {"output"} == {fault.path for fault in faults}
         assert any(reason in fault.description for fault in faults)

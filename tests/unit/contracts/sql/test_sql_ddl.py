@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.contracts.sql import Column, ColumnKind, ForeignKey, lower_ddl, read_schema
+from shared.contracts.sql import Column, ColumnKind, ForeignKey, lower_sql, read_schema
 from shared.errors import InvalidInput
-from tests.unit.contracts.sql.schemas import ODD, SALES
+from tests.unit.contracts.sql.schemas import ODD, SALES, flat
 
 NUMBER, TEXT, ANY = ColumnKind.NUMBER, ColumnKind.TEXT, ColumnKind.ANY
 REFUSED = [
@@ -61,7 +61,7 @@ class TestReadSchema:
     def test_refuses_by_place(self, ddl: str, path: str, reason: str) -> None:
         """Each fault names its table, statement or line."""
         with pytest.raises(InvalidInput) as caught:
-            lower_ddl(ddl, "sqlite")
+            lower_sql(flat(ddl))
 
         assert caught.value.reason == "CONTRACT_UNSUPPORTED"
         assert path == caught.value.violations[0].path

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 import outlines_core
 import pytest
 
-from shared.contracts.sql import check_sql, lower_ddl
+from shared.contracts.grammar.expression import regex
+from shared.contracts.sql import check_sql, lower_sql
 from shared.contracts.sql.language import Profile
+from shared.contracts.sql.part import python_regex
 from shared.contracts.sql.profile import MAX_STATES, language_of
 from shared.errors import InvalidInput
 from tests.unit.contracts.sql.sampler import texts
-from tests.unit.contracts.sql.schemas import ALL, PARALLEL, SALES, UNDECLARED, WIDE
+from tests.unit.contracts.sql.schemas import ALL, PARALLEL, SALES, UNDECLARED, WIDE, flat
 
 
-def automaton_states(regex: str) -> int:
+def automaton_states(pattern: str) -> int:
     """States of the automaton over single bytes, built as contracts are."""
     vocabulary = outlines_core.Vocabulary(256, {bytes([byte]): [byte] for byte in range(256)})
-    return len(outlines_core.Index(rf"\x00(?:{regex})\z", vocabulary).get_transitions())
+    return len(outlines_core.Index(rf"\x00(?:{pattern})\z", vocabulary).get_transitions())
 
 
 class TestSoundness:
@@ -28,9 +29,9 @@ class TestSoundness:
     @pytest.mark.parametrize("ddl", [*ALL.values(), WIDE], ids=[*ALL, "wide"])
     def test_every_random_text_is_valid_sql(self, ddl: str) -> None:
         """Random texts of the language parse, name existing columns and are prepared by SQLite."""
-        regex = lower_ddl(ddl, "sqlite").regex
+        pattern = python_regex(language_of(flat(ddl)).expression.expression)
 
-        faults = [(text, check_sql(ddl, "sqlite", text)) for text in texts(regex, 120)]
+        faults = [(text, check_sql(flat(ddl), text)) for text in texts(pattern, 120)]
 
         assert [fault for fault in faults if fault[1]] == []
 
@@ -54,7 +55,7 @@ class TestSoundness:
     )
     def test_no_other_text_is_in_the_language(self, text: str) -> None:
         """Writes, second statements, comments, functions and columns out of scope cannot be spelled."""
-        assert re.fullmatch(lower_ddl(SALES, "sqlite").regex, text) is None
+        assert language_of(flat(SALES)).pattern.fullmatch(text) is None
 
     @pytest.mark.parametrize(
         "text",
@@ -82,7 +83,7 @@ class TestSoundness:
     )
     def test_usual_questions_are_in_the_language(self, text: str) -> None:
         """Joins of two and three tables, grouping, ordering and nested subqueries are spelled as documented."""
-        assert re.fullmatch(lower_ddl(SALES, "sqlite").regex, text)
+        assert language_of(flat(SALES)).pattern.fullmatch(text)
 
 
 class TestSize:
@@ -91,17 +92,17 @@ class TestSize:
     @pytest.mark.parametrize("name", ALL)
     def test_the_estimate_bounds_the_automaton(self, name: str) -> None:
         """The automaton has no more states than were estimated."""
-        language = language_of(ALL[name], "sqlite")
+        language = language_of(flat(ALL[name]))
 
-        states = automaton_states(language.expression.text)
+        states = automaton_states(regex(language.expression.expression))
 
         assert 0 < states <= language.expression.states <= MAX_STATES
 
     def test_a_larger_schema_gets_a_smaller_profile_and_says_so(self) -> None:
         """What does not fit is left out and named in the verdicts."""
-        notes = {verdict.pointer: verdict.note for verdict in lower_ddl(WIDE, "sqlite").verdicts}
+        notes = {verdict.pointer: verdict.note for verdict in lower_sql(flat(WIDE)).verdicts}
 
-        assert language_of(WIDE, "sqlite").profile == Profile(2, free_subqueries=False, max_depth=3)
+        assert language_of(flat(WIDE)).profile == Profile(2, free_subqueries=False, max_depth=3)
         assert "left out" in notes["join"]
         assert "left out" in notes["subquery"]
 
@@ -111,16 +112,16 @@ class TestSize:
         columns = ", ".join(f"c{name[:20]} INT" for name in names)
 
         with pytest.raises(InvalidInput, match="1 tables with 900 columns") as caught:
-            lower_ddl(f"CREATE TABLE t ({columns})", "sqlite")
+            lower_sql(flat(f"CREATE TABLE t ({columns})"))
 
         assert caught.value.reason == "CONTRACT_TOO_LARGE"
 
     def test_the_same_ddl_always_gives_the_same_expression(self) -> None:
         """Nothing of the language depends on the order of a set."""
-        first = lower_ddl(SALES, "sqlite").regex
+        first = lower_sql(flat(SALES)).regex
         language_of.cache_clear()
 
-        assert first == lower_ddl(SALES, "sqlite").regex
+        assert first == lower_sql(flat(SALES)).regex
 
 
 class TestJoins:
@@ -128,7 +129,7 @@ class TestJoins:
 
     def test_parallel_keys_are_alternatives(self) -> None:
         """A flight joins its airport by source or by target."""
-        language = language_of(PARALLEL, "sqlite")
+        language = language_of(flat(PARALLEL))
 
         assert [tree.text for tree in language.by_names[frozenset(["flight", "airport"])].trees] == [
             "flight JOIN airport ON flight.source = airport.id",
@@ -137,9 +138,9 @@ class TestJoins:
 
     def test_without_declared_keys_common_names_are_joins(self) -> None:
         """Equal text columns join two tables, equal measures do not; the verdicts report it."""
-        notes = {verdict.pointer: verdict.note for verdict in lower_ddl(UNDECLARED, "sqlite").verdicts}
+        notes = {verdict.pointer: verdict.note for verdict in lower_sql(flat(UNDECLARED)).verdicts}
 
-        trees = language_of(UNDECLARED, "sqlite").by_names[frozenset(["city", "state"])].trees
+        trees = language_of(flat(UNDECLARED)).by_names[frozenset(["city", "state"])].trees
 
         assert [tree.text for tree in trees] == ["state JOIN city ON state.state_name = city.state_name"]
         assert "1 joins inferred from column names" in notes["join"]
