@@ -91,6 +91,7 @@ class Goldsmith(System):
     def compile(self, schema: Json) -> None:
         """As the compile worker does."""
         from shared.contracts.build import build_contract
+        from shared.contracts.compiler import CompileLimits
 
         from shared.contracts.lower import lower
         from shared.contracts.spec import ContractKind, ContractSpec, UndeclaredProperties
@@ -100,7 +101,7 @@ class Goldsmith(System):
             ContractKind.JSON, json.dumps(schema), undeclared_properties=UndeclaredProperties.AS_WRITTEN
         )
         try:
-            self._contract = build_contract(spec, lower(spec), self.vocabulary)
+            self._contract = build_contract(spec, lower(spec), self.vocabulary, CompileLimits().max_states)
         except InvalidInput as err:
             raise Refused(f"{err.violations[0].path}: {err.violations[0].description}") from err
 
@@ -207,9 +208,9 @@ class LLGuidance(System):
 
     def __init__(self, vocabulary: TokenVocabulary) -> None:
         super().__init__(vocabulary)
-        from shared.contracts.token_table import ll_tokenizer
+        from shared.contracts.token_table import TokenTable
 
-        self._tokenizer = ll_tokenizer(vocabulary)
+        self._tokenizer = TokenTable(vocabulary).parser_tokens.tokenizer
         self._mask = np.zeros((vocabulary.size + 31) // 32, dtype=np.int32)
 
     def compile(self, schema: Json) -> None:

@@ -1,4 +1,4 @@
-"""Runs jobs in a process of its own that is killed when a job takes too long: compilers written in C know no timeout."""
+"""Runs jobs in a process that is killed when a job takes too long: compilers in native code know no timeout."""
 
 from __future__ import annotations
 
