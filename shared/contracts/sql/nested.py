@@ -33,9 +33,7 @@ _SET_OPERATIONS = (" UNION ", " UNION ALL ", " INTERSECT ")
 _DISTINCT = ex.optional(Text("DISTINCT "))
 _KINDS = {"N": ColumnKind.NUMBER, "T": ColumnKind.TEXT}
 SHAPES = tuple(
-    "".join(kinds)
-    for count in range(1, MAX_DERIVED_COLUMNS + 1)
-    for kinds in itertools.product(_KINDS, repeat=count)
+    "".join(kinds) for count in range(1, MAX_DERIVED_COLUMNS + 1) for kinds in itertools.product(_KINDS, repeat=count)
 )
 
 
@@ -143,8 +141,9 @@ class _Builder:
     def _arm(self, count: int, depth: int) -> Reference:
         branches = []
         for select in self._selects:
-            items = units(*itertools.chain(*([", ", select.scope.item] for _ in range(count))))
-            branches.append(self._spelled(ex.sequence(items.items[1:]), select.arm))  # type: ignore[union-attr]
+            more = units(", ", select.scope.item)
+            items = ex.sequence([select.scope.item, *[more] * (count - 1)])
+            branches.append(self._spelled(items, select.arm))
         return self._book.add(f"arms.{count}.{depth}", *branches)
 
     def _has(self, shape: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlglot import exp
 
 from shared.contracts.sql.boolean import Atom
+from shared.contracts.sql.item import is_arithmetic, write_arithmetic
 from shared.contracts.sql.refusal import violated
 from shared.contracts.sql.schema import ColumnKind
 from shared.contracts.sql.scope import ColumnUse, NameScope
@@ -64,6 +65,9 @@ class PredicateWriter:
             return Predicate(f"{use.text} {no}BETWEEN {low} AND {high}")
         if isinstance(node, exp.Like):
             return self._like(node, "NOT " if atom.is_negated != bool(node.args.get("negate")) else "")
+        if isinstance(node, exp.Exists):
+            inner = self._subquery(select_of(node.this), self._scope)
+            return Predicate(f"{no}EXISTS ({inner.text})", inner.depth + 1)
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
             return Predicate(f"{self._column(node.this).text} IS {no}NULL")
         raise violated([f"a condition of this kind: {node.sql(dialect='sqlite')[:80]}"])
@@ -72,11 +76,13 @@ class PredicateWriter:
         plain, negated, _ = OPERATORS[type(node)]
         operator = negated if is_negated else plain
         left, right = node.this.unnest(), node.expression.unnest()
-        if self._use(left) is None:
+        if self._use(left) is None and not is_arithmetic(left):
             left, right = right, left
             operator = next(flipped for name, _, flipped in OPERATORS.values() if name == operator)
+        if is_arithmetic(left) or is_arithmetic(right):
+            return Predicate(f"{self._number(left)} {operator} {self._number(right)}")
         use = self._column(left)
-        nested = _select_of(right)
+        nested = select_of(right)
         if nested is not None:
             inner = self._subquery(nested, self._scope)
             return Predicate(f"{use.text} {operator} ({inner.text})", inner.depth + 1)
@@ -84,6 +90,20 @@ class PredicateWriter:
         if other is not None:
             return self._between_columns(use, operator, other)
         return Predicate(f"{use.text} {operator} {self._literal(right, use)}")
+
+    def _number(self, node: _Node) -> str:
+        """A side of a comparison with arithmetic; aggregates stand in HAVING only."""
+        if node.find(exp.AggFunc):
+            raise violated([f"{node.sql(dialect='sqlite')[:60]}: an aggregate in WHERE"])
+        if is_arithmetic(node):
+            return write_arithmetic(node, self._scope)
+        use = self._use(node)
+        if use is not None and use.column.kind is not ColumnKind.TEXT:
+            return use.text
+        value = self._value(node)
+        if value is None or value[0] is not ColumnKind.NUMBER:
+            raise violated([f"arithmetic is compared with {node.sql(dialect='sqlite')[:60]}, which is no number"])
+        return write_value(value, ColumnKind.NUMBER, "arithmetic")
 
     def _between_columns(self, left: ColumnUse, operator: str, right: ColumnUse) -> Predicate:
         text = f"{left.text} {operator} {right.text}"
@@ -96,7 +116,7 @@ class PredicateWriter:
     def _membership(self, node: _Node, no: str) -> Predicate:
         use = self._column(node.this)
         query = node.args.get("query")
-        nested = _select_of(query) if query is not None else None
+        nested = select_of(query) if query is not None else None
         if nested is not None:
             inner = self._subquery(nested, self._scope)
             return Predicate(f"{use.text} {no}IN ({inner.text})", inner.depth + 1)
@@ -146,8 +166,8 @@ class PredicateWriter:
         return use
 
 
-def _select_of(node: _Node) -> _Node | None:
-    """The SELECT between parentheses."""
+def select_of(node: _Node) -> _Node | None:
+    """The SELECT between parentheses; None when something else is there."""
     while isinstance(node, exp.Subquery | exp.Paren):
         node = node.this
     return node if isinstance(node, exp.Query) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ _MAX_NESTED_UNITS = 8_000
 
 
 @dataclass(frozen=True)
-class SqlLanguage:
+class SqlLanguage(abc.ABC):
     """The canonical SELECT statements of one schema."""
 
     schema: SqlSchema
@@ -70,13 +71,13 @@ class SqlLanguage:
         return isinstance(self, NestedLanguage)
 
     @property
+    @abc.abstractmethod
     def grammar(self) -> Grammar:
         """The language as the engines take it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def contains(self, text: str) -> bool:
         """Whether the text is one of its statements."""
-        raise NotImplementedError
 
     def verdicts(self) -> tuple[KeywordVerdict, ...]:
         """What the language enforces, and what was left out to keep it small."""
@@ -88,11 +89,11 @@ class SqlLanguage:
         listed = [(table, column) for table in self.schema.tables for column in table.columns if column.values]
         return [(f"table/{table.name}/{column.name}", f"{len(column.values)} values") for table, column in listed]
 
-    def _join_notes(self) -> list[tuple[str, str]]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _join_notes(self) -> list[tuple[str, str]]: ...
 
-    def _subquery_note(self) -> str:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _subquery_note(self) -> str: ...
 
     def _edge_notes(self) -> list[str]:
         inferred = [key for key in self.schema.foreign_keys if key.is_inferred]
@@ -108,7 +109,7 @@ class FlatLanguage(SqlLanguage):
     expression: Part
 
     @cached_property
-    def grammar(self) -> Grammar:  # type: ignore[override]  # a cached property is one
+    def grammar(self) -> Grammar:
         """One regular expression."""
         return Grammar.of(self.expression.expression)
 
@@ -143,7 +144,7 @@ class NestedLanguage(SqlLanguage):
     """A context-free language; its schema holds the copies that self-joins take."""
 
     @cached_property
-    def grammar(self) -> Grammar:  # type: ignore[override]  # a cached property is one
+    def grammar(self) -> Grammar:
         """Rules by tables in FROM and by depth."""
         return nested_grammar(self.sets, backslash_escapes=self.schema.dialect == "mysql")
 

@@ -118,10 +118,10 @@ def _predicate(
         branches.append(units(strings, compare, strings))
     free = [c for c in columns if c[1].kind is not ColumnKind.NUMBER and not c[1].values]
     if free:
-        column = book.add(f"free.{name}", *(Text(qualified(*pair)) for pair in free))
-        branches.append(units(column, compare, lexicon.string))
-        branches.append(units(column, texts(" LIKE ", " NOT LIKE "), lexicon.string))
-        branches += _literal_predicates(column, lexicon.string)
+        unlisted = book.add(f"free.{name}", *(Text(qualified(*pair)) for pair in free))
+        branches.append(units(unlisted, compare, lexicon.string))
+        branches.append(units(unlisted, texts(" LIKE ", " NOT LIKE "), lexicon.string))
+        branches += _literal_predicates(unlisted, lexicon.string)
     for table, column in columns:
         if column.values and column.kind is not ColumnKind.NUMBER:
             one = one_of(Text(written(value)) for value in column.values)
