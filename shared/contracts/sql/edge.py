@@ -48,10 +48,11 @@ class TableSet:
 
     @cached_property
     def alternatives(self) -> tuple[tuple[str, ...], ...]:
-        """The units of every equality that may stand in an ON with OR: two tables joined by more than one key."""
-        if len(self.tables) != 2 or len(self.trees) < 2:
+        """The units of the equalities of which two may stand in an ON with OR; none, or two and more."""
+        if len(self.tables) != 2:
             return ()
-        return tuple(tree.units[tree.units.index(" ON ") + 1 :] for tree in self.trees if len(tree.keys[0].pairs) == 1)
+        single = [tree.units[-3:] for tree in self.trees if len(tree.keys[0].pairs) == 1]
+        return tuple(single[:MAX_TREES]) if len(single) > 1 else ()
 
 
 def infer_foreign_keys(tables: Sequence[Table]) -> tuple[ForeignKey, ...]:

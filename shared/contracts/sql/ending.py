@@ -53,8 +53,8 @@ class EndingWriter:
 
     def _having(self, atom: Atom) -> str:
         node = atom.node
-        if isinstance(node, exp.Between) and is_aggregate(_aliased(node.this, self._select)):
-            measure = write_aggregate(_aliased(node.this, self._select), self._scope).text
+        if isinstance(node, exp.Between) and _is_measure(_aliased(node.this, self._select)):
+            measure = self._measure(_aliased(node.this, self._select))
             low, high = (self._number(node.args[side], measure) for side in ("low", "high"))
             return f"{measure} {'NOT ' if atom.is_negated else ''}BETWEEN {low} AND {high}"
         if type(node) not in OPERATORS:
@@ -122,7 +122,7 @@ class EndingWriter:
 
 
 def _is_measure(node: _Node) -> bool:
-    return is_aggregate(node) or (is_arithmetic(node) and node.find(exp.AggFunc) is not None)
+    return is_aggregate(node) or is_arithmetic(node)
 
 
 def _resolve(node: _Node, select: _Node) -> _Node:

@@ -167,6 +167,6 @@ def _from(tables: TableSet) -> Expression:
     if tables.alternatives:
         first = tables.trees[0].units
         head = first[: first.index(" ON ") + 1]
-        equalities = one_of(units(*alternative) for alternative in tables.alternatives)
-        branches.append(units(*head, equalities, ex.repeat(units(" OR ", equalities), 1, None)))
+        pairs = itertools.combinations(tables.alternatives, 2)
+        branches.append(units(*head, one_of(units(*left, " OR ", *right) for left, right in pairs)))
     return one_of(branches)

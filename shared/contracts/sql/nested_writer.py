@@ -41,10 +41,8 @@ class NestedWriter:
         items = written[0][1]
         if any(len(others) != len(items) for _, others in written):
             raise violated([f"{operator} of statements with different numbers of columns"])
-        kinds = [{others[n].kind for _, others in written} for n in range(len(items))]
-        if is_derived and any(ColumnKind.TEXT in found and len(found) > 1 for found in kinds):
-            raise violated([f"a derived table whose {operator} puts numbers and texts into one column"])
-        return f" {operator} ".join(text for text, _ in written), items
+        merged = [Item(item.text, _common([others[n].kind for _, others in written])) for n, item in enumerate(items)]
+        return f" {operator} ".join(text for text, _ in written), merged
 
     def _select(
         self, select: _Node, parent: NameScope | None, *, is_arm: bool, is_derived: bool
@@ -94,15 +92,13 @@ class NestedWriter:
         if select.args.get("joins"):
             raise violated(["a join with a derived table"])
         text, items = self._query(first.this, scope.parent, is_derived=True)
+        selected = _arms(first.this)[1][0].expressions
+        names = tuple(node.alias_or_name for node in selected)
+        if any(node.is_star for node in selected) or len({name.lower() for name in names}) < len(names):
+            raise violated(["a derived table with a star or with two columns of one name"])
         if len(items) > MAX_DERIVED_COLUMNS:
             raise violated([f"a derived table of {len(items)} columns; the language has up to {MAX_DERIVED_COLUMNS}"])
-        columns = tuple(
-            Column(f"c_{number}", ColumnKind.TEXT if item.kind is ColumnKind.TEXT else ColumnKind.NUMBER)
-            for number, item in enumerate(items, 1)
-        )
-        names = tuple(item.alias_or_name for item in _arms(first.this)[1][0].expressions)
-        if len(names) != len(columns) or len({name.lower() for name in names}) < len(names):
-            raise violated(["a derived table with a star or with two columns of one name"])
+        columns = tuple(Column(f"c_{number}", item.kind) for number, item in enumerate(items, 1))
         scope.sources[first.alias.lower() or DERIVED] = DerivedTable(DERIVED, columns, names=names)
         where = select.args.get("where")
         conditions = list(conjuncts(where.this if where is not None else None))
@@ -122,6 +118,12 @@ def _arms(query: _Node) -> tuple[str, list[_Node]]:
     if left_operator == operator == "EXCEPT":
         raise violated(["a chain of EXCEPT"])
     return operator, [*left, query.expression]
+
+
+def _common(kinds: list[ColumnKind]) -> ColumnKind:
+    """The kind of a column that several SELECTs fill; any, also where they mix numbers and texts."""
+    certain = set(kinds) - {ColumnKind.ANY}
+    return certain.pop() if len(certain) == 1 else ColumnKind.ANY
 
 
 def _operator(query: _Node) -> str:

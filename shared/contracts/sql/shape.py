@@ -58,7 +58,7 @@ _KNOWN: dict[type, tuple[str, ...]] = {
 turns a statement into its opposite."""
 
 
-_SET_OPERATION = ("this", "expression", "distinct")
+_SET_OPERATION = ("this", "expression", "distinct", "order", "limit", "offset")  # the last three are refused by name
 _NESTED: dict[type, tuple[str, ...]] = {
     **_KNOWN,
     exp.Select: (*_KNOWN[exp.Select], "offset"),

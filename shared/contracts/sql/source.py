@@ -79,11 +79,11 @@ def _edge_hint(conditions: list[_Node], scope: NameScope, known: frozenset[_Pair
 
 
 def _either(tables: TableSet, conditions: list[_Node], scope: NameScope) -> Source | None:
-    """A join of two tables on one of several allowed equalities: OR in ON."""
-    allowed = {tree.equalities: "".join(tree.units[-3:]) for tree in tables.trees if tables.alternatives}
+    """A join of two tables on either of two allowed equalities: OR in ON."""
+    allowed = {tree.equalities: "".join(tree.units[-3:]) for tree in tables.trees if len(tree.keys) == 1}
     for condition in conditions:
         chosen = {frozenset(filter(None, [_equality(part, scope)])) for part in _disjuncts(condition)}
-        if len(chosen) > 1 and chosen <= set(allowed):
+        if len(chosen) == 2 and chosen <= set(allowed):
             first = tables.trees[0]
             head = "".join(first.units[: first.units.index(" ON ") + 1])
             texts = [text for equalities, text in allowed.items() if equalities in chosen]
