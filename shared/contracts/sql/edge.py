@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from shared.contracts.sql.identifier import qualified, quote
+from shared.contracts.sql.identifier import qualified, spelled
 from shared.contracts.sql.schema import Column, ColumnKind, ForeignKey, SqlSchema, Table
 
 MAX_TREES = 8
@@ -145,9 +145,9 @@ def _from_units(schema: SqlSchema, order: Sequence[str], keys: Sequence[ForeignK
         if len(seen) > 1:
             yield " JOIN "
         table = schema.table(name)
-        yield quote(table.copy_of or name)
+        yield spelled(table, table.copy_of or name)
         if table.copy_of:
-            yield from (" AS ", quote(name))
+            yield from (" AS ", spelled(table, name))
         if len(seen) > 1:
             key = next(k for k in keys if name in (k.table, k.parent) and {k.table, k.parent} <= seen)
             for number, pair in enumerate(key.pairs):

@@ -23,6 +23,8 @@ from shared.contracts.sql.scope import NameScope
 from shared.contracts.sql.value import literal_value, write_value
 
 _MAX_LIMIT = 9_999
+_NULLS_FIRST = {"sqlite": (True, False), "postgres": (False, True), "mysql": (True, False), "duckdb": (False, False)}
+"""Whether NULL comes first in ascending and in descending order, where a statement does not say."""
 _Node = Any  # sqlglot ships no usable types
 Subquery = Callable[[_Node, NameScope], str]
 
@@ -33,11 +35,14 @@ class EndingWriter:
     def __init__(self, select: _Node, scope: NameScope, subquery: Subquery | None = None) -> None:
         self._select, self._scope, self._subquery = select, scope, subquery
         self._is_grouped = select.args.get("group") is not None
+        self._is_strict = scope.schema.is_strict
 
     def write(self) -> str:
         """Raises `InvalidInput` (`CONTRACT_VIOLATED`) for an end that the language has not."""
         text, group = "", self._select.args.get("group")
-        if group is not None:
+        if self._is_strict:
+            text = self._strict_group(group)
+        elif group is not None:
             keys = [write_column(self._resolve_key(node), self._scope).text for node in group.expressions]
             text = f" GROUP BY {', '.join(keys)}"
         having = self._select.args.get("having")
@@ -93,13 +98,57 @@ class EndingWriter:
 
     def _order_key(self, node: _Node) -> str:
         descending = bool(node.args.get("desc"))
-        nulls_first = node.args.get("nulls_first")
-        if nulls_first is not None and bool(nulls_first) == descending:
-            raise violated(["NULLS FIRST or LAST other than SQLite's own"])
+        dialect = self._scope.schema.dialect
+        if bool(node.args.get("nulls_first")) != _NULLS_FIRST[dialect][descending]:
+            raise violated([f"NULLS FIRST or LAST other than {'SQLite' if dialect == 'sqlite' else dialect}'s own"])
         item = _resolve(node.this, self._select)
         if not self._is_grouped and (is_aggregate(item) or item.find(exp.AggFunc)):
             raise violated(["ORDER BY an aggregate without GROUP BY"])
-        return write_item(item, self._scope).text + (" DESC" if descending else "")
+        text = write_item(item, self._scope).text
+        if self._is_strict:
+            text = self._strict_order(text, is_total=item.find(exp.AggFunc) is not None)
+        return text + (" DESC" if descending else "")
+
+    def _strict_group(self, group: _Node | None) -> str:
+        """GROUP BY the plain items of the list by position, or columns where there are totals only."""
+        plain = self._plain_items()
+        is_total = len(plain) < len(self._select.expressions)
+        if group is None:
+            if plain and is_total:
+                raise violated([f"{next(iter(plain))} stands beside an aggregate without GROUP BY"])
+            return ""
+        keys = {write_item(self._resolve_key(node), self._scope).text for node in group.expressions}
+        if not plain:
+            return " GROUP BY " + ", ".join(
+                write_column(self._resolve_key(node), self._scope).text for node in group.expressions
+            )
+        if keys != set(plain.values()):
+            raise violated([f"GROUP BY {', '.join(sorted(keys))} is not exactly what stands beside the aggregates"])
+        return f" GROUP BY {', '.join(map(str, plain))}"
+
+    def _strict_order(self, text: str, *, is_total: bool) -> str:
+        """A plain value that was grouped is named by its position."""
+        if self._select.args.get("distinct"):
+            raise violated(["ORDER BY beside DISTINCT"])
+        if not self._is_grouped or is_total:
+            return text
+        position = next((number for number, item in self._plain_items().items() if item == text), None)
+        if position is None:
+            raise violated([f"ORDER BY {text}, which is not in the SELECT list"])
+        return str(position)
+
+    def _plain_items(self) -> dict[int, str]:
+        """The items without aggregates, by position; a star means that nothing is grouped."""
+        items = self._select.expressions
+        if any(item.is_star for item in items):
+            if self._is_grouped:
+                raise violated(["a star beside GROUP BY"])
+            return dict.fromkeys(range(len(items)), "*")
+        return {
+            number: write_item(item.unalias().unnest(), self._scope).text
+            for number, item in enumerate(items, 1)
+            if item.find(exp.AggFunc) is None and not isinstance(item.unalias(), exp.Literal)
+        }
 
     def _resolve_key(self, node: _Node) -> _Node:
         """In GROUP BY a column wins over an alias, as in SQLite; in ORDER BY the alias wins."""

@@ -90,8 +90,8 @@ def write_aggregate(node: _Node, scope: NameScope) -> Item:
     else:
         use = write_column(inner, scope)
         value = Item(use.text, use.column.kind)
-    if function in ("SUM", "AVG") and value.kind is ColumnKind.TEXT:
-        raise violated([f"{function} of the text column {value.text}"])
+    if function in ("SUM", "AVG") and value.kind not in (ColumnKind.NUMBER, ColumnKind.ANY):
+        raise violated([f"{function} of the {value.kind} column {value.text}"])
     is_extreme = function in ("MAX", "MIN")
     kind = value.kind if is_extreme else ColumnKind.NUMBER
     return Item(f"{function}({'' if is_extreme else distinct}{value.text})", kind)
@@ -112,8 +112,8 @@ def _operand(node: _Node, scope: NameScope, levels: int) -> str:
     if value is not None and value[0] is ColumnKind.NUMBER:
         return write_number(value[1], "an operand")
     item = write_item(node, scope)
-    if item.kind is ColumnKind.TEXT:
-        raise violated([f"arithmetic with the text {item.text}"])
+    if item.kind not in (ColumnKind.NUMBER, ColumnKind.ANY):
+        raise violated([f"arithmetic with the {item.kind} {item.text}"])
     return item.text
 
 

@@ -23,7 +23,9 @@ def lower_sql(spec: ContractSpec) -> LoweredContract:
     `schema_of` refuses or SQLite cannot hold, `CONTRACT_TOO_LARGE` when no profile fits.
     """
     language = language_of(spec)
-    _prove_names(schema_of(spec))
+    schema = schema_of(spec)
+    if not schema.is_strict:
+        _prove_names(schema)
     # Whoever reads `regex` instead of the grammar must not take the nested language for the empty text.
     flat = regex(language.expression.expression if isinstance(language, FlatLanguage) else NOTHING)
     return LoweredContract(flat, language.verdicts(), language.grammar)

@@ -53,11 +53,10 @@ def derived_table(shape: str) -> Table:
     return Table(DERIVED, tuple(Column(f"c_{n}", _KINDS[kind]) for n, kind in enumerate(shape, 1)))
 
 
-def nested_grammar(sets: Sequence[TableSet], *, backslash_escapes: bool = False) -> Grammar:
-    """The whole language over these sets of tables."""
+def lexicon(book: RuleBook, *, backslash_escapes: bool = False) -> Lexicon:
+    """Adds the units that are spelled alike in every scope."""
     forbidden = CONTROLS | CharSet.chars("\\") if backslash_escapes else CONTROLS
-    book = RuleBook()
-    lexicon = Lexicon(
+    return Lexicon(
         number=book.add("number", NUMBER.expression, terminal=True),
         string=book.add("string", string(forbidden).expression, terminal=True),
         limit=book.add("limit", LIMIT.expression, terminal=True),
@@ -65,20 +64,25 @@ def nested_grammar(sets: Sequence[TableSet], *, backslash_escapes: bool = False)
         arithmetic=book.add("arithmetic", texts(" + ", " - ", " * ", " / ")),
         joint=book.add("joint", texts(" AND ", " OR ")),
     )
-    builder = _Builder(book, lexicon, sets)
+
+
+def nested_grammar(sets: Sequence[TableSet]) -> Grammar:
+    """The whole language over these sets of tables."""
+    book = RuleBook()
+    builder = _Builder(book, lexicon(book), sets)
     for depth in range(MAX_DEPTH + 1):
         builder.deepen(depth)
     return book.grammar(builder.root())
 
 
 class _Builder:
-    def __init__(self, book: RuleBook, lexicon: Lexicon, sets: Sequence[TableSet]) -> None:
-        self._book, self._lexicon = book, lexicon
+    def __init__(self, book: RuleBook, words: Lexicon, sets: Sequence[TableSet]) -> None:
+        self._book, self._lexicon = book, words
         self._joined = [
-            (scope_rules(book, lexicon, f"s{number}", tables.tables), book.add(f"from.s{number}", _from(tables)))
+            (scope_rules(book, words, f"s{number}", tables.tables), book.add(f"from.s{number}", from_clause(tables)))
             for number, tables in enumerate(sets)
         ]
-        self._shaped = {shape: scope_rules(book, lexicon, f"d{shape}", [derived_table(shape)]) for shape in SHAPES}
+        self._shaped = {shape: scope_rules(book, words, f"d{shape}", [derived_table(shape)]) for shape in SHAPES}
         self._selects: list[_Select] = []
         self._query: Reference | None = None
         self._derived: dict[str, Reference] = {}
@@ -92,7 +96,7 @@ class _Builder:
         self._selects = selects
         arm = self._arm(1, depth)
         singles = [self._spelled(select.scope.item, select.rest) for select in selects]
-        self._query = self._book.add(f"query.{depth}", *singles, *_set_operations(arm))
+        self._query = self._book.add(f"query.{depth}", *singles, *set_operations(arm))
         self._derived = {shape: self._derived_query(shape, depth) for shape in SHAPES if self._has(shape)}
 
     def root(self) -> Reference:
@@ -100,7 +104,7 @@ class _Builder:
         lists = [self._spelled(listed(select.scope.item, ", "), select.rest) for select in self._selects]
         combined = []
         for count in range(1, MAX_ARM_ITEMS + 1):
-            combined += _set_operations(self._arm(count, -count))
+            combined += set_operations(self._arm(count, -count))
         return self._book.add("statement", *lists, *combined)
 
     def _select(self, scope: ScopeRules, source: Expression, depth: int) -> _Select:
@@ -153,16 +157,17 @@ class _Builder:
         filled = [(select, select.scope.filled(shape)) for select in self._selects if select.scope.can_fill(shape)]
         arm = self._book.add(f"arms.{shape}.{depth}", *(self._spelled(items, select.arm) for select, items in filled))
         whole = [self._spelled(items, select.rest) for select, items in filled]
-        return self._book.add(f"derived.{shape}.{depth}", *whole, *_set_operations(arm))
+        return self._book.add(f"derived.{shape}.{depth}", *whole, *set_operations(arm))
 
 
-def _set_operations(arm: Reference) -> list[Expression]:
+def set_operations(arm: Reference) -> list[Expression]:
     """Chains of one associative operator, and a single EXCEPT: dialects bind mixed chains differently."""
     chains = [units(arm, ex.repeat(units(operator, arm), 1, None)) for operator in _SET_OPERATIONS]
     return [*chains, units(arm, " EXCEPT ", arm)]
 
 
-def _from(tables: TableSet) -> Expression:
+def from_clause(tables: TableSet) -> Expression:
+    """What follows FROM: every way to join the tables."""
     branches = [units(*tree.units) for tree in tables.trees]
     if tables.alternatives:
         first = tables.trees[0].units

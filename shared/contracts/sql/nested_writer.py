@@ -65,8 +65,9 @@ class NestedWriter:
         """EXISTS asks for rows only, so its literals and stars may be any column."""
         is_tested = isinstance(select.parent, exp.Exists)
         if is_tested and all(isinstance(node.unalias(), exp.Literal | exp.Star) for node in select.expressions):
-            table = next(iter(scope.sources.values()))
-            return write_items([exp.column(table.columns[0].name, table=next(iter(scope.sources)))], scope)
+            name, table = next(iter(scope.sources.items()))
+            comparable = [key for key, column in table.by_lower.items() if column.kind is not ColumnKind.OTHER]
+            return write_items([exp.column((comparable or list(table.by_lower))[0], table=name)], scope)
         return write_items(select.expressions, scope)
 
     def _condition(self, nodes: list[_Node], scope: NameScope) -> str:

@@ -69,6 +69,7 @@ class PredicateWriter:
             inner = self._subquery(select_of(node.this), self._scope)
             return Predicate(f"{no}EXISTS ({inner.text})", inner.depth + 1)
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
+            no = "NOT " if atom.is_negated != bool(node.args.get("negate")) else ""
             return Predicate(f"{self._column(node.this).text} IS {no}NULL")
         raise violated([f"a condition of this kind: {node.sql(dialect='sqlite')[:80]}"])
 
@@ -98,7 +99,7 @@ class PredicateWriter:
         if is_arithmetic(node):
             return write_arithmetic(node, self._scope)
         use = self._use(node)
-        if use is not None and use.column.kind is not ColumnKind.TEXT:
+        if use is not None and use.column.kind in (ColumnKind.NUMBER, ColumnKind.ANY):
             return use.text
         value = self._value(node)
         if value is None or value[0] is not ColumnKind.NUMBER:
@@ -110,7 +111,8 @@ class PredicateWriter:
         if not self._compares_columns:
             raise violated([f"{text}: two columns are compared inside a subquery"])
         if not left.column.kind.takes(right.column.kind):
-            raise violated([f"{text}: a number and a text are compared"])
+            kinds = " and a ".join(sorted((left.column.kind, right.column.kind)))
+            raise violated([f"{text}: a {kinds} are compared"])
         return Predicate(text)
 
     def _membership(self, node: _Node, no: str) -> Predicate:
@@ -128,7 +130,8 @@ class PredicateWriter:
     def _like(self, node: _Node, no: str) -> Predicate:
         use = self._column(node.this)
         value = self._value(node.expression)
-        if use.column.kind is ColumnKind.NUMBER or value is None or value[0] is not ColumnKind.TEXT:
+        is_text = use.column.kind in (ColumnKind.TEXT, ColumnKind.ANY)
+        if not is_text or value is None or value[0] is not ColumnKind.TEXT:
             raise violated([f"{node.sql(dialect='sqlite')[:80]}: LIKE needs a text column and a string"])
         if use.column.values:
             raise violated([f"LIKE on {use.text}, which is compared with its listed values only"])
@@ -144,7 +147,7 @@ class PredicateWriter:
         value = self._value(node)
         if value is None:
             raise violated([f"{use.text} is compared with {node.sql(dialect='sqlite')[:60]}, which is no literal"])
-        text = write_value(value, use.column.kind, use.text)
+        text = write_value(value, use.column.kind, use.text, is_strict=self._scope.schema.is_strict)
         if use.column.values and text.startswith("'") and text not in map(write_text, use.column.values):
             raise violated([f"{use.text} is compared with {text[:60]}, which is none of its listed values"])
         return text

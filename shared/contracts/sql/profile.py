@@ -17,8 +17,10 @@ from shared.contracts.sql.edge import TableSet, table_sets
 from shared.contracts.sql.language import Profile, statement
 from shared.contracts.sql.nested import MAX_DEPTH, nested_grammar
 from shared.contracts.sql.part import Part, python_regex
+from shared.contracts.sql.refusal import unsupported
 from shared.contracts.sql.rules import Membership
 from shared.contracts.sql.schema import SqlSchema
+from shared.contracts.sql.strict import strict_grammar
 from shared.errors import FieldViolation, InvalidInput
 
 MAX_STATES = 60_000
@@ -81,12 +83,18 @@ class SqlLanguage(abc.ABC):
 
     def verdicts(self) -> tuple[KeywordVerdict, ...]:
         """What the language enforces, and what was left out to keep it small."""
-        notes = [(f"table/{table.name}", f"{len(table.columns)} columns") for table in self.schema.tables]
+        tables = [table for table in self.schema.tables if not table.copy_of]
+        notes = [(f"table/{table.name}", f"{len(table.columns)} columns") for table in tables]
         notes += [*self._value_notes(), *self._join_notes(), ("subquery", self._subquery_note())]
-        return tuple(KeywordVerdict(pointer, KeywordFate.ENFORCED, note) for pointer, note in notes)
+        verdicts = [KeywordVerdict(pointer, KeywordFate.ENFORCED, note) for pointer, note in notes]
+        if self.schema.is_strict:
+            note = f"answers are checked with sqlglot's {self.schema.dialect} parser only, not with the database itself"
+            verdicts.append(KeywordVerdict("dialect", KeywordFate.ANNOTATION, note))
+        return tuple(verdicts)
 
     def _value_notes(self) -> list[tuple[str, str]]:
-        listed = [(table, column) for table in self.schema.tables for column in table.columns if column.values]
+        tables = [table for table in self.schema.tables if not table.copy_of]
+        listed = [(table, column) for table in tables for column in table.columns if column.values]
         return [(f"table/{table.name}/{column.name}", f"{len(column.values)} values") for table, column in listed]
 
     @abc.abstractmethod
@@ -146,7 +154,9 @@ class NestedLanguage(SqlLanguage):
     @cached_property
     def grammar(self) -> Grammar:
         """Rules by tables in FROM and by depth."""
-        return nested_grammar(self.sets, backslash_escapes=self.schema.dialect == "mysql")
+        if self.schema.is_strict:
+            return strict_grammar(self.sets, self.schema.dialect)
+        return nested_grammar(self.sets)
 
     @cached_property
     def _membership(self) -> Membership:
@@ -180,7 +190,12 @@ def language_of(spec: ContractSpec) -> FlatLanguage | NestedLanguage:
     subqueries fit.
     """
     schema = schema_of(spec)
-    return _nested(schema) if spec.profile is SqlProfile.NESTED else _flat(schema)
+    if spec.profile is SqlProfile.NESTED:
+        return _nested(schema)
+    if schema.is_strict:
+        text = f"The flat profile is SQLite's; {schema.dialect} groups and compares too strictly for an automaton."
+        raise unsupported(FieldViolation("profile", text), hint="Choose the nested profile.")
+    return _flat(schema)
 
 
 def _nested(schema: SqlSchema) -> NestedLanguage:

@@ -91,7 +91,7 @@ class NameScope:
             raise violated([f"column {node.name!r} is in {' and '.join(use.table.name for use in uses)}: ambiguous"])
         if self.parent is not None and self.parent.knows(node):
             raise violated([f"a correlated subquery: {node.name!r} belongs to the query around it"])
-        if node.this.args.get("quoted"):
+        if node.this.args.get("quoted") and not self.schema.is_strict:
             return None
         raise violated([f"column {node.name!r} does not exist in {', '.join(t.name for t in self.sources.values())}"])
 

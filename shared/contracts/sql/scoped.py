@@ -69,7 +69,7 @@ def scope_rules(book: RuleBook, lexicon: Lexicon, name: str, tables: Sequence[Ta
         number_aggregates.append(units(texts("SUM(", "AVG("), _DISTINCT, inner, ")"))
         number_aggregates.append(units(texts("MAX(", "MIN("), inner, ")"))
     aggregate = book.add(f"aggregate.{name}", *number_aggregates)
-    computed = _arithmetic(book, lexicon, f"computed.{name}", [aggregate, *([numbers] if numbers else [])])
+    computed = arithmetic(book, lexicon, f"computed.{name}", [aggregate, *([numbers] if numbers else [])])
     items = {"N": book.add(f"item.N.{name}", *([numbers] if numbers else []), aggregate, computed)}
     if strings:
         items["T"] = book.add(f"item.T.{name}", strings, units(texts("MAX(", "MIN("), strings, ")"))
@@ -93,15 +93,19 @@ def _columns(book: RuleBook, name: str, columns: Sequence[tuple[Table, Column]])
 
 def _row_value(book: RuleBook, lexicon: Lexicon, name: str, numbers: Reference) -> Reference:
     """Arithmetic over the columns of one row."""
-    return _arithmetic(book, lexicon, f"value.{name}", [numbers])
+    return arithmetic(book, lexicon, f"value.{name}", [numbers])
 
 
-def _arithmetic(book: RuleBook, lexicon: Lexicon, name: str, operands: Sequence[Reference]) -> Reference:
-    """Two operands, each of which may be two in parentheses: one spelling for every order of evaluation."""
-    simple = book.add(f"operand.{name}", *operands, lexicon.number)
-    pair = units("(", simple, lexicon.arithmetic, simple, ")")
-    either = book.add(f"operands.{name}", simple, pair)
-    return book.add(name, units(either, lexicon.arithmetic, either))
+def arithmetic(book: RuleBook, lexicon: Lexicon, name: str, operands: Sequence[Reference]) -> Reference:
+    """A rule of two operands, each of which may be two in parentheses: one spelling for every order of evaluation.
+
+    Numbers never stand alone with numbers: what is computed depends on an operand, and says whether it is a total.
+    """
+    number, operator = lexicon.number, lexicon.arithmetic
+    operand = book.add(f"operand.{name}", *operands)
+    pair = [units(operand, operator, one_of([operand, number])), units(number, operator, operand)]
+    term = book.add(f"term.{name}", operand, units("(", one_of(pair), ")"))
+    return book.add(name, units(term, operator, one_of([term, number])), units(number, operator, term))
 
 
 def _predicate(
@@ -112,7 +116,7 @@ def _predicate(
     if value:
         numbers = Reference(f"number.{name}")
         branches.append(units(one_of([numbers, value]), compare, one_of([number, numbers, value])))
-        branches += _literal_predicates(numbers, number)
+        branches += literal_predicates(numbers, number)
     if any(column.kind is not ColumnKind.NUMBER for _, column in columns):
         strings = Reference(f"text.{name}")
         branches.append(units(strings, compare, strings))
@@ -121,16 +125,17 @@ def _predicate(
         unlisted = book.add(f"free.{name}", *(Text(qualified(*pair)) for pair in free))
         branches.append(units(unlisted, compare, lexicon.string))
         branches.append(units(unlisted, texts(" LIKE ", " NOT LIKE "), lexicon.string))
-        branches += _literal_predicates(unlisted, lexicon.string)
+        branches += literal_predicates(unlisted, lexicon.string)
     for table, column in columns:
         if column.values and column.kind is not ColumnKind.NUMBER:
             one = one_of(Text(written(value)) for value in column.values)
             text = Text(qualified(table, column))
-            branches += [units(text, compare, one), *_literal_predicates(text, one)]
+            branches += [units(text, compare, one), *literal_predicates(text, one)]
     return book.add(f"literal.{name}", *branches)
 
 
-def _literal_predicates(column: Expression, value: Expression) -> list[Expression]:
+def literal_predicates(column: Expression, value: Expression) -> list[Expression]:
+    """BETWEEN and IN with values that are spelled out."""
     return [
         units(column, texts(" BETWEEN ", " NOT BETWEEN "), value, " AND ", value),
         units(column, texts(" IN (", " NOT IN ("), listed(value, ", "), ")"),

@@ -44,7 +44,7 @@ _KNOWN: dict[type, tuple[str, ...]] = {
     exp.GT: _BINARY,
     exp.LTE: _BINARY,
     exp.GTE: _BINARY,
-    exp.Is: _BINARY,
+    exp.Is: (*_BINARY, "negate"),
     exp.Like: (*_BINARY, "negate"),
     exp.Between: ("this", "low", "high"),
     exp.In: ("this", "expressions", "query"),
