@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("contract", "serving")
+NAMES = ("contract", "format_sql", "serving")
 
 
 def main(names: list[str]) -> int:
