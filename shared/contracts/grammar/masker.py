@@ -150,6 +150,7 @@ def _scopes(state: State) -> set[Scope]:
 
 def _ids(words: _Words) -> list[int]:
     """The lowest token ids of a mask, at most `_MAX_CANDIDATES`."""
-    bits = np.unpackbits(words.view(np.uint8), bitorder="little")
-    ids: list[int] = np.flatnonzero(bits)[:_MAX_CANDIDATES].tolist()
+    places = np.flatnonzero(words)[:_MAX_CANDIDATES]
+    rows, bits = np.nonzero(np.unpackbits(words[places].view(np.uint8).reshape(-1, 4), axis=1, bitorder="little"))
+    ids: list[int] = (places[rows[:_MAX_CANDIDATES]] * 32 + bits[:_MAX_CANDIDATES]).tolist()
     return ids
