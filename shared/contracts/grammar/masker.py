@@ -42,14 +42,16 @@ class Masker:
     def mask(
         self, state: State, offered: _Words | None, remaining: int, plan: Callable[[], tuple[int, ...] | None]
     ) -> _Words:
-        """The tokens of `offered`, or of all where it is None, that the answer can end after in time; see `Guide`.
+        """The tokens of `offered`, or single bytes where it is None, after which the answer can end in time.
 
         `plan()` ends the answer, without the stop token: its first token is allowed where the choice is narrowed. An
         offer of nothing is not believed: as long as `remaining` is enough to end, the mask is not empty.
         """
-        if offered is None:
-            offered = self._everything
-        words = self._safe(state, offered, remaining)
+        if offered is None:  # no parser says what is valid: every token is tried
+            offered = self._single_bytes
+            words = np.zeros_like(offered)
+        else:
+            words = self._safe(state, offered, remaining)
         doubtful = offered & ~words
         eos_id = self._table.vocabulary.eos_id
         stop = np.int32(np.uint32(1 << eos_id % 32).view(np.int32))
@@ -59,8 +61,8 @@ class Masker:
             ending = plan()
             if ending and len(ending) + 1 <= remaining:
                 allowed.append(ending[0])
-            elif not allowed and not words.any():  # an ending too long to work out, and a parser that does not help
-                allowed = [token for token in _ids(self._everything) if self._fits(state, token, remaining)]
+            elif ending is None and self._planner.cost(state) <= remaining:
+                allowed.append(self._planner.first_token(state))
             words = words | pack(np.array(allowed, dtype=np.int32), self._table.vocabulary.size)
         if state.is_accepting and remaining >= 1:
             words[eos_id // 32] |= stop
@@ -138,10 +140,11 @@ class Masker:
         return Hazard(max((hazard.cost for hazard in hazards), default=0), exhausted)
 
     @cached_property
-    def _everything(self) -> _Words:
-        """All tokens, where no parser says less."""
-        tokens = np.fromiter(self._table.vocabulary.token_bytes, dtype=np.int32)
-        return pack(tokens, self._table.vocabulary.size)
+    def _single_bytes(self) -> _Words:
+        """The tokens of one byte: what a mask is made of without a parser, enough to write any text."""
+        vocabulary = self._table.vocabulary
+        tokens = [token for token, data in vocabulary.token_bytes.items() if len(data) == 1]
+        return pack(np.array(tokens, dtype=np.int32), vocabulary.size)
 
 
 def _scopes(state: State) -> set[Scope]:
