@@ -20,6 +20,8 @@ class ContractGrammar(StructuredOutputGrammar):
         assert budget >= contract.min_tokens, (budget, contract.min_tokens)
         self._contract, self._budget = contract, budget
         self._guide, self._count = contract.guide(), 0
+        # Whatever is made when it is first needed is made here, off the scheduler's thread.
+        self._guide.mask(budget)
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         """Goes on by `tokens`; False, and no step taken past it, at the first that the contract does not allow."""

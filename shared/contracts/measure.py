@@ -17,11 +17,19 @@ _HOMEWARD_RATIO = 0.4
 _LONGEST_WALK = 512
 """Tokens, beyond the least budget: where answers have no natural end, this is what is typical."""
 
+_LONGEST_START = 2048
+"""Tokens: answers that cannot be shorter are not tried out, it would take minutes for the longest."""
+
 
 def typical_tokens(new_guide: Callable[[], Guide], seed: int = 0) -> int:
-    """Median length in tokens of `_WALKS` random answers, the stop token included; the same for the same seed."""
-    rng = random.Random(seed)
-    return int(statistics.median_low(_walk(new_guide(), rng) for _ in range(_WALKS)))
+    """Median length in tokens of `_WALKS` random answers, the stop token included; the same for the same seed.
+
+    Never less than the start's distance, and just that where it is more than `_LONGEST_START`.
+    """
+    rng, least = random.Random(seed), new_guide().distance()
+    if least > _LONGEST_START:
+        return least
+    return max(least, int(statistics.median_low(_walk(new_guide(), rng) for _ in range(_WALKS))))
 
 
 def _walk(guide: Guide, rng: random.Random) -> int:

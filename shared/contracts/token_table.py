@@ -41,8 +41,9 @@ class TokenTable:
         for data in self.by_bytes:
             lengths.setdefault(data[0], set()).add(len(data))
         self._lengths = {first: sorted(sizes) for first, sizes in lengths.items()}
-        self._counts: dict[tuple[frozenset[int], frozenset[int]], NDArray[np.int32]] = {}
-        self._masks: dict[tuple[frozenset[int], frozenset[int], int], NDArray[np.int32]] = {}
+        # At 131,072 tokens a mask is 16 KiB and the counts are 512 KiB.
+        self._exit_masks = lru_cache(2048)(self._exit_mask)
+        self._exit_counts = lru_cache(32)(self._count_exits)
         self.containing = lru_cache(4096)(self._containing)
 
     @cached_property
@@ -99,23 +100,19 @@ class TokenTable:
 
     def exits(self, leaving: frozenset[int], ending: frozenset[int], most: int) -> NDArray[np.int32]:
         """Packed bits of the tokens with at most `most` `ending` bytes from the first `leaving` byte on."""
-        counts = self._exit_counts(leaving, ending)
-        key = (leaving, ending, min(most, self._longest))
-        if key not in self._masks:
-            ids = self._blob[2][counts <= most]
-            self._masks[key] = pack(ids, self.vocabulary.size)
-        return self._masks[key]
+        return self._exit_masks(leaving, ending, min(most, self._longest))
 
-    def _exit_counts(self, leaving: frozenset[int], ending: frozenset[int]) -> NDArray[np.int32]:
-        key = (leaving, ending)
-        if key not in self._counts:
-            blob, starts, _ = self._blob
-            data = np.frombuffer(blob, dtype=np.uint8)
-            sums = np.concatenate([[0], np.cumsum(_members(ending)[data], dtype=np.int32)])
-            places = np.append(np.flatnonzero(_members(leaving)[data]), len(data))
-            first = np.minimum(places[np.searchsorted(places, starts[:-1])], starts[1:])
-            self._counts[key] = (sums[starts[1:]] - sums[first]).astype(np.int32)
-        return self._counts[key]
+    def _exit_mask(self, leaving: frozenset[int], ending: frozenset[int], most: int) -> NDArray[np.int32]:
+        return pack(self._blob[2][self._exit_counts(leaving, ending) <= most], self.vocabulary.size)
+
+    def _count_exits(self, leaving: frozenset[int], ending: frozenset[int]) -> NDArray[np.int32]:
+        blob, starts, _ = self._blob
+        data = np.frombuffer(blob, dtype=np.uint8)
+        sums = np.concatenate([[0], np.cumsum(_members(ending)[data], dtype=np.int32)])
+        places = np.append(np.flatnonzero(_members(leaving)[data]), len(data))
+        first = np.minimum(places[np.searchsorted(places, starts[:-1])], starts[1:])
+        counts: NDArray[np.int32] = (sums[starts[1:]] - sums[first]).astype(np.int32)
+        return counts
 
     @cached_property
     def _longest(self) -> int:

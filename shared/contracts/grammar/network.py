@@ -147,10 +147,12 @@ class Call(Item):
         """See `Item`."""
         body = self.rule.body
         self.cost = max(body.cost, self.rule.key_cost)
-        self.size, self.need = body.size, body.need + self.is_recursive
+        self.size = body.size
+        # What never completes may go round for ever: it is left out everywhere, so its need is nobody's.
+        self.need = body.need + self.is_recursive if self.cost < ENDLESS else 0
         # A rule with a scope of its own keeps its keys to itself.
         self.keys = int(self.rule.is_open_key) if self.rule.taken is None else 0
-        if self.rule.taken is None and not self.rule.is_terminal:
+        if self.rule.taken is None and self.cost < ENDLESS:
             self.keys += body.keys
 
 

@@ -75,6 +75,13 @@ class Planner:
         text = self._completion(thread)
         return None if text is None else self._table.segment(text)
 
+    def first_token(self, state: State) -> int:
+        """A token after which `cost` is at least one less, where the answer is not over yet."""
+        thread = min(state.threads, key=self._thread_cost)
+        text = thread.node.witness if thread.key is None else self._key_ending(thread)
+        assert text is not None
+        return self._table.segment(text)[0]
+
     def hazard(self, scope: Scope) -> Hazard:
         """What the used keys of this map and of all around it make harder."""
         hazards = [self._hazard(scope.used)]

@@ -1,0 +1,245 @@
+"""The guides of both engines: whoever chooses among the allowed tokens, the answer is valid and ends in time."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from shared.contracts.automaton_guide import AutomatonGuide
+from shared.contracts.grammar.expression import Reference, Sequence, Text
+from shared.contracts.grammar.grammar import Grammar, Rule
+from shared.contracts.grammar.lark import lark
+from shared.contracts.grammar.parser import Parser
+from shared.contracts.grammar_guide import GrammarGuide
+from shared.contracts.grammar_machine import GrammarMachine
+from shared.contracts.guide import Guide
+from shared.contracts.index import build_automaton
+from shared.contracts.measure import longest_tokens, typical_tokens
+from tests.unit.contracts.grammar.grammars import GRAMMARS, machine
+from tests.unit.contracts.sample import automaton, byte_tokens, vocabulary
+
+EOS = vocabulary().eos_id
+EXTRA = (0, 1, 2, 3, 5, 8, 13, 40, 150)
+Chooser = Callable[[Guide, list[int], random.Random], int]
+
+
+def allowed(guide: Guide, remaining: int) -> list[int]:
+    """Ids in the mask."""
+    return np.flatnonzero(np.unpackbits(guide.mask(remaining).view(np.uint8), bitorder="little")).tolist()
+
+
+def uniform(guide: Guide, tokens: list[int], rng: random.Random) -> int:
+    """Any token."""
+    return rng.choice(tokens)
+
+
+def opening(guide: Guide, tokens: list[int], rng: random.Random) -> int:
+    """Tokens that open something, where there are any."""
+    ends = b'{[,:"'
+    return rng.choice([t for t in tokens if t != EOS and vocabulary().token_bytes[t][-1] in ends] or tokens)
+
+
+def digits(guide: Guide, tokens: list[int], rng: random.Random) -> int:
+    """Digits and spaces, where there are any."""
+    return rng.choice([t for t in tokens if t != EOS and vocabulary().token_bytes[t][-1] in b"0123456789 "] or tokens)
+
+
+def farthest(guide: Guide, tokens: list[int], rng: random.Random) -> int:
+    """Of some tokens the one that leaves the longest way to the end."""
+
+    def distance(token: int) -> int:
+        assert guide.advance(token)
+        found = guide.distance()
+        guide.rollback(1)
+        return found
+
+    return max(rng.sample(tokens, min(6, len(tokens))), key=distance)
+
+
+def walk(guide: Guide, budget: int, choose: Chooser, rng: random.Random) -> str:
+    """An answer of at most `budget` tokens; holds the guide to its promise at every step."""
+    tokens: list[int] = []
+    for remaining in range(budget, 0, -1):
+        candidates = allowed(guide, remaining)
+        assert candidates, "an empty mask"
+        assert (EOS in candidates) is guide.is_accepting()
+        token = choose(guide, candidates, rng)
+        assert guide.advance(token), "the mask allows what cannot follow"
+        if guide.is_finished():
+            return b"".join(vocabulary().token_bytes[token] for token in tokens).decode()
+        assert guide.distance() <= remaining - 1
+        tokens.append(token)
+    raise AssertionError("the budget is used up")
+
+
+class Silent(Parser):
+    """A parser that says the same at every step."""
+
+    def __init__(self, words: NDArray[np.int32] | None) -> None:
+        self._words = words
+
+    def mask(self) -> NDArray[np.int32] | None:
+        """Always the same."""
+        return self._words
+
+    def advance(self, token: int) -> None:
+        """Nothing."""
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys differ and are not taken."""
+    assert len({key for key, _ in pairs}) == len(pairs), pairs
+    return dict(pairs)
+
+
+class TestGrammarGuide:
+    """llguidance with our way to the end."""
+
+    @pytest.mark.parametrize("choose", [uniform, opening, digits, farthest])
+    @pytest.mark.parametrize("name", GRAMMARS)
+    def test_every_walk_is_valid_and_ends_in_time(self, name: str, choose: Chooser) -> None:
+        """From `min_tokens` on every budget is kept, with JSON whose keys differ."""
+        rng = random.Random(name)
+        for extra in EXTRA:
+            text = walk(GrammarGuide(machine(name)), machine(name).min_tokens + extra, choose, rng)
+
+            value = json.loads(text, object_pairs_hook=distinct)
+            if name == "at least three keys":
+                assert len(value) >= 3
+            assert '"name":' not in text
+
+    @pytest.mark.parametrize("name", GRAMMARS)
+    def test_a_silent_parser_is_done_without(self, name: str) -> None:
+        """Where llguidance gives up, or offers the stop token alone, the tracker's own tokens lead on."""
+        for silence in (None, np.array([1 << EOS] + [0] * 12, dtype=np.int32)):
+            for extra in (0, 7, 60):
+                guide = GrammarGuide(machine(name))
+                guide._parser = Silent(silence)
+
+                json.loads(walk(guide, machine(name).min_tokens + extra, uniform, random.Random(extra)))
+
+    @pytest.mark.parametrize("name", GRAMMARS)
+    def test_a_loose_budget_leaves_the_parsers_mask(self, name: str) -> None:
+        """All that llguidance offers is allowed, but for tokens that write a taken key."""
+        guide = GrammarGuide(machine(name))
+        offered = machine(name).new_parser().mask()
+        assert offered is not None
+
+        lost = set(np.flatnonzero(np.unpackbits(offered.view(np.uint8), bitorder="little")).tolist())
+        kept = set(allowed(guide, 5_000))
+
+        assert kept <= lost
+        for token in lost - kept - {EOS}:
+            assert machine(name).masker.after(machine(name).planner.tracker.start, token) is None, token
+
+    def test_an_answer_too_long_to_plan_is_led_on_step_by_step(self) -> None:
+        """Where the shortest answer has a million bytes, each mask under the tightest budget still leads towards it."""
+        double = {f"d{n}": Rule(Sequence((Text("["), *(Reference(f"d{n + 1}"),) * 2, Text("]")))) for n in range(18)}
+        own = GrammarMachine.of(Grammar({"d18": Rule(Text("null")), **double}, "d0"), vocabulary())
+        guide, rng = GrammarGuide(own), random.Random(0)
+        remaining = own.min_tokens
+        assert remaining > 2**18
+
+        for _ in range(100):
+            assert guide.advance(rng.choice(allowed(guide, remaining)))
+            remaining -= 1
+            assert guide.distance() <= remaining
+
+    def test_rollback_restores_masks(self) -> None:
+        """Tokens and the stop token can be taken back, the parser's place with them."""
+        guide = GrammarGuide(machine("open map"))
+        tokens = byte_tokens('{"a":1}')
+        masks = []
+        for token in [*tokens, EOS]:
+            masks.append(guide.mask(300).copy())
+            assert guide.advance(token)
+        assert guide.is_finished()
+        assert allowed(guide, 5) == [EOS]
+
+        for mask in reversed(masks):
+            guide.rollback(1)
+            assert np.array_equal(guide.mask(300), mask)
+
+    def test_nothing_changes_at_a_token_that_is_refused(self) -> None:
+        """A used key's last byte, the stop token too early, and tokens after the end are refused."""
+        guide = GrammarGuide(machine("open map"))
+        for token in byte_tokens('{"a":1,"a'):
+            assert guide.advance(token)
+
+        assert not guide.advance(byte_tokens('"')[0])
+        assert not guide.advance(EOS)
+        assert not guide.advance(vocabulary().size - 1)
+        assert all(guide.advance(token) for token in [*byte_tokens('b":2}'), EOS])
+        assert not guide.advance(EOS)
+
+    @pytest.mark.parametrize("name", GRAMMARS)
+    def test_the_parser_reads_the_same_language(self, name: str) -> None:
+        """What llguidance can end, the tracker can; both follow the same walks, so the Lark text is the grammar."""
+        own, rng = machine(name), random.Random(name)
+        for _ in range(20):
+            parser, guide = own.new_parser(), GrammarGuide(own)
+            for remaining in range(own.min_tokens + 40, 0, -1):
+                token = uniform(guide, allowed(guide, remaining), rng)
+                assert guide.advance(token)
+                if guide.is_finished():
+                    break
+                parser.advance(token)
+                assert not parser.error
+            assert parser._matcher.is_accepting()
+
+    def test_a_grammar_in_lark_names_no_whitespace(self) -> None:
+        """Nothing is ignored between units."""
+        assert "%ignore" not in lark(GRAMMARS["records"])
+
+
+class TestAutomatonGuide:
+    """The automaton's guide."""
+
+    @pytest.mark.parametrize("choose", [uniform, opening, digits, farthest])
+    @pytest.mark.parametrize("name", ["invoice", "one_of_tagged", "string_min_max"])
+    def test_every_walk_is_valid_and_ends_in_time(self, name: str, choose: Chooser) -> None:
+        """The same promise by the same questions."""
+        rng = random.Random(name)
+        for extra in EXTRA:
+            text = walk(AutomatonGuide(automaton(name)), automaton(name).min_tokens + extra, choose, rng)
+
+            assert automaton(name).accepts(byte_tokens(text))
+
+
+class TestMeasures:
+    """What the report says about length."""
+
+    def test_typical_length_lies_between_least_and_most(self) -> None:
+        """For both engines, and it is the same every time."""
+        own = machine("records")
+        for new_guide, least, most in (
+            (lambda: AutomatonGuide(automaton("string_min_max")), automaton("string_min_max").min_tokens, 99),
+            (lambda: GrammarGuide(own), own.min_tokens, own.max_tokens),
+        ):
+            assert most is not None
+            assert least <= typical_tokens(new_guide) == typical_tokens(new_guide) <= most
+
+    def test_longest_answer_of_an_automaton(self) -> None:
+        """Byte by byte the longest text takes most tokens; a repeat without end has no longest."""
+        assert longest_tokens(build_automaton("a{2,7}|bc", vocabulary(), max_states=100)) == 8
+        assert longest_tokens(build_automaton("ab*", vocabulary(), max_states=100)) is None
+
+
+class TestFiles:
+    """A machine in a folder."""
+
+    def test_a_loaded_machine_gives_the_same_masks(self, tmp_path: Any) -> None:
+        """Written and read back, the vocabulary taken from this process or from the folder."""
+        own = machine("records")
+        own.save(tmp_path)
+
+        loaded = GrammarMachine.load(tmp_path, vocabulary().digest)
+
+        assert loaded.min_tokens == own.min_tokens
+        assert np.array_equal(GrammarGuide(loaded).mask(200), GrammarGuide(own).mask(200))
