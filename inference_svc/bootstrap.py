@@ -125,5 +125,6 @@ async def build(settings: Settings) -> InferenceApplication:
         admission=admission,
         token_bytes=dict(vocabulary.token_bytes),
         context_tokens=min(settings.max_context_tokens, base.max_positions),
+        format_attempts=settings.format_attempts,
     )
     return InferenceApplication(base, engine, fleet, registry, answering, admission)

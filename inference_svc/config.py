@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.names import invalid_field
+
 DESCRIPTION = "Serve adapters with guaranteed output formats from one vLLM engine."
 
 
@@ -25,3 +27,11 @@ class Settings:
     running_requests: int = field(default=64, metadata={"help": "requests in the engine at once"})
     queued_requests: int = field(default=1024, metadata={"help": "requests that wait for the engine"})
     kv_cache_gib: int = field(default=1, metadata={"help": "memory of the engine's KV cache on CPU, GiB"})
+    format_attempts: int = field(
+        default=3, metadata={"help": "answers tried in all where a contract has checked keywords, before an error"}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot work."""
+        if self.format_attempts < 1:
+            raise invalid_field("format_attempts", f"must be at least 1, got {self.format_attempts}")

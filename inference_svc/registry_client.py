@@ -14,11 +14,11 @@ import grpc
 from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
 from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
 from inference_svc.app.ports import RevisionFacts
-from inference_svc.translate import contract_spec
 from shared.adapter.package import FILE_NAMES, MANIFEST_NAME
 from shared.contracts.spec import ContractSpec
 from shared.errors import DataLoss, DomainError
 from shared.names import AliasName, ContractName, RevisionName
+from shared.rpc.contract_message import spec_of
 from shared.rpc.status import from_rpc_error
 
 _log = logging.getLogger(__name__)
@@ -52,9 +52,21 @@ class GrpcRegistry:
         return RevisionFacts(RevisionName.parse(found.name), found.digest)
 
     async def contract(self, name: ContractName) -> ContractSpec:
-        """Definition of a contract. Raises `NotFound`."""
+        """Definition of a contract.
+
+        Raises `NotFound`, or `DataLoss` when this replica reads another definition than the registry stored, as it
+        would if it were older and an option unknown to it: another promise must not be held in its place.
+        """
         request = contract_service_pb2.GetContractRequest(name=str(name))
-        return contract_spec(await _mapped(self._contracts.GetContract(request, timeout=_TIMEOUT_SECONDS)))
+        stored = await _mapped(self._contracts.GetContract(request, timeout=_TIMEOUT_SECONDS))
+        spec = spec_of(stored)
+        if spec.digest != stored.digest:
+            raise DataLoss(
+                "DIGEST_MISMATCH",
+                f"{name} is {stored.digest} in the registry and reads as {spec.digest} here",
+                hint="update this replica to the registry's version",
+            )
+        return spec
 
     async def download(self, name: RevisionName, folder: Path) -> None:
         """Writes the revision's files into `folder`; raises `DataLoss` for chunks out of place."""

@@ -16,6 +16,7 @@ from inference_svc.domain.generation import Answer, Question
 from shared.contracts.spec import ContractKind
 from shared.names import TenantName, invalid_field
 from shared.rpc.page import Page, take_page
+from shared.rpc.unknown_field import refuse_unknown_fields
 
 MAX_DEADLINE_SECONDS = 600.0
 """For callers that set none; nothing runs for ever."""
@@ -28,6 +29,11 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
 
     def __init__(self, answering: Answering, fleet: Fleet) -> None:
         self._answering, self._fleet = answering, fleet
+
+    async def Generate(self, request: pb.GenerateRequest, context: Context) -> pb.GenerateResponse:
+        """Text that satisfies the adapter's contract, of whatever kind."""
+        answer = await self._answering.answer(_question(request, context, None))
+        return pb.GenerateResponse(text=answer.text, summary=translate.summary(answer))
 
     async def Extract(self, request: pb.ExtractRequest, context: Context) -> pb.ExtractResponse:
         """JSON that satisfies the adapter's contract."""
@@ -65,10 +71,11 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
 
 
 def _question(
-    request: pb.ExtractRequest | pb.GenerateSqlRequest | pb.GenerateStreamRequest,
+    request: pb.GenerateRequest | pb.ExtractRequest | pb.GenerateSqlRequest | pb.GenerateStreamRequest,
     context: Context,
     kind: ContractKind | None,
 ) -> Question:
+    refuse_unknown_fields(request)
     routed = dict(context.invocation_metadata() or ()).get("x-adapter")
     if routed is not None and routed != request.prompt.adapter:
         raise invalid_field("prompt.adapter", f"differs from the metadata x-adapter, {str(routed)[:120]!r}")

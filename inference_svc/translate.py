@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from google.protobuf import duration_pb2
 
-from goldsmith.contract.v1 import contract_pb2
 from goldsmith.inference.v1 import generation_pb2, inference_service_pb2
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.domain.residency import Resident, ResidentState
-from shared.contracts.spec import ContractKind, ContractSpec
+from shared.contracts.spec import ContractKind
+from shared.rpc.contract_message import GUARANTEES, KINDS
 
 _STATES = {
     state: inference_service_pb2.ResidentAdapterState.Value(f"RESIDENT_ADAPTER_STATE_{state.name}")
     for state in ResidentState
 }
-
-
-def contract_spec(contract: contract_pb2.OutputContract) -> ContractSpec:
-    """A registered contract's definition."""
-    if contract.WhichOneof("definition") == "json":
-        return ContractSpec(ContractKind.JSON, json_schema=contract.json.schema)
-    return ContractSpec(ContractKind.SQL, ddl=contract.sql.ddl)
 
 
 def question(
@@ -67,6 +60,9 @@ def summary(answer: Answer) -> generation_pb2.GenerationSummary:
             total=_duration(timing.total),
         ),
         budget_bound_steps=answer.budget_bound_steps,
+        attempt_count=answer.attempt_count,
+        contract_kind=KINDS[answer.kind],
+        guarantee=GUARANTEES[answer.guarantee],
     )
 
 

@@ -7,18 +7,22 @@ import codecs
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 
 from inference_svc.app.admission import Admission
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.ports import EngineCall, InferenceEngine
-from inference_svc.domain.generation import Answer, Question, Timing, Usage
+from inference_svc.app.progress import Attempt, Progress
+from inference_svc.domain.generation import Answer, Question
 from inference_svc.domain.residency import AdapterKey, Resident
 from shared.contracts.compiled import CompiledContract
-from shared.errors import DeadlineExceeded, InternalFault, InvalidInput
+from shared.contracts.report import Guarantee
+from shared.contracts.spec import ContractKind
+from shared.errors import DeadlineExceeded, DomainError, FieldViolation, InternalFault, InvalidInput, StateConflict
 from shared.names import ContractName, invalid_field
 from shared.prompt import PromptRenderer
 
@@ -28,18 +32,8 @@ MAX_INPUT_BYTES = 64 << 10
 DEFAULT_OUTPUT_TOKENS = 512
 """Longer than any answer of our golden datasets; the caller may ask for more, up to the context."""
 MAX_TEMPERATURE = 2.0
-
-
-@dataclass
-class _Progress:
-    """What is known of one request while it runs. Times are of the monotonic clock, in seconds."""
-
-    begin: float
-    admitted: float = 0.0
-    first_token: float = 0.0
-    engine_end: float = 0.0
-    cached_prompt_tokens: int = 0
-    token_ids: list[int] = field(default_factory=list)
+_CHECK_THREADS = 4
+_METHODS = {ContractKind.JSON: "Extract", ContractKind.SQL: "GenerateSql"}
 
 
 @dataclass(frozen=True)
@@ -51,23 +45,39 @@ class _Target:
     contract_name: str
     tenant: str
 
+    @property
+    def guarantee(self) -> Guarantee:
+        """What the contract promises of every answer."""
+        return self.contract.report.guarantee
+
+    @property
+    def has_checked_keywords(self) -> bool:
+        """Whether a whole answer may still fail its check, and is then tried again."""
+        return self.guarantee is Guarantee.SOUND
+
 
 class Answering:
     """Answers questions with the adapters of a fleet, or with the base model."""
 
     def __init__(
         self, *, engine: InferenceEngine, fleet: Fleet, contracts: ContractLibrary, renderer: PromptRenderer,
-        admission: Admission, token_bytes: dict[int, bytes], context_tokens: int,
+        admission: Admission, token_bytes: dict[int, bytes], context_tokens: int, format_attempts: int,
     ) -> None:  # fmt: skip
         self._engine, self._fleet, self._contracts, self._renderer = engine, fleet, contracts, renderer
         self._admission, self._token_bytes, self._context_tokens = admission, token_bytes, context_tokens
+        self._format_attempts = format_attempts
+        # Off the loop, since an answer under a hostile pattern takes seconds to check; in threads of their own, since
+        # the common ones may all wait for contracts to compile.
+        self._checks = ThreadPoolExecutor(_CHECK_THREADS, thread_name_prefix="check")
 
     async def answer(self, question: Question) -> Answer:
         """The whole answer.
 
         Raises:
             NotFound, InvalidInput, Exhausted, Unavailable, DeadlineExceeded: as documented on the service.
-            InternalFault: GUARANTEE_BROKEN when the output fails its check; it is never returned.
+            StateConflict: FORMAT_CHECK_FAILED when no attempt passed the check of a contract with checked keywords.
+            InternalFault: GUARANTEE_BROKEN when the output of any other contract fails its check, or leaves what the
+                engine holds; it is never returned.
         """
         async with aclosing(self._run(question, stream=False)) as events:
             async for event in events:
@@ -76,24 +86,51 @@ class Answering:
         raise AssertionError("a run ends with an answer or an error")
 
     def stream(self, question: Question) -> AsyncGenerator[str | Answer]:
-        """Pieces of text, whole characters each, then the answer. Raises as `answer` does, possibly after pieces."""
+        """Pieces of text, whole characters each, then the answer. Raises as `answer` does, possibly after pieces.
+
+        Pieces are never taken back: where the contract has checked keywords there is one, the whole checked text.
+        """
         return self._run(question, stream=True)
 
     async def _run(self, question: Question, *, stream: bool) -> AsyncGenerator[str | Answer]:
-        progress = _Progress(time.monotonic())
+        progress = Progress()
         try:
             async with asyncio.timeout(question.deadline_seconds), self._target(question) as target:
                 call = self._call(question, target, stream=stream)
-                async with self._admission.slot():
-                    progress.admitted = time.monotonic()
-                    async with aclosing(self._decode(call, progress)) as pieces:
-                        async for piece in pieces:
-                            if stream and piece:
-                                yield piece
-                progress.engine_end = time.monotonic()
-                yield self._finish(question, target, call, progress)
+                async with aclosing(self._attempts(target, call, progress)) as pieces:
+                    async for piece in pieces:
+                        if stream and piece:
+                            yield piece
+                yield _answer(question, target, call, progress)
         except TimeoutError as err:
             raise DeadlineExceeded("DEADLINE_PASSED", f"not done within {question.deadline_seconds:.3f} s") from err
+
+    async def _attempts(self, target: _Target, call: EngineCall, progress: Progress) -> AsyncGenerator[str]:
+        """Pieces of text that stand; ends when an attempt passed its check. Raises as `answer` does."""
+        limit = self._format_attempts if target.has_checked_keywords else 1
+        async with AsyncExitStack() as slot:
+            await slot.enter_async_context(self._admission.slot())
+            for number in range(1, limit + 1):
+                attempt = progress.next_attempt()
+                tried = replace(call, request_id=uuid.uuid4().hex, sampling=call.sampling.of_attempt(number))
+                async with aclosing(self._decode(tried, attempt)) as pieces:
+                    async for piece in pieces:
+                        if not target.has_checked_keywords:
+                            yield piece
+                attempt.engine_end = time.monotonic()
+                if number == limit:
+                    await slot.aclose()  # the engine is done with this request: its check holds nobody up
+                attempt.budget_bound_steps = _replay(target.contract, tried.max_tokens, attempt.token_ids)
+                attempt.text = self._renderer.decode(attempt.token_ids)
+                loop = asyncio.get_running_loop()
+                faults = await loop.run_in_executor(self._checks, target.contract.check, attempt.text)
+                attempt.check_end = time.monotonic()
+                if not faults:
+                    break
+            else:
+                raise _failed(target, faults, progress)
+        if target.has_checked_keywords:
+            yield attempt.text
 
     @asynccontextmanager
     async def _target(self, question: Question) -> AsyncIterator[_Target]:
@@ -115,8 +152,14 @@ class Answering:
         _check(question)
         kind = target.contract.spec.kind
         if question.kind is not None and kind is not question.kind:
-            raise invalid_field(
-                "prompt.adapter", f"its contract is of kind {kind}, this method answers {question.kind}"
+            raise InvalidInput(
+                "FIELD_INVALID",
+                f"{target.contract_name} is of kind {kind}, this method answers {question.kind} only",
+                hint=f"call {_METHODS.get(kind, 'Generate')}, or GenerateStream",
+                violations=[
+                    FieldViolation("prompt.adapter" if question.adapter else "prompt.contract", f"answers {kind}")
+                ],
+                metadata={"contract": target.contract_name, "kind": kind.value},
             )
         prompt_ids = self._renderer.prompt_ids(question.input, question.instructions)
         least, room = target.contract.min_tokens, self._context_tokens - len(prompt_ids)
@@ -147,51 +190,51 @@ class Answering:
             sampling=question.sampling,
             adapter=key,
             tenant=target.tenant,
-            stream=stream,
+            stream=stream and not target.has_checked_keywords,
         )
 
-    async def _decode(self, call: EngineCall, progress: _Progress) -> AsyncGenerator[str]:
+    async def _decode(self, call: EngineCall, attempt: Attempt) -> AsyncGenerator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         # Closed by name everywhere: a caller that goes away must free the engine now, not when garbage is collected.
         async with aclosing(self._engine.generate(call)) as chunks:
             async for chunk in chunks:
-                if not progress.first_token:
-                    progress.first_token = time.monotonic()
-                progress.cached_prompt_tokens = chunk.cached_prompt_tokens
-                progress.token_ids.extend(chunk.token_ids)
+                attempt.take(list(chunk.token_ids), chunk.cached_prompt_tokens)
                 yield decoder.decode(b"".join(self._token_bytes.get(token, b"") for token in chunk.token_ids))
 
-    def _finish(self, question: Question, target: _Target, call: EngineCall, progress: _Progress) -> Answer:
-        bound_steps = _replay(target.contract, call.max_tokens, progress.token_ids)
-        text = self._renderer.decode(progress.token_ids)
-        faults = target.contract.check(text)
-        if faults:
-            _log.critical("guarantee broken", extra={"contract": target.contract_name, "path": faults[0].path})
-            raise InternalFault(
-                "GUARANTEE_BROKEN", f"the output breaks {target.contract_name}: {faults[0].description}"
-            )
-        end, resident = time.monotonic(), target.resident
-        saved = resident.manifest.instruction_prompt_tokens if resident and resident.manifest else 0
-        return Answer(
-            text=text,
-            revision=str(resident.revision) if resident else "",
-            digest=resident.digest if resident else "",
-            contract=target.contract_name,
-            usage=Usage(
-                prompt_tokens=len(call.prompt_ids),
-                cached_prompt_tokens=progress.cached_prompt_tokens,
-                output_tokens=len(progress.token_ids),
-                instruction_tokens_saved=0 if question.instructions else saved,
-            ),
-            timing=Timing(
-                queue=progress.admitted - progress.begin,
-                first_token=progress.first_token - progress.admitted,
-                engine=progress.engine_end - progress.admitted,
-                check=end - progress.engine_end,
-                total=end - progress.begin,
-            ),
-            budget_bound_steps=bound_steps,
-        )
+
+def _answer(question: Question, target: _Target, call: EngineCall, progress: Progress) -> Answer:
+    attempt, resident = progress.attempts[-1], target.resident
+    saved = resident.manifest.instruction_prompt_tokens if resident and resident.manifest else 0
+    return Answer(
+        text=attempt.text,
+        revision=str(resident.revision) if resident else "",
+        digest=resident.digest if resident else "",
+        contract=target.contract_name,
+        kind=target.contract.spec.kind,
+        guarantee=target.guarantee,
+        usage=progress.usage(len(call.prompt_ids), 0 if question.instructions else saved),
+        timing=progress.timing(),
+        budget_bound_steps=attempt.budget_bound_steps,
+        attempt_count=len(progress.attempts),
+    )
+
+
+def _failed(target: _Target, faults: Sequence[FieldViolation], progress: Progress) -> DomainError:
+    """The error in place of an answer whose last attempt has these faults."""
+    attempts, path = len(progress.attempts), faults[0].path
+    if not target.has_checked_keywords:
+        _log.critical("guarantee broken", extra={"contract": target.contract_name, "path": path})
+        return InternalFault("GUARANTEE_BROKEN", f"the output breaks {target.contract_name}: {faults[0].description}")
+    _log.warning("format check failed", extra={"contract": target.contract_name, "path": path, "attempts": attempts})
+    return StateConflict(
+        "FORMAT_CHECK_FAILED",
+        f"none of {attempts} attempt(s) satisfies {target.contract_name}; the last breaks {path}: "
+        f"{faults[0].description}",
+        hint="raise the temperature, train the adapter further, or drop the keywords that the contract's report lists "
+        "as checked",
+        violations=faults,
+        metadata={"attempt_count": str(attempts), "output_tokens": str(progress.output_tokens)},
+    )
 
 
 def _check(question: Question) -> None:
@@ -210,26 +253,16 @@ def _check(question: Question) -> None:
 
 
 def _replay(contract: CompiledContract, budget: int, token_ids: list[int]) -> int:
-    """Walks the generated tokens over the automaton; returns the steps at which the budget narrowed the choice.
+    """Walks the generated tokens over the contract; returns the steps at which the budget narrowed the choice.
 
     Raises:
         InternalFault: GUARANTEE_BROKEN when the tokens are not a complete path, the stop token at its end.
     """
-    automaton = contract.automaton
-    state, bound = automaton.start, 0
-    complete = bool(token_ids) and token_ids[-1] == automaton.eos_id
+    guide, bound = contract.guide(), 0
     for index, token in enumerate(token_ids):
-        bound += automaton.is_binding(state, budget - index)
-        if index == len(token_ids) - 1 and complete:
-            complete = automaton.is_accepting(state)
+        bound += guide.is_binding(budget - index)
+        if not guide.advance(token):
             break
-        following = automaton.next(state, token)
-        if following is None:
-            complete = False
-            break
-        state = following
-    if not complete:
-        raise InternalFault(
-            "GUARANTEE_BROKEN", f"the engine left the contract's automaton after {len(token_ids)} tokens"
-        )
+    if not guide.is_finished():
+        raise InternalFault("GUARANTEE_BROKEN", f"the engine left the contract after {len(token_ids)} tokens")
     return bound

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from shared.contracts.report import Guarantee
 from shared.contracts.spec import ContractKind
+
+RETRY_TEMPERATURE = 0.5
+"""Of later attempts where greedy was asked for: the same greedy answer again would break the same keyword again."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +20,22 @@ class Sampling:
     seed: int | None = None
     max_output_tokens: int | None = None
 
+    def of_attempt(self, number: int) -> Sampling:
+        """How attempt `number`, counted from 1, samples: the first as asked, each later one so that it can differ.
+
+        The temperature is kept unless it is 0. What was reproducible (a seed, or temperature 0) stays so: the seed of
+        attempt n is the seed, or 0, plus n - 1. Without a seed the engine draws one anew.
+        """
+        if number == 1:
+            return self
+        if self.temperature == 0:
+            return replace(self, temperature=RETRY_TEMPERATURE, seed=(self.seed or 0) + number - 1)
+        return self if self.seed is None else replace(self, seed=self.seed + number - 1)
+
 
 @dataclass(frozen=True)
 class Question:
-    """What a caller asks. `kind` is None where any kind of contract will do (streams)."""
+    """What a caller asks. `kind` is None where any kind of contract will do (Generate, GenerateStream)."""
 
     adapter: str
     input: str
@@ -32,7 +48,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Usage:
-    """Token counts."""
+    """Token counts, all attempts together."""
 
     prompt_tokens: int
     cached_prompt_tokens: int
@@ -42,7 +58,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the time went, in seconds."""
+    """Where the time went, in seconds, all attempts together; the first token is that of the first attempt."""
 
     queue: float
     first_token: float
@@ -59,6 +75,10 @@ class Answer:
     revision: str
     digest: str
     contract: str
+    kind: ContractKind
+    guarantee: Guarantee
     usage: Usage
     timing: Timing
     budget_bound_steps: int
+    """Of the attempt that is the answer."""
+    attempt_count: int

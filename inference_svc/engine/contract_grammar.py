@@ -1,80 +1,78 @@
-"""One request's walk over its contract's automaton, in the form vLLM asks for."""
+"""One request's walk under its contract, in the form vLLM asks for."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from vllm.v1.structured_output.backend_types import StructuredOutputGrammar
 
-from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.compiled import CompiledContract
 
 
 class ContractGrammar(StructuredOutputGrammar):
     """Masks tokens so that the output is valid and complete within its budget, whoever samples.
 
-    `budget` counts output tokens, the stop token included, and is at least `automaton.min_tokens`.
+    `budget` counts output tokens, the stop token included, and is at least `contract.min_tokens`.
     """
 
-    def __init__(self, automaton: TokenAutomaton, budget: int) -> None:
-        assert budget >= automaton.min_tokens, (budget, automaton.min_tokens)
-        self._automaton, self._budget = automaton, budget
-        self._states = [automaton.start]  # one entry a token, so that speculative tokens can be taken back
-        self._done = False
+    def __init__(self, contract: CompiledContract, budget: int) -> None:
+        assert budget >= contract.min_tokens, (budget, contract.min_tokens)
+        self._contract, self._budget = contract, budget
+        self._guide, self._count = contract.guide(), 0
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         """Goes on by `tokens`; False, and no step taken past it, at the first that the contract does not allow."""
         for token in tokens:
-            if self._done:
+            if self._guide.is_finished():
                 return True  # vLLM may schedule one step past the end; its tokens are dropped
-            if not self._accept(token):
+            if not self._guide.advance(token):
                 return False
-        return True
-
-    def _accept(self, token: int) -> bool:
-        state = self._states[-1]
-        if token == self._automaton.eos_id:
-            self._done = self._automaton.is_accepting(state)
-            return self._done
-        following = self._automaton.next(state, token)
-        if following is None:
-            return False
-        self._states.append(following)
+            self._count += 1
         return True
 
     def validate_tokens(self, tokens: list[int]) -> list[int]:
         """The longest prefix that could be accepted; nothing changes."""
-        state = self._states[-1]
         kept: list[int] = []
-        for token in tokens if not self._done else ():
-            remaining = self._budget - len(self._states) + 1 - len(kept)
-            if token not in self._automaton.allowed(state, remaining):
+        for token in tokens:
+            if self._guide.is_finished():
+                break
+            word = self._guide.mask(self._budget - self._count - len(kept))[token // 32]
+            if not int(word) >> token % 32 & 1 or not self._guide.advance(token):
                 break
             kept.append(token)
-            following = self._automaton.next(state, token)
-            if following is None:
-                break
-            state = following
+        self._guide.rollback(len(kept))
         return kept
 
     def rollback(self, num_tokens: int) -> None:
         """Takes the last accepted tokens back."""
-        if self._done and num_tokens:
-            self._done, num_tokens = False, num_tokens - 1
-        if num_tokens:
-            del self._states[-num_tokens:]
+        self._guide.rollback(num_tokens)
+        self._count -= num_tokens
 
     def fill_bitmask(self, bitmask: torch.Tensor, idx: int) -> None:
         """Writes the allowed tokens into row `idx`; after the end only the stop token is."""
-        row = bitmask[idx].numpy()
-        remaining = self._budget - (len(self._states) - 1)
-        mask = self._automaton.mask(self._states[-1], remaining)
-        row[:] = 0
-        row[: len(mask)] = mask
+        row, mask = _rows(bitmask)[idx], self._guide.mask(self._budget - self._count)
+        if len(row) == len(mask):
+            row[:] = mask
+        else:
+            row[: len(mask)] = mask
+            row[len(mask) :] = 0
 
     def is_terminated(self) -> bool:
         """Whether the stop token was accepted."""
-        return self._done
+        return self._guide.is_finished()
 
     def reset(self) -> None:
         """Back to the beginning."""
-        del self._states[1:]
-        self._done = False
+        self._guide, self._count = self._contract.guide(), 0
+
+
+_last: tuple[torch.Tensor, NDArray[np.int32]] | None = None
+"""vLLM fills the rows of one tensor for every request of every step: a view of it costs as much as filling a row."""
+
+
+def _rows(bitmask: torch.Tensor) -> NDArray[np.int32]:
+    global _last  # noqa: PLW0603  # one entry, replaced whole: threads at worst make the view twice
+    if _last is None or _last[0] is not bitmask:
+        _last = (bitmask, bitmask.numpy())
+    return _last[1]

@@ -8,7 +8,7 @@ Private parts of vLLM 0.32 that this file relies on, pinned by tests/contract/te
   request: replaced, because the backend's own `compile_grammar` does not see the request's token budget.
 - `request.max_tokens`, `request.num_prompt_tokens`, `request.structured_output_request.structured_output_key`.
 
-No tenant schema is compiled here: requests name a contract by digest, and its automaton is mapped from disk.
+No tenant schema is compiled here: requests name a contract by digest, and its compiled form is mapped from disk.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ CONTRACT_DIR_VARIABLE = "GOLDSMITH_CONTRACT_DIR"
 """Set by the service before the engine's processes start; they inherit it."""
 PREFIX = "goldsmith-contract:"
 """What a request's `regex` begins with; a legal regex, so vLLM's own validation lets it pass."""
-_CACHED_AUTOMATA = 256
-"""Each is a set of memory maps, shared with the front end by the page cache."""
+_CACHED_CONTRACTS = 256
+"""Arrays are memory maps, shared with the front end by the page cache."""
 
 
 def contract_regex(digest: str) -> str:
@@ -43,14 +43,15 @@ def register() -> None:
 
     from inference_svc.engine import lora_kernel
     from inference_svc.engine.contract_grammar import ContractGrammar
-    from shared.contracts.automaton import TokenAutomaton
+    from shared.contracts.compiled import CompiledContract
+    from shared.contracts.store import read_contract
 
     folder = Path(os.environ[CONTRACT_DIR_VARIABLE])
 
-    @lru_cache(_CACHED_AUTOMATA)
-    def automaton(hex_digest: str) -> TokenAutomaton:
+    @lru_cache(_CACHED_CONTRACTS)
+    def contract(hex_digest: str) -> CompiledContract:
         assert re.fullmatch("[0-9a-f]{64}", hex_digest), hex_digest
-        return TokenAutomaton.load(folder / hex_digest)
+        return read_contract(folder / hex_digest)
 
     class ContractBackend(StructuredOutputBackend):
         """vLLM's backend interface; grammars are made by `create_grammar`, which knows the budget."""
@@ -64,7 +65,7 @@ def register() -> None:
             return torch.full((max_num_seqs, (self.vocab_size + 31) // 32), -1, dtype=torch.int32)
 
         def destroy(self) -> None:
-            automaton.cache_clear()
+            contract.cache_clear()
 
     def create_grammar(self: Any, request: Any) -> ContractGrammar:  # vLLM's manager and request
         _, spec = request.structured_output_request.structured_output_key
@@ -72,7 +73,7 @@ def register() -> None:
             raise ValueError("only compiled contracts are served")
         context = self.vllm_config.model_config.max_model_len
         budget = min(request.max_tokens, context - request.num_prompt_tokens)
-        return ContractGrammar(automaton(spec.removeprefix(PREFIX)), budget)
+        return ContractGrammar(contract(spec.removeprefix(PREFIX)), budget)
 
     module: Any = backend_outlines
     module.OutlinesBackend = ContractBackend

@@ -18,7 +18,7 @@ class Answer:
     """A complete answer that satisfies its contract."""
 
     text: str
-    """Canonical JSON, or one SQL statement."""
+    """Canonical text of the contract's kind, which the summary names."""
     summary: generation_pb2.GenerationSummary
 
     @property
@@ -31,7 +31,8 @@ class InferenceClient:
     """Calls one inference service; safe to share between threads.
 
     Every method raises `DomainError` subclasses: `NotFound` for an unknown adapter, `InvalidInput` when the token limit
-    is below the contract's minimum, `Exhausted` when the queue is full, `DeadlineExceeded`, `Unavailable`.
+    is below the contract's minimum, `StateConflict` (FORMAT_CHECK_FAILED) when no attempt satisfies a checked keyword,
+    `Exhausted` when the queue is full, `DeadlineExceeded`, `Unavailable`.
     """
 
     def __init__(self, address: str) -> None:
@@ -48,7 +49,14 @@ class InferenceClient:
         """Closes the connection; calls that run are cancelled."""
         self._channel.close()
 
-    def extract(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # the golden example's own word
+    def generate(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # the golden example's own word
+        """Text under a contract of any kind. Options are those of `_request`, `contract` for the base model."""
+        prompt, sampling, timeout = _request(adapter, input, **options)
+        request = inference_service_pb2.GenerateRequest(prompt=prompt, sampling=sampling)
+        response = call(self._stub.Generate, request, timeout, **_route(adapter))
+        return Answer(response.text, response.summary)
+
+    def extract(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # as above
         """JSON from text. Options are those of `_request`; `adapter` may be empty when `contract` is given."""
         prompt, sampling, timeout = _request(adapter, input, **options)
         request = inference_service_pb2.ExtractRequest(prompt=prompt, sampling=sampling)
@@ -63,7 +71,10 @@ class InferenceClient:
         return Answer(response.sql, response.summary)
 
     def stream(self, adapter: str, input: str, **options: Any) -> Iterator[str | Answer]:  # noqa: A002  # as above
-        """Pieces of text as they are generated, then the whole `Answer`, which alone says that it is complete."""
+        """Pieces of text as they are generated, then the whole `Answer`, which alone says that it is complete.
+
+        Under a contract with checked keywords there is one piece, after the check.
+        """
         prompt, sampling, timeout = _request(adapter, input, **options)
         request = inference_service_pb2.GenerateStreamRequest(prompt=prompt, sampling=sampling)
         with domain_errors():

@@ -19,8 +19,11 @@ from goldsmith.trainer.v1 import (
     training_service_pb2_grpc,
 )
 from shared.client.channel import call, domain_errors, open_channel
+from shared.contracts.report import CompileReport
+from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import Unavailable
 from shared.names import ContractName, DatasetName, JobName
+from shared.rpc.contract_message import definition_of, report_of
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 30.0
@@ -57,19 +60,49 @@ class TrainerClient:
         self._channel.close()
 
     def create_contract(
-        self, name: str, *, json_schema: str = "", ddl: str = "", validate_only: bool = False
+        self,
+        name: str,
+        spec: ContractSpec | None = None,
+        *,
+        json_schema: str = "",
+        ddl: str = "",
+        validate_only: bool = False,
     ) -> contract_pb2.OutputContract:
-        """Registers a contract from a JSON Schema or from DDL; an equal one of that name is returned as it is."""
+        """Registers a contract; an equal one of that name is returned as it is.
+
+        `spec` says any kind in full; `json_schema` and `ddl` are short for those two kinds with their defaults.
+        """
         contract = ContractName.parse(name)
-        definition = contract_pb2.OutputContract()
-        if json_schema:
-            definition.json.schema = json_schema
-        else:
-            definition.sql.ddl = ddl
+        if spec is None:
+            kind = ContractKind.JSON if json_schema else ContractKind.SQL
+            spec = ContractSpec(kind, json_schema=json_schema, ddl=ddl)
         request = contract_service_pb2.CreateContractRequest(
-            parent=str(contract.parent), contract_id=contract.id, contract=definition, validate_only=validate_only
+            parent=str(contract.parent),
+            contract_id=contract.id,
+            contract=definition_of(spec),
+            validate_only=validate_only,
         )
         return call(self._contracts.CreateContract, request, _COMPILE_TIMEOUT_SECONDS)
+
+    def compile_contract(self, parent: str, spec: ContractSpec) -> CompileReport:
+        """What the compiler makes of a definition for the server's base model; `tenants/{tenant}` stores nothing."""
+        request = contract_service_pb2.CompileContractRequest(parent=parent, contract=definition_of(spec))
+        return report_of(call(self._contracts.CompileContract, request, _COMPILE_TIMEOUT_SECONDS).report)
+
+    def contract(self, name: str) -> contract_pb2.OutputContract:
+        """A contract with its definition and report."""
+        return call(self._contracts.GetContract, contract_service_pb2.GetContractRequest(name=name), _TIMEOUT_SECONDS)
+
+    def contracts(self, parent: str) -> Iterator[contract_pb2.OutputContract]:
+        """Every contract of `tenants/{tenant}`, by name."""
+        token = ""
+        while True:
+            request = contract_service_pb2.ListContractsRequest(parent=parent, page_token=token)
+            page = call(self._contracts.ListContracts, request, _TIMEOUT_SECONDS)
+            yield from page.contracts
+            token = page.next_page_token
+            if not token:
+                return
 
     def create_dataset(self, name: str, dataset: golden_dataset_pb2.GoldenDataset) -> golden_dataset_pb2.GoldenDataset:
         """Starts an upload."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,11 @@ class TokenAutomaton:
         """Fewest tokens of a complete text, the stop token included."""
         return self.distance(self.start)
 
+    @cached_property
+    def stop_mask(self) -> NDArray[np.int32]:
+        """Packed bits of the stop token alone."""
+        return pack(np.array([self.eos_id], dtype=np.int32), self.vocabulary_size)
+
     def next(self, state: int, token: int) -> int | None:
         """The state after `token`, or None where it is not allowed (the stop token never leads to a state)."""
         begin, end = int(self.offsets[state]), int(self.offsets[state + 1])
@@ -93,10 +99,10 @@ class TokenAutomaton:
         `remaining < distance(state)`, which a caller that refuses `max_tokens < min_tokens` never sees.
         """
         if self.is_binding(state, remaining):
-            return self._pack(self.allowed(state, remaining))
+            return pack(self.allowed(state, remaining), self.vocabulary_size)
         cached = self._masks.get(state)
         if cached is None:
-            cached = self._pack(self.allowed(state, max(remaining, 1)))
+            cached = pack(self.allowed(state, max(remaining, 1)), self.vocabulary_size)
             self._masks[state] = cached
             if len(self._masks) * cached.nbytes > _MASK_CACHE_BYTES:
                 self._masks.popitem(last=False)
@@ -120,11 +126,15 @@ class TokenAutomaton:
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
-    def load(cls, folder: Path) -> TokenAutomaton:
-        """Map the arrays of `save` into memory, shared by all processes that do; raises `DataLoss` when damaged."""
+    def load(cls, folder: Path, *, is_mapped: bool = True) -> TokenAutomaton:
+        """Map the arrays of `save` into memory, shared by all processes that do; raises `DataLoss` when damaged.
+
+        Without `is_mapped` they are read, and the folder may go.
+        """
         try:
             # asarray: plain views of the mapped pages; numpy.memmap itself makes every slice three times slower
-            files = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+            files = {name: np.load(folder / f"{name}.npy", mmap_mode="r" if is_mapped else None, allow_pickle=False)
+                     for name in _ARRAYS}  # fmt: skip
             arrays = {name: np.asarray(file) for name, file in files.items()}
             size, eos_id, start = (int(number) for number in arrays.pop("header"))
         except (OSError, ValueError, EOFError) as err:
@@ -145,9 +155,11 @@ class TokenAutomaton:
             accepting=arrays["accepting"],
         )
 
-    def _pack(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
-        bits = np.zeros((self.vocabulary_size + 31) // 32 * 32, dtype=np.uint8)
-        bits[tokens] = 1
-        packed = np.packbits(bits, bitorder="little").view("<i4")
-        packed.flags.writeable = False
-        return packed
+
+def pack(tokens: NDArray[np.int32], vocabulary_size: int) -> NDArray[np.int32]:
+    """Token ids as packed bits, `ceil(vocabulary_size / 32)` words; read-only."""
+    bits = np.zeros((vocabulary_size + 31) // 32 * 32, dtype=np.uint8)
+    bits[tokens] = 1
+    packed = np.packbits(bits, bitorder="little").view("<i4")
+    packed.flags.writeable = False
+    return packed

@@ -9,15 +9,19 @@ from shared.errors import FieldViolation, InvalidInput
 def check_output(spec: ContractSpec, text: str) -> tuple[FieldViolation, ...]:
     """Every fault of `text` under the contract; empty when it keeps it.
 
-    Paths are `output#/json/pointer` for JSON and `output` for SQL.
+    Paths are `output#/json/pointer` for JSON and `output` for every other kind.
     """
     if spec.kind is ContractKind.JSON:
         from shared.contracts.json_schema import check_json
 
-        return check_json(spec.json_schema, text)
-    from shared.contracts.sql import check_sql
+        return check_json(spec, text)
+    if spec.kind is ContractKind.SQL:
+        from shared.contracts.sql import check_sql
 
-    return check_sql(spec, text)
+        return check_sql(spec, text)
+    from shared.contracts.plain import check_plain
+
+    return check_plain(spec, text)
 
 
 def refusal_hint(spec: ContractSpec, text: str, refusal: InvalidInput) -> str:
@@ -38,7 +42,11 @@ def canonicalise(spec: ContractSpec, text: str) -> str:
     if spec.kind is ContractKind.JSON:
         from shared.contracts.json_schema import canonicalise_json
 
-        return canonicalise_json(spec.json_schema, text)
-    from shared.contracts.sql import canonicalise_sql
+        return canonicalise_json(spec, text)
+    if spec.kind is ContractKind.SQL:
+        from shared.contracts.sql import canonicalise_sql
 
-    return canonicalise_sql(spec, text)
+        return canonicalise_sql(spec, text)
+    from shared.contracts.plain import canonicalise_plain
+
+    return canonicalise_plain(spec, text)

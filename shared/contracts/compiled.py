@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.automaton_guide import AutomatonGuide
 from shared.contracts.check import canonicalise, check_output
-from shared.contracts.report import KeywordVerdict
+from shared.contracts.guide import Guide
+from shared.contracts.report import CompileReport, KeywordVerdict
 from shared.contracts.spec import ContractSpec
 from shared.errors import FieldViolation
 
-COMPILER_VERSION = "2"
+if TYPE_CHECKING:  # it brings llguidance, which contracts with an automaton do without
+    from shared.contracts.grammar_machine import GrammarMachine
+
+COMPILER_VERSION = "3"
 """Part of every digest: raise it whenever the same contract compiles to another automaton."""
 
 
@@ -24,12 +30,12 @@ def contract_digest(spec: ContractSpec, vocabulary_digest: str) -> str:
 
 @dataclass(frozen=True)
 class CompiledContract:
-    """A contract with its token automaton; immutable and shared by all requests that name it."""
+    """A contract in the form that its engine runs; immutable and shared by all requests that name it."""
 
     spec: ContractSpec
     vocabulary_digest: str
-    verdicts: tuple[KeywordVerdict, ...]
-    automaton: TokenAutomaton
+    report: CompileReport
+    machine: TokenAutomaton | GrammarMachine
 
     @cached_property
     def digest(self) -> str:
@@ -39,12 +45,31 @@ class CompiledContract:
     @property
     def min_tokens(self) -> int:
         """Fewest tokens of a complete answer, the stop token included; a smaller `max_tokens` must be refused."""
-        return self.automaton.min_tokens
+        return self.report.min_tokens
+
+    @property
+    def verdicts(self) -> tuple[KeywordVerdict, ...]:
+        """The fate of each keyword."""
+        return self.report.verdicts
+
+    @property
+    def automaton(self) -> TokenAutomaton:
+        """The token automaton of a contract whose engine is `OUTLINES`."""
+        assert isinstance(self.machine, TokenAutomaton), self.report.engine
+        return self.machine
+
+    def guide(self) -> Guide:
+        """A walk over the contract for one new answer."""
+        if isinstance(self.machine, TokenAutomaton):
+            return AutomatonGuide(self.machine)
+        from shared.contracts.grammar_guide import GrammarGuide
+
+        return GrammarGuide(self.machine)
 
     def check(self, text: str) -> tuple[FieldViolation, ...]:
         """Every fault of a finished text; empty when it keeps the contract."""
         return check_output(self.spec, text)
 
     def canonicalise(self, text: str) -> str:
-        """The spelling of `text` that the automaton can produce; raises `InvalidInput` (`CONTRACT_VIOLATED`)."""
+        """The spelling of `text` that the engine can produce; raises `InvalidInput` (`CONTRACT_VIOLATED`)."""
         return canonicalise(self.spec, text)

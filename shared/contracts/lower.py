@@ -17,14 +17,18 @@ def lower(spec: ContractSpec) -> LoweredContract:
     if spec.kind is ContractKind.JSON:
         from shared.contracts.json_schema import lower_schema
 
-        return lower_schema(spec.json_schema)
-    from shared.contracts.sql import lower_sql  # sqlglot takes 0.3 s to import
+        return lower_schema(spec)
+    if spec.kind is ContractKind.SQL:
+        from shared.contracts.sql import lower_sql  # sqlglot takes 0.3 s to import
 
-    return lower_sql(spec)
+        return lower_sql(spec)
+    from shared.contracts.plain import lower_plain
+
+    return lower_plain(spec)
 
 
 def preload(kind: ContractKind) -> None:
     """Import what `lower` needs for this kind: a memory limit must not fall into the middle of an import."""
-    name = "shared.contracts.json_schema" if kind is ContractKind.JSON else "shared.contracts.sql"
-    for module in (name, "shared.contracts.index"):
+    own = {ContractKind.JSON: "shared.contracts.json_schema", ContractKind.SQL: "shared.contracts.sql"}
+    for module in (own.get(kind, "shared.contracts.plain"), "shared.contracts.index", "shared.contracts.grammar_guide"):
         importlib.import_module(module)

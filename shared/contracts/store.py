@@ -9,25 +9,30 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.compiled import CompiledContract
-from shared.contracts.report import KeywordFate, KeywordVerdict
+from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordFate, KeywordVerdict
 from shared.contracts.spec import ContractSpec
 from shared.errors import DataLoss
+
+if TYPE_CHECKING:
+    from shared.contracts.grammar_machine import GrammarMachine
 
 _MANIFEST = "contract.json"
 
 
 def write_contract(folder: Path, contract: CompiledContract) -> None:
     """Write a contract into an empty folder, the manifest last."""
-    contract.automaton.save(folder)
+    contract.machine.save(folder)
     body = {
         "spec": contract.spec.canonical().decode(),
         "vocabulary_digest": contract.vocabulary_digest,
-        "verdicts": [[v.pointer, v.fate.value, v.note] for v in contract.verdicts],
-        "files": {path.name: _sha256(path) for path in sorted(folder.glob("*.npy"))},
+        "report": asdict(contract.report),
+        "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
     }
     (folder / _MANIFEST).write_text(json.dumps(body, indent=1), encoding="utf-8")
 
@@ -38,13 +43,28 @@ def read_contract(folder: Path) -> CompiledContract:
         body = json.loads((folder / _MANIFEST).read_bytes())
         damaged = [name for name, digest in body["files"].items() if _sha256(folder / name) != digest]
         spec = ContractSpec.from_canonical(body["spec"].encode())
-        verdicts = tuple(KeywordVerdict(pointer, KeywordFate(fate), note) for pointer, fate, note in body["verdicts"])
+        report = _report(body["report"])
         vocabulary_digest = str(body["vocabulary_digest"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise DataLoss("DIGEST_MISMATCH", f"The compiled contract in {folder.name} cannot be read: {err}.") from err
     if damaged:
         raise DataLoss("DIGEST_MISMATCH", f"The compiled contract in {folder.name} is damaged: {', '.join(damaged)}.")
-    return CompiledContract(spec, vocabulary_digest, verdicts, TokenAutomaton.load(folder))
+    return CompiledContract(spec, vocabulary_digest, report, _machine(folder, report.engine, vocabulary_digest))
+
+
+def _machine(folder: Path, engine: EngineName, vocabulary_digest: str) -> TokenAutomaton | GrammarMachine:
+    if engine is EngineName.OUTLINES:
+        return TokenAutomaton.load(folder)
+    from shared.contracts.grammar_machine import GrammarMachine
+
+    return GrammarMachine.load(folder, vocabulary_digest)
+
+
+def _report(body: dict[str, Any]) -> CompileReport:  # Any: our own JSON, read field by field
+    verdicts = tuple(KeywordVerdict(v["pointer"], KeywordFate(v["fate"]), v["note"]) for v in body.pop("verdicts"))
+    return CompileReport(
+        guarantee=Guarantee(body.pop("guarantee")), engine=EngineName(body.pop("engine")), verdicts=verdicts, **body
+    )
 
 
 def _sha256(path: Path) -> str:

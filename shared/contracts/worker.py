@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.contracts.compiled import CompiledContract
-from shared.contracts.index import build_automaton
+from shared.contracts.build import build_contract
 from shared.contracts.lower import lower, preload
 from shared.contracts.spec import ContractSpec
 from shared.contracts.store import write_contract
@@ -34,10 +33,7 @@ def main() -> int:
     # The parent kills by wall time; this ends an orphan whose parent is gone.
     resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_seconds"], order["cpu_seconds"] + 5))
     try:
-        lowered = lower(spec)
-        automaton = build_automaton(lowered.regex, vocabulary, max_states=order["max_states"])
-        contract = CompiledContract(spec, vocabulary.digest, lowered.verdicts, automaton)
-        write_contract(Path(order["folder"]), contract)
+        write_contract(Path(order["folder"]), build_contract(spec, lower(spec), vocabulary, order["max_states"]))
     except InvalidInput as err:
         json.dump(_refusal(err), sys.stdout)
         return EXIT_REFUSED

@@ -21,12 +21,13 @@ from deploy.quickstart.invoices import invoices
 from deploy.quickstart.sales import sales
 from deploy.quickstart.service_process import ServiceProcess
 from deploy.quickstart.tenant import DemoTenant
+from goldsmith.contract.v1 import contract_pb2
 from goldsmith.inference.v1 import inference_service_pb2
 from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
 from shared.base_model import BaseModel
 from shared.client import Answer, InferenceClient, TrainerClient
 from shared.contracts.check import check_output
-from shared.contracts.spec import ContractKind
+from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import DeadlineExceeded, InvalidInput, NotFound
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
@@ -138,6 +139,57 @@ def house(tmp_path_factory: pytest.TempPathFactory, shipped_base: BaseModel) -> 
 
 def _tail(folder: Path) -> str:
     return "\n".join(path.name + "\n" + path.read_text()[-3000:] for path in folder.glob("*.log"))
+
+
+PLAIN = {
+    "topic": ContractSpec(ContractKind.CHOICE, choices=("billing", "refund", "delivery")),
+    "ticket": ContractSpec(ContractKind.REGEX, pattern=r"[A-Z]{2}-\d{4}"),
+    "reply": ContractSpec(ContractKind.TEXT, max_chars=60),
+}
+
+
+class TestKinds:
+    """Contracts that are neither JSON nor SQL."""
+
+    @pytest.mark.parametrize("name", PLAIN)
+    def test_the_base_model_answers_under_each(self, house: House, name: str) -> None:
+        """Registered with the trainer, served by name, at the least token limit and with room."""
+        contract = house.trainer.create_contract(f"tenants/initech/contracts/{name}", PLAIN[name])
+        least = contract.report.min_output_tokens
+
+        for limit in (least, least + 20):
+            answer = house.inference.generate(
+                "", "Where is my parcel?", contract=contract.name, max_output_tokens=limit, temperature=1.0
+            )
+            assert check_output(PLAIN[name], answer.text) == ()
+            assert answer.summary.usage.output_tokens <= limit
+            assert answer.summary.contract_kind == contract_pb2.ContractKind.Value(
+                f"CONTRACT_KIND_{PLAIN[name].kind.name}"
+            )
+
+    def test_a_classifier_is_trained_and_served(self, house: House) -> None:
+        """Golden examples of a class each become an adapter that answers with a class; other methods refuse it."""
+        parent = "tenants/umbrella"
+        contract = house.trainer.create_contract(f"{parent}/contracts/topic", PLAIN["topic"])
+        rows = [
+            {"input": f"Question {number} about {topic}", "output": topic, "split": split}
+            for split, count in (("train", 60), ("holdout", 9))
+            for number, topic in zip(range(count), PLAIN["topic"].choices * count, strict=False)
+        ]
+        golden = golden_dataset_pb2.GoldenDataset(contract=contract.name)
+        name = house.trainer.create_dataset(f"{parent}/datasets/golden", golden).name
+        house.trainer.upload(name, "\n".join(map(json.dumps, rows)).encode())
+        done = house.finish(house.submit("umbrella", "first", epochs=1))
+
+        answer = house.inference.generate(f"{parent}/adapters/answer", rows[-1]["input"])
+        with pytest.raises(InvalidInput, match="call Generate") as caught:
+            house.inference.extract(f"{parent}/adapters/answer", rows[-1]["input"])
+
+        assert done.evaluation.holdout_count == 9
+        assert 0 <= done.evaluation.exact_match == done.evaluation.field_f1 <= 1
+        assert answer.text in PLAIN["topic"].choices
+        assert answer.summary.adapter_revision == done.revision
+        assert [violation.path for violation in caught.value.violations] == ["prompt.adapter"]
 
 
 class TestServing:

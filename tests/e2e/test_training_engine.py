@@ -126,8 +126,8 @@ class TestGenerate:
         renderer = PromptRenderer.load(base)
         prompts = [renderer.prompt_ids("x" * length) for length in (1, 30, 7)]
 
-        together = generate(model, contract.automaton, prompts, 512)
-        alone = [generate(model, contract.automaton, [prompt], 512)[0] for prompt in prompts]
+        together = generate(model, contract, prompts, 512)
+        alone = [generate(model, contract, [prompt], 512)[0] for prompt in prompts]
 
         assert together == alone
         for answer in together:
@@ -146,15 +146,15 @@ class TestPickCanaries:
         plain = LlamaForCausalLM.from_pretrained(base.folder, dtype=torch.float32)
         model = get_peft_model(plain, LoraConfig(r=4, target_modules=["q_proj", "up_proj"])).eval()
         prompts = [renderer.prompt_ids(row.input) for row in rows(12)]
-        alike = generate(model, contract.automaton, prompts, 512)  # B is zero at first: the base's own answers
+        alike = generate(model, contract, prompts, 512)  # B is zero at first: the base's own answers
         torch.manual_seed(1)
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter)
-        other = generate(model, contract.automaton, prompts, 512)
+        other = generate(model, contract, prompts, 512)
         assert alike != other
 
-        canaries = pick_canaries(model, contract.automaton, prompts, other)
+        canaries = pick_canaries(model, contract, prompts, other)
 
         chosen = [list(canary.expected_ids) for canary in canaries]
         assert all(answer in other for answer in chosen)

@@ -6,6 +6,7 @@ import asyncio
 
 from shared.clock import Clock
 from shared.contracts.compiler import ContractCompiler
+from shared.contracts.report import CompileReport
 from shared.contracts.spec import ContractSpec
 from shared.names import ContractName, TenantName
 from shared.rpc.page import Page
@@ -27,19 +28,17 @@ class Contracts:
             InvalidInput: CONTRACT_UNSUPPORTED naming every place, or CONTRACT_TOO_LARGE.
             AlreadyExists: the id holds another definition.
         """
-        compiled = await asyncio.to_thread(self._compiler.compile, spec)
-        contract = Contract(
-            name=str(name),
-            spec=spec.canonical().decode(),
-            digest=spec.digest,
-            state_count=compiled.automaton.state_count,
-            min_output_tokens=compiled.min_tokens,
-            verdicts=tuple(compiled.verdicts),
-            create_time=self._clock.now(),
-        )
+        contract = Contract.of(str(name), spec, await self.compile(spec), self._clock.now())
         if validate_only:
             return contract
         return await self._database.run(lambda c: catalog.add_contract(c, contract))
+
+    async def compile(self, spec: ContractSpec) -> CompileReport:
+        """What the compiler makes of a definition; nothing is stored but the compiler's own cache.
+
+        Raises `InvalidInput` as `create` does.
+        """
+        return (await asyncio.to_thread(self._compiler.compile, spec)).report
 
     async def get(self, name: ContractName) -> Contract:
         """A contract. Raises `NotFound`."""

@@ -94,7 +94,9 @@ def _row(number: int, line: bytes, spec: ContractSpec) -> tuple[str, CheckedRow]
     output = body["output"]
     if not isinstance(output, str):
         if spec.kind is not ContractKind.JSON:
-            raise _RowError(_finding(number, "ROW_INVALID", "output", "must be SQL text"))
+            raise _RowError(
+                _finding(number, "ROW_INVALID", "output", f"must be text: the contract is of kind {spec.kind}")
+            )
         output = json.dumps(output, ensure_ascii=False)
     for field, text, limit in (("input", body["input"], MAX_INPUT_BYTES), ("output", output, MAX_OUTPUT_BYTES)):
         size = len(text.encode(errors="surrogatepass"))

@@ -33,7 +33,7 @@ def exact_match(golden: Sequence[str], generated: Sequence[str]) -> float:
 
 
 def field_f1(kind: ContractKind, golden: Sequence[str], generated: Sequence[str]) -> float:
-    """Micro F1 over all rows' leaves: (path, value) pairs of JSON, tokens of SQL."""
+    """Micro F1 over all rows' leaves; see `leaves`."""
     rows = [_count(leaves(kind, g), leaves(kind, o)) for g, o in zip(golden, generated, strict=True)]
     return Counts(
         sum(row.matched for row in rows), sum(row.generated for row in rows), sum(row.golden for row in rows)
@@ -41,9 +41,17 @@ def field_f1(kind: ContractKind, golden: Sequence[str], generated: Sequence[str]
 
 
 def leaves(kind: ContractKind, text: str) -> Counter[str]:
-    """What is compared: JSON's scalar leaves with their path (list order ignored), or SQL's tokens."""
+    """What is compared, by kind.
+
+    JSON: scalar leaves with their path (list order ignored). SQL: its tokens. Choice and regex: the answer as a whole.
+    Text: its words, as SQuAD's F1 counts them but as written (Rajpurkar et al. 2016).
+    """
     if kind is ContractKind.SQL:
         return Counter(_SQL_TOKEN.findall(text))
+    if kind in (ContractKind.CHOICE, ContractKind.REGEX):
+        return Counter([text])
+    if kind is ContractKind.TEXT:
+        return Counter(text.split())
     try:
         value = json.loads(text)
     except ValueError:

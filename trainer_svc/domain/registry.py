@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.adapter.manifest import PackageFile
-from shared.contracts.report import KeywordVerdict
+from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordVerdict
+from shared.contracts.spec import ContractSpec
 
 
 @dataclass(frozen=True)
 class Contract:
-    """A registered output contract. `spec` is the canonical text of its definition."""
+    """A registered output contract with its report. `spec` is the canonical text of its definition.
+
+    The defaults are what held for every contract that was stored before its report had these fields.
+    """
 
     name: str
     spec: str
@@ -20,6 +24,40 @@ class Contract:
     min_output_tokens: int
     verdicts: tuple[KeywordVerdict, ...]
     create_time: datetime
+    guarantee: Guarantee = Guarantee.CERTAIN
+    engine: EngineName = EngineName.OUTLINES
+    typical_output_tokens: int = 0
+    max_output_tokens: int | None = None
+
+    @classmethod
+    def of(cls, name: str, spec: ContractSpec, report: CompileReport, create_time: datetime) -> Contract:
+        """A contract as it is when it was just compiled."""
+        return cls(
+            name=name,
+            spec=spec.canonical().decode(),
+            digest=spec.digest,
+            state_count=report.state_count,
+            min_output_tokens=report.min_tokens,
+            verdicts=report.verdicts,
+            create_time=create_time,
+            guarantee=report.guarantee,
+            engine=report.engine,
+            typical_output_tokens=report.typical_tokens,
+            max_output_tokens=report.max_tokens,
+        )
+
+    @property
+    def report(self) -> CompileReport:
+        """What the compiler made of it."""
+        return CompileReport(
+            guarantee=self.guarantee,
+            engine=self.engine,
+            state_count=self.state_count,
+            min_tokens=self.min_output_tokens,
+            typical_tokens=self.typical_output_tokens,
+            max_tokens=self.max_output_tokens,
+            verdicts=self.verdicts,
+        )
 
 
 @dataclass(frozen=True)

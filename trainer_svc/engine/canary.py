@@ -9,43 +9,43 @@ import numpy as np
 import torch
 
 from shared.adapter.manifest import Canary
-from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.compiled import CompiledContract
 from trainer_svc.domain.canary import Candidate, choose_canaries
+from trainer_svc.engine.generation import allowed_tokens
 
 _CANDIDATES = 24
 """Shortest prompts that are measured: every load of the adapter replays the chosen ones."""
 
 
 def pick_canaries(
-    model: Any, automaton: TokenAutomaton, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+    model: Any, contract: CompiledContract, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
 ) -> tuple[Canary, ...]:  # a PEFT model with the adapter as it is served
     """Canaries among held-out prompts and the answers that `model` gave to them."""
     pairs = sorted(zip(prompts, answers, strict=True), key=lambda pair: (len(pair[0]), pair[0]))
     candidates = []
     for prompt, answer in [pair for pair in pairs if pair[1]][:_CANDIDATES]:
-        ratio, margin = _replay(model, automaton, prompt, answer)
+        ratio, margin = _replay(model, contract, prompt, answer)
         with model.disable_adapter():
-            base_ratio, _ = _replay(model, automaton, prompt, answer)
+            base_ratio, _ = _replay(model, contract, prompt, answer)
         candidates.append(Candidate(Canary(tuple(prompt), tuple(answer)), ratio, margin, base_ratio))
     return choose_canaries(candidates)
 
 
 @torch.inference_mode()
 def _replay(
-    model: Any, automaton: TokenAutomaton, prompt: Sequence[int], answer: Sequence[int]
+    model: Any, contract: CompiledContract, prompt: Sequence[int], answer: Sequence[int]
 ) -> tuple[float, float]:  # a PEFT model
     """Share of the answer replayed before the first difference, and its least margin in logits, in one forward pass."""
     ids = torch.tensor([[*prompt, *answer[:-1]]], device=model.device)
     logits_T_V = model(input_ids=ids, use_cache=False, logits_to_keep=len(answer)).logits[0].float().cpu().numpy()
-    state, same, margin = automaton.start, len(answer), float("inf")
+    guide, same, margin = contract.guide(), len(answer), float("inf")
     for place, token in enumerate(answer):
-        allowed = automaton.allowed(state, len(answer) - place)
+        allowed = allowed_tokens(guide, len(answer) - place)
         scores = logits_T_V[place][allowed]
         others = scores[allowed != token]
         lead = float(logits_T_V[place][token] - others.max()) if len(others) else float("inf")
         margin = min(margin, lead)
         if lead < 0:
             same = min(same, place)
-        following = automaton.next(state, token)
-        state = following if following is not None else state
+        guide.advance(token)
     return same / len(answer), float(np.float32(margin))

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.compiled import CompiledContract
+from shared.contracts.guide import Guide
 
 MAX_BATCH_ROWS = 64
 """A step of the shipped base takes about as long for 64 rows as for 16: calls, not arithmetic, cost the time."""
@@ -22,7 +24,7 @@ DEFAULT_OUTPUT_TOKENS = 512
 
 
 def generate(
-    model: Any, automaton: TokenAutomaton, prompts: Sequence[Sequence[int]], context_tokens: int,
+    model: Any, contract: CompiledContract, prompts: Sequence[Sequence[int]], context_tokens: int,
     before_batch: Callable[[], None] = lambda: None,
 ) -> list[list[int]]:  # fmt: skip  # a transformers model
     """Token ids of each prompt's answer, the stop token included; in the order of the prompts.
@@ -31,14 +33,14 @@ def generate(
     leaves less room than the contract's minimum gets an empty answer. `before_batch` may raise to stop between batches.
     """
     answers: list[list[int]] = [[] for _ in prompts]
-    fitting = (i for i, prompt in enumerate(prompts) if context_tokens - len(prompt) >= automaton.min_tokens)
+    fitting = (i for i, prompt in enumerate(prompts) if context_tokens - len(prompt) >= contract.min_tokens)
     order = sorted(fitting, key=lambda index: len(prompts[index]))
     while order:  # the longest first, so that want of memory shows at once
         before_batch()
-        longest = min(context_tokens, len(prompts[order[-1]]) + max(DEFAULT_OUTPUT_TOKENS, automaton.min_tokens))
+        longest = min(context_tokens, len(prompts[order[-1]]) + max(DEFAULT_OUTPUT_TOKENS, contract.min_tokens))
         count = max(1, min(MAX_BATCH_ROWS, _CACHE_BYTES // (longest * _cache_bytes_per_token(model.config))))
         chosen, order = order[-count:], order[:-count]
-        batch = _generate_batch(model, automaton, [prompts[i] for i in chosen], context_tokens)
+        batch = _generate_batch(model, contract, [prompts[i] for i in chosen], context_tokens)
         for index, answer in zip(chosen, batch, strict=True):
             answers[index] = answer
     return answers
@@ -54,31 +56,38 @@ def _cache_bytes_per_token(config: Any) -> int:  # a transformers config
 class _Answering:
     """An answer in the making."""
 
-    state: int
+    guide: Guide
     budget: int
     ids: list[int] = field(default_factory=list)
-    is_complete: bool = False
 
-    def extend(self, automaton: TokenAutomaton, logits_V: np.ndarray[Any, Any]) -> int:  # tensor shapes in names
+    @property
+    def is_complete(self) -> bool:
+        """Whether the stop token was taken."""
+        return self.guide.is_finished()
+
+    def extend(self, logits_V: np.ndarray[Any, Any]) -> int:  # tensor shapes in names
         """Appends the best allowed token and returns it."""
-        allowed = automaton.allowed(self.state, self.budget - len(self.ids))
+        allowed = allowed_tokens(self.guide, self.budget - len(self.ids))
         token = int(allowed[np.argmax(logits_V[allowed])])
         self.ids.append(token)
-        following = automaton.next(self.state, token)
-        self.is_complete = following is None
-        self.state = self.state if following is None else following
+        assert self.guide.advance(token), token
         return token
+
+
+def allowed_tokens(guide: Guide, remaining: int) -> NDArray[np.intp]:
+    """Ids of the tokens that a guide allows with `remaining` tokens left, ascending."""
+    return np.flatnonzero(np.unpackbits(guide.mask(remaining).view(np.uint8), bitorder="little"))
 
 
 @torch.inference_mode()
 def _generate_batch(
-    model: Any, automaton: TokenAutomaton, prompts: list[Sequence[int]], context_tokens: int
+    model: Any, contract: CompiledContract, prompts: list[Sequence[int]], context_tokens: int
 ) -> list[list[int]]:
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device)
-    most = max(DEFAULT_OUTPUT_TOKENS, automaton.min_tokens)
-    answers = [_Answering(automaton.start, min(most, context_tokens - len(p))) for p in prompts]
+    most = max(DEFAULT_OUTPUT_TOKENS, contract.min_tokens)
+    answers = [_Answering(contract.guide(), min(most, context_tokens - len(p))) for p in prompts]
     rows, cache = answers, None
     while rows:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
@@ -92,9 +101,8 @@ def _generate_batch(
         )
         cache = output.past_key_values
         logits_B_V = output.logits[:, -1].float().cpu().numpy()
-        tokens = [
-            automaton.eos_id if row.is_complete else row.extend(automaton, logits_B_V[i]) for i, row in enumerate(rows)
-        ]
+        # A complete row stays until the batch is compacted; what it is fed no longer matters.
+        tokens = [0 if row.is_complete else row.extend(logits_B_V[i]) for i, row in enumerate(rows)]
         ids = torch.tensor(tokens, device=model.device)[:, None]
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
         kept = [i for i, row in enumerate(rows) if not row.is_complete]

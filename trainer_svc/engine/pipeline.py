@@ -105,11 +105,10 @@ def _publish(ground: _Ground, holdout: list[Row]) -> RunResult:
     base = load_base(ground.base.folder, TrainingMode.LORA).to(best_device())
     served = load_served(base, ground.folder.adapter)
     prompts = [ground.renderer.prompt_ids(row.input) for row in holdout]
-    automaton = ground.contract.automaton
-    answers = generate(served, automaton, prompts, ground.base.max_positions, ground.stop_if_cancelled)
+    answers = generate(served, ground.contract, prompts, ground.base.max_positions, ground.stop_if_cancelled)
     evaluation = _evaluate(ground, served, holdout, answers)
     ground.journal.phase(Phase.PUBLISHING)
-    manifest = _manifest(ground, evaluation, pick_canaries(served, automaton, prompts, answers))
+    manifest = _manifest(ground, evaluation, pick_canaries(served, ground.contract, prompts, answers))
     temporary = ground.folder.path / "package.partial"
     shutil.rmtree(temporary, ignore_errors=True)
     sources = {name: ground.folder.adapter / name for name in (WEIGHTS_NAME, CONFIG_NAME)}

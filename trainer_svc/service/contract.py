@@ -24,6 +24,12 @@ class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
         spec = translate.spec_from(request.contract)
         return translate.contract(await self._contracts.create(name, spec, validate_only=request.validate_only))
 
+    async def CompileContract(self, request: pb.CompileContractRequest, context: Context) -> pb.CompileContractResponse:
+        """The report of a definition that is not stored."""
+        TenantName.parse(request.parent)
+        spec = translate.spec_from(request.contract)
+        return translate.compiled(spec, await self._contracts.compile(spec))
+
     async def GetContract(self, request: pb.GetContractRequest, context: Context) -> contract_pb2.OutputContract:
         """A contract."""
         return translate.contract(await self._contracts.get(ContractName.parse(request.name)))

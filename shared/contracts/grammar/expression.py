@@ -61,6 +61,14 @@ class Sequence:
 
     items: tuple[Expression, ...]
 
+    def __hash__(self) -> int:
+        """Computed once: expressions are deep, and asked for theirs again and again."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(("Sequence", self.items))
+
     @cached_property
     def min_length(self) -> int:
         """Length of the shortest text."""
@@ -88,6 +96,14 @@ class Alternation:
     """One of the branches; without branches: no text at all."""
 
     branches: tuple[Expression, ...]
+
+    def __hash__(self) -> int:
+        """Computed once: expressions are deep, and asked for theirs again and again."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(("Alternation", self.branches))
 
     @cached_property
     def min_length(self) -> int:
@@ -118,6 +134,14 @@ class Repeat:
     item: Expression
     least: int
     most: int | None
+
+    def __hash__(self) -> int:
+        """Computed once: expressions are deep, and asked for theirs again and again."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(("Repeat", (self.item, self.least, self.most)))
 
     @cached_property
     def min_length(self) -> int:

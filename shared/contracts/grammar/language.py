@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from shared.contracts.grammar.charset import CharSet
 from shared.contracts.grammar.expression import (
@@ -126,21 +127,31 @@ class Machine:
         self.silent[begin].append(end)
 
 
-def intersect(languages: SequenceOf[Expression], least: int, most: int | None) -> Expression:
-    """The texts of `least` to `most` characters that are in every language; `NOTHING` when there are none.
+def intersect(
+    languages: SequenceOf[Expression], least: int = 0, most: int | None = None, without: SequenceOf[Expression] = ()
+) -> Expression:
+    """The texts of `least` to `most` characters that are in every language and in none of `without`.
 
-    Tries rewrites first, then the product of the automata written back as an expression. Raises `TooComplex`.
+    `NOTHING` when there are none. Tries rewrites first, then the product of the automata written back as an expression.
+    Raises `TooComplex`.
     """
-    proper = [language for language in dict.fromkeys(languages) if language != ANYTHING]
+    proper = tuple(language for language in dict.fromkeys(languages) if language != ANYTHING)
+    return _intersection(proper, least, most, tuple(dict.fromkeys(without)))
+
+
+@lru_cache(maxsize=4096)
+def _intersection(
+    proper: tuple[Expression, ...], least: int, most: int | None, without: tuple[Expression, ...]
+) -> Expression:
     if most is not None and most < least:
         return NOTHING
-    if not proper:
+    if not proper and not without:
         return repeat(ANY, least, most)
-    if len(proper) == 1:
+    if len(proper) == 1 and not without:
         bounded = _bounded(proper[0], least, most)
         if bounded is not None:
             return bounded
-    return _Product([Machine.of(language) for language in proper], least, most).expression()
+    return _Product([Machine.of(one) for one in proper], [Machine.of(one) for one in without], least, most).expression()
 
 
 def _bounded(expression: Expression, least: int, most: int | None) -> Expression | None:
@@ -182,11 +193,14 @@ _State = tuple[tuple[frozenset[int], ...], int]
 class _Product:
     """All machines at once, with a counter of characters, made deterministic."""
 
-    def __init__(self, machines: SequenceOf[Machine], least: int, most: int | None) -> None:
-        self._machines, self._least, self._most = machines, least, most
+    def __init__(
+        self, machines: SequenceOf[Machine], without: SequenceOf[Machine], least: int, most: int | None
+    ) -> None:
+        self._machines, self._least, self._most = (*machines, *without), least, most
+        self._wanted = len(machines)
         # Above this count every longer text is treated alike.
         self._cap = least if most is None else most
-        self._alphabet = _minterms(chars for m in machines for row in m.steps for chars, _ in row)
+        self._alphabet = _minterms(chars for m in self._machines for row in m.steps for chars, _ in row)
 
     def expression(self) -> Expression:
         """The language as one expression."""
@@ -195,7 +209,7 @@ class _Product:
         if 0 not in alive:
             return NOTHING
         kept = {(s, t): e for (s, t), e in arrows.items() if s in alive and t in alive}
-        return _eliminate(kept, accepting & alive)
+        return eliminate(kept, accepting & alive)
 
     def _explore(self) -> tuple[dict[tuple[int, int], Expression], set[int]]:
         start: _State = (tuple(machine.closure([0]) for machine in self._machines), 0)
@@ -204,7 +218,7 @@ class _Product:
         accepting = set()
         for state in queue:  # grows while it is read
             number = numbers[state]
-            if state[1] >= self._least and all(1 in states for states in state[0]):
+            if state[1] >= self._least and self._accepts(state[0]):
                 accepting.add(number)
             for chars, target in self._arrows(state):
                 if target not in numbers:
@@ -216,6 +230,9 @@ class _Product:
                 labels[arrow] = labels.get(arrow, CharSet(())) | chars
         return {arrow: Chars(chars) for arrow, chars in labels.items()}, accepting
 
+    def _accepts(self, groups: tuple[frozenset[int], ...]) -> bool:
+        return all((1 in states) == (i < self._wanted) for i, states in enumerate(groups))
+
     def _arrows(self, state: _State) -> Iterable[tuple[CharSet, _State]]:
         groups, count = state
         if self._most is not None and count >= self._most:
@@ -223,7 +240,7 @@ class _Product:
         for chars in self._alphabet:
             code = chars.ranges[0][0]
             stepped = tuple(m.step(states, code) for m, states in zip(self._machines, groups, strict=True))
-            if all(stepped):
+            if all(stepped[: self._wanted]):
                 yield chars, (stepped, min(count + 1, self._cap))
 
 
@@ -250,7 +267,7 @@ def _backward(arrows: Iterable[tuple[int, int]], accepting: set[int]) -> set[int
     return alive
 
 
-def _eliminate(arrows: dict[tuple[int, int], Expression], accepting: set[int]) -> Expression:
+def eliminate(arrows: dict[tuple[int, int], Expression], accepting: set[int]) -> Expression:
     """Kleene's construction: remove state after state, the least connected first.
 
     Source: Brzozowski and McCluskey 1963; the order after Delgado and Morais 2004.
@@ -283,3 +300,39 @@ def _eliminate(arrows: dict[tuple[int, int], Expression], accepting: set[int]) -
                 after[source][target] = merged
                 before[target].add(source)
     return after[begin][end]
+
+
+def finite_texts(expression: Expression, limit: int) -> tuple[str, ...] | None:
+    """Every text of a finite language; None when there are more than `limit`, or it refers to a rule."""
+    found: tuple[str, ...] | None = None
+    match expression:
+        case Chars(members):
+            codes = [range(low, high + 1) for low, high in members.ranges]
+            if sum(map(len, codes)) <= limit:
+                found = tuple(chr(code) for run in codes for code in run)
+        case Text(text):
+            found = (text,)
+        case Alternation(branches):
+            found = _union([finite_texts(branch, limit) for branch in branches], limit)
+        case Sequence(items):
+            found = _concatenations([finite_texts(item, limit) for item in items], limit)
+        case Repeat(item, least, most) if most is not None and most <= limit:
+            texts = finite_texts(item, limit)
+            found = _union([_concatenations([texts] * count, limit) for count in range(least, most + 1)], limit)
+    return found
+
+
+def _union(parts: SequenceOf[tuple[str, ...] | None], limit: int) -> tuple[str, ...] | None:
+    if None in parts:
+        return None
+    found = tuple(dict.fromkeys(text for part in parts for text in part or ()))
+    return found if len(found) <= limit else None
+
+
+def _concatenations(parts: SequenceOf[tuple[str, ...] | None], limit: int) -> tuple[str, ...] | None:
+    found: tuple[str, ...] = ("",)
+    for part in parts:
+        if part is None or len(found) * len(part) > limit:
+            return None
+        found = tuple(dict.fromkeys(left + right for left in found for right in part))
+    return found

@@ -1,4 +1,4 @@
-"""Reads `pattern`: the regular part of ECMA-262, with the search semantics that JSON Schema gives it."""
+"""Reads patterns: the regular part of ECMA-262, to be found in a text (as JSON Schema has it) or to match all of it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,22 @@ def parse_pattern(source: str) -> Expression:
     Anchors are understood at the ends of the pattern and of its alternatives. Raises `PatternError` for look-around,
     back references, word boundaries, Unicode properties and anchors elsewhere.
     """
-    if len(source) > MAX_PATTERN_CHARS:
-        raise PatternError(f"has {len(source)} characters, the limit is {MAX_PATTERN_CHARS}")
+    return _parsed(source, anchored=False, max_chars=MAX_PATTERN_CHARS)
+
+
+def parse_whole_pattern(source: str, *, max_chars: int | None = MAX_PATTERN_CHARS) -> Expression:
+    """The language of all texts that `source` matches from the first character to the last.
+
+    As if each alternative stood between `^` and `$`, which may be written all the same. Raises as `parse_pattern`.
+    """
+    return _parsed(source, anchored=True, max_chars=max_chars)
+
+
+def _parsed(source: str, *, anchored: bool, max_chars: int | None) -> Expression:
+    if max_chars is not None and len(source) > max_chars:
+        raise PatternError(f"has {len(source)} characters, the limit is {max_chars}")
     parser = _Parser(source)
-    found = parser.alternatives(0, anchored_left=False, anchored_right=False)
+    found = parser.alternatives(0, anchored_left=anchored, anchored_right=anchored)
     if parser.position < len(source):
         raise parser.error("unbalanced )")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from shared.contracts.grammar.charset import CharSet
 from shared.contracts.grammar.expression import (
@@ -27,6 +28,8 @@ def quoted(content: Expression) -> Expression:
     return sequence([Text('"'), encoded(content), Text('"')])
 
 
+# Intersections share parts many times over: as a tree they would be written for minutes.
+@lru_cache(maxsize=50_000)
 def encoded(content: Expression) -> Expression:
     """The spelling of a language inside a JSON string; its characters are all `ENCODABLE`."""
     match content:

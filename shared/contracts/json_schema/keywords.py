@@ -1,60 +1,58 @@
-"""Which keywords the compiler knows, for which types, and what to do instead of the others."""
+"""Which keywords hold schemas, which speak about which type, and which say nothing about validity."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 ANNOTATIONS = frozenset({
-    "title", "description", "default", "examples", "$comment", "$schema", "$id", "deprecated", "readOnly", "writeOnly",
-    "contentEncoding", "contentMediaType", "contentSchema",
+    "title", "description", "default", "examples", "$comment", "$schema", "deprecated", "readOnly", "writeOnly",
+    "contentEncoding", "contentMediaType", "contentSchema", "$vocabulary",
 })  # fmt: skip
 """Keywords without an effect on validity (Draft 2020-12, Validation 8 and 9)."""
 
-DEFINITIONS = frozenset({"$defs", "definitions"})
+STRUCTURE = frozenset({"$defs", "definitions", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor"})
+"""Keywords that only give other schemas a place or a name."""
 
 TYPED = {
-    "string": ("minLength", "maxLength", "pattern", "format"),
-    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    "array": ("items", "minItems", "maxItems", "uniqueItems"),
-    "object": ("properties", "required", "additionalProperties"),
-    "boolean": (),
-    "null": (),
-}
+    "minLength": "string", "maxLength": "string", "pattern": "string", "format": "string",
+    "minimum": "number", "maximum": "number", "exclusiveMinimum": "number", "exclusiveMaximum": "number",
+    "multipleOf": "number",
+    "items": "array", "prefixItems": "array", "additionalItems": "array", "unevaluatedItems": "array",
+    "minItems": "array", "maxItems": "array", "uniqueItems": "array",
+    "contains": "array", "minContains": "array", "maxContains": "array",
+    "properties": "object", "patternProperties": "object", "additionalProperties": "object",
+    "unevaluatedProperties": "object", "propertyNames": "object", "required": "object",
+    "minProperties": "object", "maxProperties": "object",
+    "dependentRequired": "object", "dependentSchemas": "object", "dependencies": "object",
+}  # fmt: skip
 """Assertions by the type they speak about; they say nothing about values of other types."""
 
-SHAPES = ("anyOf", "oneOf", "const", "enum", "type")
+KINDS = ("object", "array", "string", "number", "boolean", "null")
+"""The JSON types; an integer is a number."""
 
-KNOWN = frozenset({"$ref", *SHAPES}).union(ANNOTATIONS, DEFINITIONS, *TYPED.values())
-
-_INSTEAD = {
-    "allOf": "merge the parts into one schema",
-    "not": "list what is allowed (enum, anyOf) instead of what is not",
-    "if": "write the cases as branches of anyOf",
-    "then": "write the cases as branches of anyOf",
-    "else": "write the cases as branches of anyOf",
-    "patternProperties": "declare each key in properties",
-    "propertyNames": "declare each key in properties",
-    "dependentRequired": "write the cases as branches of anyOf",
-    "dependentSchemas": "write the cases as branches of anyOf",
-    "dependencies": "write the cases as branches of anyOf",
-    "unevaluatedProperties": "use additionalProperties: false",
-    "unevaluatedItems": "use items",
-    "minProperties": "use required",
-    "maxProperties": "leave properties out",
-    "contains": "use items",
-    "minContains": "use minItems",
-    "maxContains": "use maxItems",
-    "prefixItems": "use an object with one property per place",
-    "additionalItems": "use items",
-    "nullable": 'use "type": ["...", "null"]',
-    "$dynamicRef": "use $ref",
-    "$recursiveRef": "use $ref",
-    "$anchor": "refer to definitions by path, as in #/$defs/name",
-    "$dynamicAnchor": "refer to definitions by path, as in #/$defs/name",
-    "id": "use $id, at the root only",
-}
+_ONE = frozenset({
+    "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "propertyNames", "contains",
+    "not", "if", "then", "else", "items",
+})  # fmt: skip
+_LIST = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
+_NAMED = frozenset({"properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"})
 
 
-def refusal(keyword: str) -> str:
-    """Why a keyword is refused and what to write instead."""
-    if keyword in _INSTEAD:
-        return f"{keyword} cannot be guaranteed: {_INSTEAD[keyword]}."
-    return f"{keyword} is not a keyword that is known here: remove it, or correct its spelling."
+def escape(name: str | int) -> str:
+    """One token of a JSON Pointer (RFC 6901)."""
+    return str(name).replace("~", "~0").replace("/", "~1")
+
+
+def subschemas(schema: Any) -> Iterator[tuple[str, Any]]:  # Any: schemas
+    """The schemas directly inside a schema, each with its place relative to it, a JSON Pointer."""
+    for keyword, value in schema.items() if isinstance(schema, dict) else ():
+        if keyword in _NAMED and isinstance(value, dict):
+            found = [(f"/{escape(name)}", sub) for name, sub in value.items()]
+        elif keyword in _LIST and isinstance(value, list):
+            found = [(f"/{index}", sub) for index, sub in enumerate(value)]
+        elif keyword in _ONE:
+            found = [("", value)]
+        else:
+            continue
+        yield from ((f"/{escape(keyword)}{rest}", sub) for rest, sub in found if isinstance(sub, dict | bool))

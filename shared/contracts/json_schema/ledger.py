@@ -10,14 +10,20 @@ from shared.errors import FieldViolation
 
 @dataclass
 class Ledger:
-    """Collects verdicts and faults by JSON Pointer; the first verdict of a pointer stands."""
+    """Collects verdicts and faults by JSON Pointer; a keyword that is checked once is checked, whatever else it is."""
 
     verdicts: dict[str, KeywordVerdict] = field(default_factory=dict)
     faults: dict[tuple[str, str], FieldViolation] = field(default_factory=dict)
 
     def enforce(self, pointer: str, note: str = "") -> None:
-        """The automaton holds this keyword."""
+        """The grammar holds this keyword."""
         self.verdicts.setdefault(pointer, KeywordVerdict(pointer, KeywordFate.ENFORCED, note))
+
+    def check(self, pointer: str, note: str) -> None:
+        """The grammar holds this keyword in part or not at all: it is verified on the finished text."""
+        known = self.verdicts.get(pointer)
+        if known is None or known.fate is not KeywordFate.CHECKED:
+            self.verdicts[pointer] = KeywordVerdict(pointer, KeywordFate.CHECKED, note)
 
     def annotate(self, pointer: str, note: str = "") -> None:
         """This keyword says nothing about validity."""

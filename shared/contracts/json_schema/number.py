@@ -11,6 +11,10 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
+
+from shared.contracts.grammar.expression import NOTHING, Expression
+from shared.contracts.grammar.pattern import parse_whole_pattern
 
 ZONES = ((0, 1, 15), (1, 10**9, 6), (10**9, 10**15, 0))
 """(magnitudes from, to but not including, fraction digits); 6 digits for everyday amounts keep automata small."""
@@ -43,6 +47,8 @@ class NumberRange:
     minimum: Bound | None = None
     maximum: Bound | None = None
     fraction_digits: int = 15
+    fractional: bool = False
+    """No integers."""
 
     def regex(self) -> str | None:
         """An expression for every canonical number of the range; None when there is none."""
@@ -67,17 +73,18 @@ class NumberRange:
     def _magnitudes(self, minimum: Bound | None, maximum: Bound | None, *, zero: bool) -> list[str]:
         branches = []
         step = 10 ** max(-self.fraction_digits, 0)
-        for begin, end, digits in self._zones():
+        for begin, end, digits in self.zones():
             scale = 10**digits
             low = max(begin * scale, 0 if zero else 1, minimum.least(scale) if minimum else 0)
             high = min(end * scale - 1, maximum.most(scale) if maximum else end * scale)
             if step > 1:
-                branches += _stepped(low, high, step)
+                branches += [] if self.fractional else _stepped(low, high, step)
             elif low <= high:
-                branches += _decimal_branches(low, high, digits)
+                branches += _decimal_branches(low, high, digits, fractional=self.fractional)
         return branches
 
-    def _zones(self) -> list[tuple[int, int, int]]:
+    def zones(self) -> list[tuple[int, int, int]]:
+        """`ZONES` with no more digits than the range has."""
         if self.fraction_digits <= 0:
             return [(0, MAX_INTEGER + 1, 0)]
         return [(begin, end, min(digits, self.fraction_digits)) for begin, end, digits in ZONES]
@@ -88,32 +95,34 @@ def _stepped(low: int, high: int, step: int) -> list[str]:
     zeros = str(step)[1:]
     branches = ["0"] if low <= 0 <= high else []
     low = max(low, 1)
-    return branches + ([f"{_integers(low, high)}{zeros}"] if low <= high else [])
+    return branches + ([f"{integers(low, high)}{zeros}"] if low <= high else [])
 
 
-def _decimal_branches(low: int, high: int, fraction_digits: int) -> list[str]:
-    """Expressions for n / 10**fraction_digits, all n from `low` to `high` (0 <= low <= high)."""
+def _decimal_branches(low: int, high: int, fraction_digits: int, *, fractional: bool) -> list[str]:
+    """Expressions for n / 10**fraction_digits, all n from `low` to `high` (0 <= low <= high), or but the integers."""
     if fraction_digits == 0:
-        return [_integers(low, high)]
+        return [] if fractional else [integers(low, high)]
     scale = 10**fraction_digits
     (first, first_rest), (last, last_rest) = divmod(low, scale), divmod(high, scale)
     nines = scale - 1
+    least = 1 if fractional else 0
+    parts = []
     if first == last:
-        return [str(first) + _fraction(first_rest, last_rest, fraction_digits)]
-    branches = []
-    if first_rest:
-        branches.append(str(first) + _fraction(first_rest, nines, fraction_digits))
+        parts.append((str(first), max(first_rest, least), last_rest))
+        first, last = 1, 0
+    elif first_rest:
+        parts.append((str(first), first_rest, nines))
         first += 1
-    if last_rest != nines:
-        branches.append(str(last) + _fraction(0, last_rest, fraction_digits))
+    if first <= last and last_rest != nines:
+        parts.append((str(last), least, last_rest))
         last -= 1
     if first <= last:
-        branches.append(_integers(first, last) + _fraction(0, nines, fraction_digits))
-    return branches
+        parts.append((integers(first, last), least, nines))
+    return [whole + _fraction(begin, end, fraction_digits) for whole, begin, end in parts if begin <= end]
 
 
-def _integers(low: int, high: int) -> str:
-    """The integers from `low` to `high` (0 <= low <= high) without leading zeros."""
+def integers(low: int, high: int) -> str:
+    """An expression for the integers from `low` to `high` (0 <= low <= high) without leading zeros."""
     branches = []
     while low <= high:
         length = len(str(low))
@@ -197,11 +206,22 @@ def _digit_then_tail(first: int, last: int, low: str, high: str) -> str | None:
     return _digit(first, last) + (f"(?:{tail})?" if may_end else tail)
 
 
+@lru_cache(maxsize=1024)
+def range_expression(numbers: NumberRange) -> Expression:
+    """`NumberRange.regex` as an expression; `NOTHING` for an empty range."""
+    source = numbers.regex()
+    return NOTHING if source is None else parse_whole_pattern(source, max_chars=None)
+
+
 def number_text(value: Decimal) -> str | None:
     """The canonical spelling of a number; None where it has none."""
     if not value.is_finite() or value.adjusted() > 15 or (value and value.adjusted() < -16):
         return None
-    exact = Fraction(value)
+    return fraction_text(Fraction(value))
+
+
+def fraction_text(exact: Fraction) -> str | None:
+    """The canonical spelling of an exact number; None where it has none."""
     magnitude = abs(exact)
     for begin, end, digits in ZONES:
         if begin <= magnitude < end:

@@ -1,117 +1,157 @@
-"""Reads the keywords of strings and numbers."""
+"""Facts about strings and numbers, met in one regular language."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
+from math import gcd, lcm
 from typing import Any
 
-from shared.contracts.grammar.expression import ANYTHING, NOTHING, Expression
-from shared.contracts.grammar.language import Machine, TooComplex, intersect
+from shared.contracts.grammar.expression import ANYTHING, NOTHING, Expression, Text, alternation
+from shared.contracts.grammar.language import TooComplex, intersect
 from shared.contracts.grammar.pattern import PatternError, parse_pattern
-from shared.contracts.json_schema.formats import PATTERNS, format_expression
+from shared.contracts.json_schema.fact import Fact, Length, Limit, Loose, Multiple, Pattern, Values
+from shared.contracts.json_schema.formats import format_expression
 from shared.contracts.json_schema.ledger import Ledger
-from shared.contracts.json_schema.node import NumberNode, StringNode
-from shared.contracts.json_schema.number import Bound, NumberRange
-
-_Schema = dict[str, Any]  # Any: JSON values, checked against the meta-schema before
-_HUGE_EXPONENT = 400
-_MAX_STEP = 14
+from shared.contracts.json_schema.multiple import multiples
+from shared.contracts.json_schema.number import Bound, NumberRange, range_expression
+from shared.contracts.json_schema.shape import ScalarShape
+from shared.contracts.json_schema.value import kind_of
 
 
-def read_string(schema: _Schema, pointer: str, ledger: Ledger) -> StringNode | None:
-    """The strings of a schema; None after a fault."""
-    least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
-    most = None if most is None else int(most)
-    for keyword in ("minLength", "maxLength"):
-        if keyword in schema:
-            ledger.enforce(f"{pointer}/{keyword}", "counts code points")
-    if most is not None and most < least:
-        ledger.refuse(f"{pointer}/maxLength", f"No string has at least {least} and at most {most} characters.")
-        return None
-    languages = _languages(schema, pointer, ledger)
-    if languages is None:
-        return None
-    try:
-        expression = intersect(languages, least, most)
-        machines = tuple(Machine.of(language) for language in languages if language != ANYTHING)
-    except TooComplex as err:
-        place = next(k for k in ("pattern", "format", "maxLength", "minLength") if k in schema)
-        ledger.refuse(
-            f"{pointer}/{place}",
-            f"The pattern or format cannot be combined with the length: {err}. Put the length into the pattern (as "
-            "in ^[a-z]{1,20}$), anchor it with ^ and $, or drop minLength and maxLength.",
-        )
-        return None
-    if expression == NOTHING:
-        ledger.refuse(f"{pointer}/{'pattern' if 'pattern' in schema else 'format'}", "No string satisfies this schema.")
-        return None
-    return StringNode(pointer, least, most, languages, expression, machines)
+class Patterns:
+    """The languages of patterns; one that cannot be read is a fault of the schema."""
 
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
 
-def _languages(schema: _Schema, pointer: str, ledger: Ledger) -> tuple[Expression, ...] | None:
-    languages: list[Expression] = []
-    if "pattern" in schema:
+    def language(self, place: str, source: str) -> Expression:
+        """The texts in which an ECMA-262 pattern is found; any text after a fault."""
         try:
-            languages.append(parse_pattern(schema["pattern"]))
+            return parsed(source)
         except PatternError as err:
-            ledger.refuse(f"{pointer}/pattern", f"This pattern cannot be guaranteed: {err}.")
-            return None
-        ledger.enforce(f"{pointer}/pattern")
-    name = schema.get("format")
-    if name in PATTERNS:
-        languages.append(format_expression(name))
-        ledger.enforce(f"{pointer}/format")
-    elif name is not None:
-        ledger.annotate(f"{pointer}/format", f"{name!r} is not among the enforced formats: {', '.join(PATTERNS)}")
-    return tuple(languages)
+            self._ledger.refuse(place, f"This pattern cannot be guaranteed: {err}.")
+            return ANYTHING
+
+    def of(self, fact: Pattern) -> Expression:
+        """The language that a fact speaks about."""
+        return format_expression(fact.source) if fact.is_format else self.language(fact.place, fact.source)
 
 
-def read_number(schema: _Schema, pointer: str, ledger: Ledger, *, integer: bool) -> NumberNode | None:
-    """The numbers of a schema; None after a fault."""
-    faults = len(ledger.faults)
-    low = _tighter(_bound(schema, "minimum", pointer, ledger), _bound(schema, "exclusiveMinimum", pointer, ledger), 1)
-    high = _tighter(_bound(schema, "maximum", pointer, ledger), _bound(schema, "exclusiveMaximum", pointer, ledger), -1)
-    digits = 0 if integer else 15
-    if "multipleOf" in schema:
-        digits = min(digits, _step_digits(schema["multipleOf"], pointer, ledger))
-    if len(ledger.faults) > faults:
+@lru_cache(maxsize=2048)
+def parsed(source: str) -> Expression:
+    """`parse_pattern`, remembered."""
+    return parse_pattern(source)
+
+
+def string_shape(facts: Iterable[Fact], patterns: Patterns) -> ScalarShape | None:
+    """The strings of a branch; None when there are none."""
+    facts = list(facts)
+    lengths = [fact for fact in facts if isinstance(fact, Length)]
+    found = [fact for fact in facts if isinstance(fact, Pattern)]
+    wanted = [(fact.place, patterns.of(fact)) for fact in found if fact.holds]
+    unwanted = [(fact.place, patterns.of(fact)) for fact in found if not fact.holds]
+    for fact in facts:
+        if isinstance(fact, Values) and not fact.holds:
+            texts = [Text(value) for value in fact.values if isinstance(value, str)]
+            unwanted += [(fact.place, alternation(texts))] if texts else []
+    least, most = bounds(lengths)
+    loose = [fact for fact in facts if isinstance(fact, Loose)]
+    while True:
+        try:
+            languages = [language for _, language in wanted]
+            language = intersect(languages, least, most, [language for _, language in unwanted])
+        except TooComplex as err:
+            loose += _dropped(wanted, unwanted, lengths, str(err))
+            least, most = bounds(lengths)
+            continue
+        return None if language == NOTHING else ScalarShape("string", language, tuple(loose))
+
+
+def _dropped(
+    wanted: list[tuple[str, Expression]], unwanted: list[tuple[str, Expression]], lengths: list[Length], why: str
+) -> list[Loose]:
+    """Takes out what costs most to combine and says least: what is not wanted, then lengths, then the last pattern."""
+    for group in (unwanted, lengths):
+        if group:
+            places = [fact.place if isinstance(fact, Length) else fact[0] for fact in group]
+            group.clear()
+            return [Loose(place, f"cannot be combined with what else holds: {why}") for place in places]
+    place, _ = wanted.pop()
+    return [Loose(place, f"cannot be combined with what else holds: {why}")]
+
+
+def bounds(lengths: Sequence[Length]) -> tuple[int, int | None]:
+    """All lengths as one."""
+    most = [length.most for length in lengths if length.most is not None]
+    return max((length.least for length in lengths), default=0), min(most, default=None)
+
+
+def number_shapes(facts: Iterable[Fact]) -> list[ScalarShape]:
+    """The numbers of a branch, cut where single values are excluded."""
+    facts = list(facts)
+    loose = [fact for fact in facts if isinstance(fact, Loose)]
+    low, high = (_tightest(facts, is_lower=is_lower) for is_lower in (True, False))
+    steps = [fact for fact in facts if isinstance(fact, Multiple)]
+    grid = _common([step.step for step in steps if step.holds])
+    digits, step = _grid(grid)
+    denied = [fact for fact in steps if not fact.holds]
+    loose += [Loose(fact.place, "its negation is not generated") for fact in denied if fact.step != 1]
+    ranges = [NumberRange(low, high, digits, fractional=any(fact.step == 1 for fact in denied))]
+    for value in sorted(_excluded(facts)):
+        ranges = [part for whole in ranges for part in _cut(whole, value)]
+    odd = [fact.place for fact in steps if fact.holds and _grid(fact.step)[1] is not None]
+    place = next(iter(odd), "")
+    shapes = (_number_shape(numbers, step, place, tuple(loose)) for numbers in ranges)
+    return [shape for shape in shapes if shape is not None]
+
+
+def _number_shape(
+    numbers: NumberRange, step: Fraction | None, place: str, loose: tuple[Loose, ...]
+) -> ScalarShape | None:
+    language = range_expression(numbers)
+    if step is not None:
+        try:
+            language = multiples(step, numbers)
+        except TooComplex as err:
+            loose = (*loose, Loose(place, f"cannot be written as a language of digits: {err}"))
+    return None if language == NOTHING else ScalarShape("number", language, loose)
+
+
+def _tightest(facts: Iterable[Fact], *, is_lower: bool) -> Bound | None:
+    ends = [fact.bound for fact in facts if isinstance(fact, Limit) and fact.is_lower == is_lower]
+    sign = 1 if is_lower else -1
+    return max(ends, key=lambda bound: (sign * bound.value, bound.exclusive), default=None)
+
+
+def _common(steps: Sequence[Fraction]) -> Fraction | None:
+    """The least common multiple of fractions."""
+    if not steps:
         return None
-    numbers = NumberRange(low, high, digits)
-    if numbers.regex() is None:
-        place = next((k for k in ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum") if k in schema), "type")
-        kind = "integer" if integer else "number"
-        ledger.refuse(f"{pointer}/{place}", f"No {kind} of at most 15 digits lies within these bounds.")
-        return None
-    return NumberNode(pointer, numbers, integer)
+    return Fraction(lcm(*(s.numerator for s in steps)), gcd(*(s.denominator for s in steps)))
 
 
-def _bound(schema: _Schema, keyword: str, pointer: str, ledger: Ledger) -> Bound | None:
-    if keyword not in schema:
-        return None
-    number = Decimal(str(schema[keyword]))
-    if number and abs(number.adjusted()) > _HUGE_EXPONENT:
-        ledger.refuse(f"{pointer}/{keyword}", f"{schema[keyword]} is beyond what a double can hold.")
-        return None
-    ledger.enforce(f"{pointer}/{keyword}")
-    return Bound(Fraction(number), exclusive=keyword.startswith("exclusive"))
+def _grid(step: Fraction | None) -> tuple[int, Fraction | None]:
+    """Digits after the point that multiples of `step` have, and the step where the digits alone do not say it."""
+    if step is None:
+        return 15, None
+    for digits in range(-14, 15):
+        if step == Fraction(10) ** -digits:
+            return digits, None
+    digits = next((digits for digits in range(15) if (step * 10**digits).denominator == 1), 15)
+    return digits, step
 
 
-def _tighter(one: Bound | None, two: Bound | None, sign: int) -> Bound | None:
-    if one is None or two is None:
-        return one or two
-    return max(one, two, key=lambda bound: (sign * bound.value, bound.exclusive))
+def _excluded(facts: Iterable[Fact]) -> set[Fraction]:
+    values: list[Any] = [v for fact in facts if isinstance(fact, Values) and not fact.holds for v in fact.values]
+    return {Fraction(Decimal(str(value))) for value in values if kind_of(value) == "number"}
 
 
-def _step_digits(step: float, pointer: str, ledger: Ledger) -> int:
-    number = Decimal(str(step))
-    exponent = number.adjusted()
-    if number != Decimal(10) ** exponent or abs(exponent) > _MAX_STEP:
-        ledger.refuse(
-            f"{pointer}/multipleOf",
-            f"multipleOf {step} cannot be guaranteed: only powers of ten can (0.01, 1, 100). Remove it, or list the "
-            "values with enum.",
-        )
-        return 0
-    ledger.enforce(f"{pointer}/multipleOf")
-    return -exponent
+def _cut(numbers: NumberRange, value: Fraction) -> list[NumberRange]:
+    if not numbers.holds(value):
+        return [numbers]
+    edge = Bound(value, exclusive=True)
+    return [replace(numbers, maximum=edge), replace(numbers, minimum=edge)]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
-from shared.contracts.json_schema.spelling import escape
+from shared.contracts.json_schema.dialect import Dialect, meta_validator
+from shared.contracts.json_schema.keywords import escape
 from shared.errors import FieldViolation, InvalidInput
 
 MAX_SCHEMA_BYTES = 256 * 1024
@@ -102,22 +100,12 @@ def _depth(value: Any) -> int:  # Any: a JSON value
     return deepest
 
 
-def malformed(schema: dict[str, Any]) -> list[FieldViolation]:  # Any: a schema
-    """Values of keywords that the meta-schema forbids, each removed from `schema` so that reading can go on."""
-    errors = list(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema))
+def malformed(schema: dict[str, Any], dialect: Dialect) -> list[FieldViolation]:  # Any: a schema
+    """Values of keywords that the meta-schema of the draft forbids."""
+    errors = meta_validator(dialect).iter_errors(schema)
     paths = {tuple(error.absolute_path): error.message for error in errors}
     faults = []
     for path, message in paths.items():
         pointer = "".join(f"/{escape(part)}" for part in path)
-        faults.append(FieldViolation(f"json_schema#{pointer}", f"Not a valid schema: {message[:200]}."))
-    for path in sorted(paths, key=lambda path: [str(part).zfill(9) for part in path], reverse=True):
-        if path:
-            _remove(schema, path)
+        faults.append(FieldViolation(f"json_schema#{pointer}", f"Not a valid {dialect.name} schema: {message[:200]}."))
     return faults
-
-
-def _remove(value: Any, path: tuple[str | int, ...]) -> None:  # Any: a JSON value
-    with suppress(KeyError, IndexError, TypeError):  # its parent may be gone already
-        for part in path[:-1]:
-            value = value[part]
-        del value[path[-1]]

@@ -1,115 +1,160 @@
-"""The canonical text of a value under a schema, or every reason why it has none."""
+"""The canonical text of a value under a contract, or every reason why it has none."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
-from shared.contracts.json_schema.node import (
-    ArrayNode,
-    ChoiceNode,
-    LiteralNode,
-    Node,
-    NumberNode,
-    ObjectNode,
-    StringNode,
-    canonical_json,
-    kind_of,
-    same_value,
-)
+from shared.contracts.json_schema.fact import Goal
+from shared.contracts.json_schema.keywords import escape
+from shared.contracts.json_schema.model import Model
 from shared.contracts.json_schema.number import number_text
+from shared.contracts.json_schema.shape import ArrayShape, ExtraShape, LiteralShape, ObjectShape, ScalarShape, Shape
+from shared.contracts.json_schema.value import canonical_json, kind_of, same_value
 from shared.errors import FieldViolation
+
+_Value = Any  # Any: a JSON value, numbers as int or Decimal
 
 
 class Speller:
-    """Spells values and collects what cannot be spelled."""
+    """Spells values under one model and says what cannot be spelled."""
 
-    def __init__(self) -> None:
-        self.faults: list[FieldViolation] = []
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._done: dict[tuple[Goal, int], tuple[str, list[FieldViolation]]] = {}
 
-    def spell(self, node: Node, value: Any, path: str) -> str:  # Any: a JSON value, numbers as int or Decimal
-        """The canonical text; meaningless when `faults` grew."""
-        match node:
-            case LiteralNode():
-                return node.text if same_value(node.value, value) else self._fault(path, f"must be {node.text}")
-            case ChoiceNode():
-                return self._choice(node, value, path)
-            case NumberNode():
-                return self._number(node, value, path)
-            case StringNode():
-                return self._string(node, value, path)
-            case ArrayNode():
-                return self._array(node, value, path)
-            case ObjectNode():
-                return self._object(node, value, path)
+    def spell(self, value: _Value) -> tuple[str, list[FieldViolation]]:
+        """The canonical text, or the faults why there is none."""
+        self._done.clear()
+        return self._goal(self._model.root, value, "")
 
-    def _fault(self, path: str, what: str) -> str:
-        self.faults.append(FieldViolation(f"output#{path}", what))
-        return ""
+    def _goal(self, goal: Goal, value: _Value, path: str) -> tuple[str, list[FieldViolation]]:
+        # One value meets few goals, but it may be asked again in every branch of a choice.
+        key = (goal, id(value))
+        if key not in self._done:
+            self._done[key] = self._choice(goal, value, path)
+        return self._done[key]
 
-    def _choice(self, node: ChoiceNode, value: Any, path: str) -> str:  # Any: a JSON value
+    def _choice(self, goal: Goal, value: _Value, path: str) -> tuple[str, list[FieldViolation]]:
+        shapes = self._model.shapes.get(goal, ())
+        fitting = [shape for shape in shapes if _kind(shape) == kind_of(value)]
+        if not fitting:
+            kinds = sorted({_kind(shape) for shape in shapes})
+            return "", [_fault(path, f"must be {' or '.join(kinds)}" if kinds else "must not be there")]
         attempts = []
-        for branch in node.branches:
-            attempt = Speller()
-            text = attempt.spell(branch, value, path)
-            if not attempt.faults:
-                return text
-            attempts.append(attempt.faults)
+        for shape in fitting:
+            text, faults = self._shape(shape, value, path)
+            if not faults:
+                return text, []
+            attempts.append(faults)
+        if len(attempts) > 1 and all(isinstance(shape, LiteralShape) for shape in fitting):
+            return "", [_fault(path, f"must be one of {_some(fitting)}")]
         # The deepest complaint comes from the branch that was meant.
         best = max(attempts, key=lambda faults: max(len(fault.path) for fault in faults))
         if len(attempts) > 1 and all(fault.path == f"output#{path}" for fault in best):
-            return self._fault(path, "fits none of the allowed alternatives")
-        self.faults.extend(best)
-        return ""
+            return "", [_fault(path, "fits none of the allowed alternatives")]
+        return "", best
 
-    def _number(self, node: NumberNode, value: Any, path: str) -> str:  # Any: a JSON value
-        if kind_of(value) != "number":
-            return self._fault(path, f"must be a{'n integer' if node.integer else ' number'}")
-        number = Decimal(value)
-        text = number_text(number)
+    def _shape(self, shape: Shape, value: _Value, path: str) -> tuple[str, list[FieldViolation]]:
+        match shape:
+            case LiteralShape():
+                return (
+                    (shape.text, [])
+                    if same_value(shape.value, value)
+                    else ("", [_fault(path, f"must be {shape.text}")])
+                )
+            case ScalarShape(kind="string"):
+                return self._string(shape, value, path)
+            case ScalarShape():
+                return self._number(shape, value, path)
+            case ArrayShape():
+                return self._array(shape, value, path)
+        return self._object(shape, value, path)
+
+    def _number(self, shape: ScalarShape, value: _Value, path: str) -> tuple[str, list[FieldViolation]]:
+        text = number_text(Decimal(value))
         if text is None:
-            return self._fault(path, "has more digits than can be generated: 15 significant, 6 after the point above 1")
-        if not node.range.holds(Fraction(number)):
-            return self._fault(path, f"{text} is outside the allowed range")
-        return text
+            what = "has more digits than can be generated: 15 significant, 6 after the point above 1"
+            return "", [_fault(path, what)]
+        if not shape.machine.accepts(text):
+            return "", [_fault(path, f"{text} is outside the allowed range")]
+        return text, []
 
-    def _string(self, node: StringNode, value: Any, path: str) -> str:  # Any: a JSON value
-        if not isinstance(value, str):
-            return self._fault(path, "must be a string")
-        if len(value) < node.min_length or (node.max_length is not None and len(value) > node.max_length):
-            return self._fault(path, f"has {len(value)} characters, outside the allowed length")
+    def _string(self, shape: ScalarShape, value: str, path: str) -> tuple[str, list[FieldViolation]]:
         controls = sorted({char for char in value if char < " " and char not in "\b\t\n\f\r"})
         if controls:
             names = ", ".join(f"U+{ord(char):04X}" for char in controls)
-            return self._fault(path, f"holds control characters that are never generated: {names}")
-        if not all(machine.accepts(value) for machine in node.machines):
-            return self._fault(path, "does not match the pattern or format as it is generated")
-        return canonical_json(value)
+            return "", [_fault(path, f"holds control characters that are never generated: {names}")]
+        if not shape.machine.accepts(value):
+            what = f"has {len(value)} characters and does not match the length, pattern or format as it is generated"
+            return "", [_fault(path, what)]
+        return canonical_json(value), []
 
-    def _array(self, node: ArrayNode, value: Any, path: str) -> str:  # Any: a JSON value
-        if not isinstance(value, list):
-            return self._fault(path, "must be an array")
-        if len(value) < node.min_items or (node.max_items is not None and len(value) > node.max_items):
-            return self._fault(path, f"has {len(value)} items, outside the allowed number")
-        return "[" + ",".join(self.spell(node.item, item, f"{path}/{i}") for i, item in enumerate(value)) + "]"
+    def _array(self, shape: ArrayShape, value: list[_Value], path: str) -> tuple[str, list[FieldViolation]]:
+        if len(value) < shape.least or (shape.most is not None and len(value) > shape.most):
+            return "", [_fault(path, f"has {len(value)} items, outside the allowed number")]
+        texts, faults = [], []
+        for index, item in enumerate(value):
+            goal = shape.prefix[index] if index < len(shape.prefix) else shape.rest
+            place = f"{path}/{index}"
+            text, found = ("", [_fault(place, "must not be there")]) if goal is None else self._goal(goal, item, place)
+            texts.append(text)
+            faults += found
+        if shape.unique and len(set(texts)) < len(texts) and not faults:
+            faults.append(_fault(path, "holds an item twice"))
+        if shape.contains is not None and not faults and all(self._goal(shape.contains, v, path)[1] for v in value):
+            faults.append(_fault(path, "holds no item that contains asks for"))
+        return "[" + ",".join(texts) + "]", faults
 
-    def _object(self, node: ObjectNode, value: Any, path: str) -> str:  # Any: a JSON value
-        if not isinstance(value, dict):
-            return self._fault(path, "must be an object")
-        for name in value:
-            if node.property(name) is None:
-                self._fault(f"{path}/{escape(name)}", "is not declared in properties, so it is never generated")
-        members = []
-        for member in node.properties:
+    def _object(self, shape: ObjectShape, value: dict[str, _Value], path: str) -> tuple[str, list[FieldViolation]]:
+        texts, faults = [], []
+        named = {member.name for member in shape.members}
+        for member in shape.members:
+            place = f"{path}/{escape(member.name)}"
             if member.name in value:
-                text = self.spell(member.node, value[member.name], f"{path}/{escape(member.name)}")
-                members.append(f"{canonical_json(member.name)}:{text}")
+                text, found = self._goal(member.goal, value[member.name], place)
+                texts.append(f"{canonical_json(member.name)}:{text}")
+                faults += found
             elif member.required:
-                self._fault(f"{path}/{escape(member.name)}", "is required")
-        return "{" + ",".join(members) + "}"
+                faults.append(_fault(place, "is required"))
+        for name, item in value.items():
+            if name not in named:
+                text, found = self._extra(shape, name, item, f"{path}/{escape(name)}")
+                texts.append(text)
+                faults += found
+        if len(value) < shape.least or (shape.most is not None and len(value) > shape.most):
+            faults.append(_fault(path, f"has {len(value)} members, outside the allowed number"))
+        return "{" + ",".join(texts) + "}", faults
+
+    def _extra(self, shape: ObjectShape, name: str, value: _Value, path: str) -> tuple[str, list[FieldViolation]]:
+        if name in shape.absent:
+            return "", [_fault(path, "must not be there")]
+        fitting = [extra for extra in shape.extras if extra.machine.accepts(name)]
+        if not fitting:
+            return "", [_fault(path, "is not declared in properties, so it is never generated")]
+        attempts = [self._extra_value(extra, name, value, path) for extra in fitting]
+        return next((attempt for attempt in attempts if not attempt[1]), attempts[0])
+
+    def _extra_value(self, extra: ExtraShape, name: str, value: _Value, path: str) -> tuple[str, list[FieldViolation]]:
+        text, faults = self._goal(extra.goal, value, path)
+        return f"{canonical_json(name)}:{text}", faults
 
 
-def escape(name: str | int) -> str:
-    """One token of a JSON Pointer (RFC 6901)."""
-    return str(name).replace("~", "~0").replace("/", "~1")
+def _fault(path: str, what: str) -> FieldViolation:
+    return FieldViolation(f"output#{path}", what)
+
+
+def _kind(shape: Shape) -> str:
+    match shape:
+        case LiteralShape():
+            return kind_of(shape.value)
+        case ScalarShape():
+            return shape.kind
+        case ArrayShape():
+            return "array"
+    return "object"
+
+
+def _some(shapes: list[Shape]) -> str:
+    texts = [shape.text for shape in shapes if isinstance(shape, LiteralShape)]
+    return ", ".join(texts[:10]) + (f" and {len(texts) - 10} more" if len(texts) > 10 else "")

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -41,7 +42,10 @@ def revision(number: int) -> RevisionName:
 
 
 class FakeEngine:
-    """Answers greedily by the automaton's first allowed token; `gate` holds answers back until it is set."""
+    """Answers by `script`, then greedily by the automaton's first allowed token.
+
+    `gate` holds answers back until it is set; `calls` are all requests so far.
+    """
 
     def __init__(self, contract_dir: Path) -> None:
         self._contract_dir = contract_dir
@@ -52,6 +56,8 @@ class FakeEngine:
         self.gate.set()
         self.entered = asyncio.Event()
         self.lie: list[int] | None = None
+        self.script: list[list[int]] = []
+        self.calls: list[EngineCall] = []
 
     async def start(self) -> None:
         """Nothing to do."""
@@ -69,23 +75,21 @@ class FakeEngine:
 
     async def generate(self, call: EngineCall) -> AsyncGenerator[EngineChunk]:
         """One token a chunk when streaming, one chunk otherwise."""
-        from shared.contracts.automaton import TokenAutomaton
+        from shared.contracts.store import read_contract
 
         assert call.adapter is None or call.adapter in self.adapters, "an adapter that is not in the engine"
-        automaton = TokenAutomaton.load(self._contract_dir / call.contract_digest.removeprefix("sha256:"))
-        tokens, state = [], automaton.start
-        while state is not None:
-            token = int(automaton.allowed(state, call.max_tokens - len(tokens))[0])
-            tokens.append(token)
-            following = automaton.next(state, token)
-            if following is None:
-                break
-            state = following
+        self.calls.append(call)
+        guide = read_contract(self._contract_dir / call.contract_digest.removeprefix("sha256:")).guide()
+        tokens: list[int] = []
+        while not guide.is_finished():
+            mask = guide.mask(call.max_tokens - len(tokens))
+            tokens.append(int(np.flatnonzero(np.unpackbits(mask.view(np.uint8), bitorder="little"))[0]))
+            assert guide.advance(tokens[-1])
         finished = False
         self.entered.set()
         try:
             await self.gate.wait()
-            sent = self.lie or tokens
+            sent = self.lie or (self.script.pop(0) if self.script else tokens)
             for chunk in ([t] for t in sent) if call.stream else (sent,):
                 yield EngineChunk(chunk, 0, finished=False)
             finished = True
@@ -106,6 +110,7 @@ class FakeRegistry:
 
     packages: dict[RevisionName, Path] = field(default_factory=dict)
     digests: dict[RevisionName, str] = field(default_factory=dict)
+    specs: dict[str, ContractSpec] = field(default_factory=lambda: {CONTRACT: SPEC})
     downloads: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -128,10 +133,10 @@ class FakeRegistry:
         yield ALIAS, revision(1)
 
     async def contract(self, name: ContractName) -> ContractSpec:
-        """The one contract."""
-        if str(name) != CONTRACT:
+        """One of `specs`."""
+        if str(name) not in self.specs:
             raise NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist")
-        return SPEC
+        return self.specs[str(name)]
 
 
 @dataclass
@@ -160,6 +165,7 @@ class Replica:
             admission=self.admission,
             token_bytes=dict(self.base.vocabulary().token_bytes),
             context_tokens=128,
+            format_attempts=3,
         )
 
     def new_fleet(self) -> Fleet:

@@ -56,6 +56,21 @@ class TestFindings:
         assert finding.path.startswith(path)
         assert checked.report.invalid_count == 1
 
+    def test_an_output_of_another_kind_than_json_is_text(self) -> None:
+        """A class given as a number or an object is named by row; given as text it is held against the choices."""
+        spec = ContractSpec(ContractKind.CHOICE, choices=("yes", "no"))
+        lines = [json.dumps({"input": f"row {i}", "output": "yes"}).encode() for i in range(30)]
+        lines[4] = b'{"input":"x","output":1}'
+        lines[5] = b'{"input":"x","output":"maybe"}'
+
+        checked = check_rows(b"\n".join(lines), spec, InvalidRowPolicy.REFUSE, 0)
+
+        assert [(f.row_number, f.reason, f.path) for f in checked.findings] == [
+            (5, "ROW_INVALID", "rows[5].output"),
+            (6, "CONTRACT_VIOLATED", "rows[6].output"),
+        ]
+        assert "kind choice" in checked.findings[0].message
+
     def test_too_few_rows_is_a_finding(self) -> None:
         """A dataset that cannot be trained and measured on is refused, an empty one too."""
         for lines in (_good(5), []):

@@ -44,6 +44,20 @@ class TestFieldF1:
         """Filler scores 0, not an error."""
         assert field_f1(JSON, ['{"a":1}'], ["Sure!"]) == 0
 
+    @pytest.mark.parametrize(
+        ("kind", "golden", "generated", "score"),
+        [
+            (ContractKind.CHOICE, "refund", "refund", 1.0),
+            (ContractKind.CHOICE, "refund", "refund please", 0.0),
+            (ContractKind.REGEX, "AB-1", "AB-2", 0.0),
+            (ContractKind.TEXT, "as you wish", "as  you like it", 4 / 7),
+            (ContractKind.SQL, "SELECT a", "SELECT b", 0.5),
+        ],
+    )
+    def test_has_leaves_for_every_kind(self, kind: ContractKind, golden: str, generated: str, score: float) -> None:
+        """A class counts as a whole, a text by its words; nothing scores 1 for want of leaves."""
+        assert field_f1(kind, [golden], [generated]) == pytest.approx(score)
+
     def test_exact_match_is_a_share_of_rows(self) -> None:
         """Two of three."""
         assert exact_match(["a", "b", "c"], ["a", "x", "c"]) == pytest.approx(2 / 3)

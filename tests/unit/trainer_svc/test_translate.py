@@ -7,18 +7,14 @@ from datetime import UTC, datetime
 import pytest
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
-from goldsmith.contract.v1 import contract_pb2
 from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
 from shared.adapter.manifest import PackageFile
-from shared.contracts.report import KeywordFate, KeywordVerdict
-from shared.contracts.spec import ContractKind, ContractSpec
-from shared.errors import InvalidInput
 from shared.names import DatasetName, JobName
 from trainer_svc.domain.dataset import Dataset, DatasetState, InvalidRowPolicy, Report
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Progress
-from trainer_svc.domain.registry import Alias, Contract, Revision
+from trainer_svc.domain.registry import Alias, Revision
 from trainer_svc.domain.run import Evaluation, Phase, TrainingMode
-from trainer_svc.translate import contract, dataset, job, registry
+from trainer_svc.translate import dataset, job, registry
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 JOB = Job("tenants/a/jobs/j", "tenants/a/datasets/d", "tenants/a/adapters/x", "live", JobSpec(), NOW)
@@ -40,7 +36,6 @@ class TestEnums:
             (training_job_pb2.TrainingMode, "TRAINING_MODE_", TrainingMode),
             (golden_dataset_pb2.GoldenDatasetState, "GOLDEN_DATASET_STATE_", DatasetState),
             (golden_dataset_pb2.InvalidRowPolicy, "INVALID_ROW_POLICY_", InvalidRowPolicy),
-            (contract_pb2.KeywordFate, "KEYWORD_FATE_", KeywordFate),
         ],
     )
     def test_are_the_same(self, wrapper: EnumTypeWrapper, prefix: str, domain: type[JobState]) -> None:
@@ -133,43 +128,6 @@ class TestDataset:
         assert dataset.policy(golden_dataset_pb2.INVALID_ROW_POLICY_EXCLUDE) is InvalidRowPolicy.EXCLUDE
         assert dataset.policy(golden_dataset_pb2.INVALID_ROW_POLICY_UNSPECIFIED) is InvalidRowPolicy.REFUSE
         assert dataset.policy(99) is InvalidRowPolicy.REFUSE  # type: ignore[arg-type]  # what a newer caller sends
-
-
-class TestContract:
-    """Output contracts."""
-
-    @pytest.mark.parametrize(
-        "spec",
-        [
-            ContractSpec(ContractKind.JSON, json_schema='{"type": "boolean"}'),
-            ContractSpec(ContractKind.SQL, ddl="CREATE TABLE t (a TEXT);"),
-        ],
-    )
-    def test_comes_back_as_it_was_sent(self, spec: ContractSpec) -> None:
-        """The definition and each verdict."""
-        verdict = KeywordVerdict("#/type", next(iter(KeywordFate)), "note")
-        stored = Contract("n", spec.canonical().decode(), spec.digest, 7, 3, (verdict,), NOW)
-
-        message = contract.contract(stored)
-
-        assert contract.spec_from(message) == spec
-        assert (message.report.state_count, message.report.min_output_tokens) == (7, 3)
-        assert [(v.pointer, v.note) for v in message.report.verdicts] == [("#/type", "note")]
-
-    @pytest.mark.parametrize(
-        ("message", "path"),
-        [
-            (contract_pb2.OutputContract(), "contract"),
-            (contract_pb2.OutputContract(json=contract_pb2.JsonContract(schema=" ")), "contract.json.schema"),
-            (contract_pb2.OutputContract(sql=contract_pb2.SqlContract(ddl="x" * 70_000)), "contract.sql.ddl"),
-        ],
-    )
-    def test_without_a_usable_definition_is_refused(self, message: contract_pb2.OutputContract, path: str) -> None:
-        """None, an empty one or one of megabytes, before anything is compiled."""
-        with pytest.raises(InvalidInput) as caught:
-            contract.spec_from(message)
-
-        assert caught.value.violations[0].path == path
 
 
 class TestRegistry:

@@ -25,25 +25,45 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$goldsmith/contract/v1/contract.proto\x12\x15goldsmith.contract.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x02\n\x0eOutputContract\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x04json\x18\x02 \x01(\x0b\x32#.goldsmith.contract.v1.JsonContractH\x00\x12\x31\n\x03sql\x18\x03 \x01(\x0b\x32\".goldsmith.contract.v1.SqlContractH\x00\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x35\n\x06report\x18\x05 \x01(\x0b\x32%.goldsmith.contract.v1.ContractReport\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0c\n\ndefinition\"\x1e\n\x0cJsonContract\x12\x0e\n\x06schema\x18\x01 \x01(\t\"N\n\x0bSqlContract\x12\x0b\n\x03\x64\x64l\x18\x01 \x01(\t\x12\x32\n\x07\x64ialect\x18\x02 \x01(\x0e\x32!.goldsmith.contract.v1.SqlDialect\"y\n\x0e\x43ontractReport\x12\x13\n\x0bstate_count\x18\x01 \x01(\x05\x12\x19\n\x11min_output_tokens\x18\x02 \x01(\x05\x12\x37\n\x08verdicts\x18\x03 \x03(\x0b\x32%.goldsmith.contract.v1.KeywordVerdict\"a\n\x0eKeywordVerdict\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12\x30\n\x04\x66\x61te\x18\x02 \x01(\x0e\x32\".goldsmith.contract.v1.KeywordFate\x12\x0c\n\x04note\x18\x03 \x01(\t*A\n\nSqlDialect\x12\x1b\n\x17SQL_DIALECT_UNSPECIFIED\x10\x00\x12\x16\n\x12SQL_DIALECT_SQLITE\x10\x01*}\n\x0bKeywordFate\x12\x1c\n\x18KEYWORD_FATE_UNSPECIFIED\x10\x00\x12\x19\n\x15KEYWORD_FATE_ENFORCED\x10\x01\x12\x18\n\x14KEYWORD_FATE_CHECKED\x10\x02\x12\x1b\n\x17KEYWORD_FATE_ANNOTATION\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$goldsmith/contract/v1/contract.proto\x12\x15goldsmith.contract.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x03\n\x0eOutputContract\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x04json\x18\x02 \x01(\x0b\x32#.goldsmith.contract.v1.JsonContractH\x00\x12\x31\n\x03sql\x18\x03 \x01(\x0b\x32\".goldsmith.contract.v1.SqlContractH\x00\x12\x37\n\x06\x63hoice\x18\x07 \x01(\x0b\x32%.goldsmith.contract.v1.ChoiceContractH\x00\x12\x35\n\x05regex\x18\x08 \x01(\x0b\x32$.goldsmith.contract.v1.RegexContractH\x00\x12\x33\n\x04text\x18\t \x01(\x0b\x32#.goldsmith.contract.v1.TextContractH\x00\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x35\n\x06report\x18\x05 \x01(\x0b\x32%.goldsmith.contract.v1.ContractReport\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0c\n\ndefinition\"j\n\x0cJsonContract\x12\x0e\n\x06schema\x18\x01 \x01(\t\x12J\n\x15undeclared_properties\x18\x02 \x01(\x0e\x32+.goldsmith.contract.v1.UndeclaredProperties\"\xf4\x01\n\x0bSqlContract\x12\x0b\n\x03\x64\x64l\x18\x01 \x01(\t\x12\x32\n\x07\x64ialect\x18\x02 \x01(\x0e\x32!.goldsmith.contract.v1.SqlDialect\x12\x32\n\x07profile\x18\x03 \x01(\x0e\x32!.goldsmith.contract.v1.SqlProfile\x12\x38\n\x0bvalue_lists\x18\x04 \x03(\x0b\x32#.goldsmith.contract.v1.SqlValueList\x12\x36\n\njoin_edges\x18\x05 \x03(\x0b\x32\".goldsmith.contract.v1.SqlJoinEdge\"=\n\x0cSqlValueList\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"W\n\x0bSqlJoinEdge\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x13\n\x0bother_table\x18\x03 \x01(\t\x12\x14\n\x0cother_column\x18\x04 \x01(\t\"!\n\x0e\x43hoiceContract\x12\x0f\n\x07\x63hoices\x18\x01 \x03(\t\" \n\rRegexContract\x12\x0f\n\x07pattern\x18\x01 \x01(\t\"!\n\x0cTextContract\x12\x11\n\tmax_chars\x18\x01 \x01(\x05\"\xba\x02\n\x0e\x43ontractReport\x12\x13\n\x0bstate_count\x18\x01 \x01(\x05\x12\x19\n\x11min_output_tokens\x18\x02 \x01(\x05\x12\x37\n\x08verdicts\x18\x03 \x03(\x0b\x32%.goldsmith.contract.v1.KeywordVerdict\x12\x33\n\tguarantee\x18\x04 \x01(\x0e\x32 .goldsmith.contract.v1.Guarantee\x12\x35\n\x06\x65ngine\x18\x05 \x01(\x0e\x32%.goldsmith.contract.v1.ContractEngine\x12\x1d\n\x15typical_output_tokens\x18\x06 \x01(\x05\x12\x1e\n\x11max_output_tokens\x18\x07 \x01(\x05H\x00\x88\x01\x01\x42\x14\n\x12_max_output_tokens\"a\n\x0eKeywordVerdict\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12\x30\n\x04\x66\x61te\x18\x02 \x01(\x0e\x32\".goldsmith.contract.v1.KeywordFate\x12\x0c\n\x04note\x18\x03 \x01(\t*\xa7\x01\n\x0c\x43ontractKind\x12\x1d\n\x19\x43ONTRACT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ONTRACT_KIND_JSON\x10\x01\x12\x15\n\x11\x43ONTRACT_KIND_SQL\x10\x02\x12\x18\n\x14\x43ONTRACT_KIND_CHOICE\x10\x03\x12\x17\n\x13\x43ONTRACT_KIND_REGEX\x10\x04\x12\x16\n\x12\x43ONTRACT_KIND_TEXT\x10\x05*\x87\x01\n\x14UndeclaredProperties\x12%\n!UNDECLARED_PROPERTIES_UNSPECIFIED\x10\x00\x12\"\n\x1eUNDECLARED_PROPERTIES_NARROWED\x10\x01\x12$\n UNDECLARED_PROPERTIES_AS_WRITTEN\x10\x02*\x8c\x01\n\nSqlDialect\x12\x1b\n\x17SQL_DIALECT_UNSPECIFIED\x10\x00\x12\x16\n\x12SQL_DIALECT_SQLITE\x10\x01\x12\x1a\n\x16SQL_DIALECT_POSTGRESQL\x10\x02\x12\x15\n\x11SQL_DIALECT_MYSQL\x10\x03\x12\x16\n\x12SQL_DIALECT_DUCKDB\x10\x04*W\n\nSqlProfile\x12\x1b\n\x17SQL_PROFILE_UNSPECIFIED\x10\x00\x12\x14\n\x10SQL_PROFILE_FLAT\x10\x01\x12\x16\n\x12SQL_PROFILE_NESTED\x10\x02*f\n\tGuarantee\x12\x19\n\x15GUARANTEE_UNSPECIFIED\x10\x00\x12\x15\n\x11GUARANTEE_CERTAIN\x10\x01\x12\x13\n\x0fGUARANTEE_SOUND\x10\x02\x12\x12\n\x0eGUARANTEE_NONE\x10\x03*o\n\x0e\x43ontractEngine\x12\x1f\n\x1b\x43ONTRACT_ENGINE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43ONTRACT_ENGINE_OUTLINES\x10\x01\x12\x1e\n\x1a\x43ONTRACT_ENGINE_LLGUIDANCE\x10\x02*}\n\x0bKeywordFate\x12\x1c\n\x18KEYWORD_FATE_UNSPECIFIED\x10\x00\x12\x19\n\x15KEYWORD_FATE_ENFORCED\x10\x01\x12\x18\n\x14KEYWORD_FATE_CHECKED\x10\x02\x12\x1b\n\x17KEYWORD_FATE_ANNOTATION\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldsmith.contract.v1.contract_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SQLDIALECT']._serialized_start=701
-  _globals['_SQLDIALECT']._serialized_end=766
-  _globals['_KEYWORDFATE']._serialized_start=768
-  _globals['_KEYWORDFATE']._serialized_end=893
+  _globals['_CONTRACTKIND']._serialized_start=1560
+  _globals['_CONTRACTKIND']._serialized_end=1727
+  _globals['_UNDECLAREDPROPERTIES']._serialized_start=1730
+  _globals['_UNDECLAREDPROPERTIES']._serialized_end=1865
+  _globals['_SQLDIALECT']._serialized_start=1868
+  _globals['_SQLDIALECT']._serialized_end=2008
+  _globals['_SQLPROFILE']._serialized_start=2010
+  _globals['_SQLPROFILE']._serialized_end=2097
+  _globals['_GUARANTEE']._serialized_start=2099
+  _globals['_GUARANTEE']._serialized_end=2201
+  _globals['_CONTRACTENGINE']._serialized_start=2203
+  _globals['_CONTRACTENGINE']._serialized_end=2314
+  _globals['_KEYWORDFATE']._serialized_start=2316
+  _globals['_KEYWORDFATE']._serialized_end=2441
   _globals['_OUTPUTCONTRACT']._serialized_start=97
-  _globals['_OUTPUTCONTRACT']._serialized_end=365
-  _globals['_JSONCONTRACT']._serialized_start=367
-  _globals['_JSONCONTRACT']._serialized_end=397
-  _globals['_SQLCONTRACT']._serialized_start=399
-  _globals['_SQLCONTRACT']._serialized_end=477
-  _globals['_CONTRACTREPORT']._serialized_start=479
-  _globals['_CONTRACTREPORT']._serialized_end=600
-  _globals['_KEYWORDVERDICT']._serialized_start=602
-  _globals['_KEYWORDVERDICT']._serialized_end=699
+  _globals['_OUTPUTCONTRACT']._serialized_end=530
+  _globals['_JSONCONTRACT']._serialized_start=532
+  _globals['_JSONCONTRACT']._serialized_end=638
+  _globals['_SQLCONTRACT']._serialized_start=641
+  _globals['_SQLCONTRACT']._serialized_end=885
+  _globals['_SQLVALUELIST']._serialized_start=887
+  _globals['_SQLVALUELIST']._serialized_end=948
+  _globals['_SQLJOINEDGE']._serialized_start=950
+  _globals['_SQLJOINEDGE']._serialized_end=1037
+  _globals['_CHOICECONTRACT']._serialized_start=1039
+  _globals['_CHOICECONTRACT']._serialized_end=1072
+  _globals['_REGEXCONTRACT']._serialized_start=1074
+  _globals['_REGEXCONTRACT']._serialized_end=1106
+  _globals['_TEXTCONTRACT']._serialized_start=1108
+  _globals['_TEXTCONTRACT']._serialized_end=1141
+  _globals['_CONTRACTREPORT']._serialized_start=1144
+  _globals['_CONTRACTREPORT']._serialized_end=1458
+  _globals['_KEYWORDVERDICT']._serialized_start=1460
+  _globals['_KEYWORDVERDICT']._serialized_end=1557
 # @@protoc_insertion_point(module_scope)

@@ -20,6 +20,66 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ContractKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ContractKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ContractKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONTRACT_KIND_UNSPECIFIED: _ContractKind.ValueType  # 0
+    """Never sent."""
+    CONTRACT_KIND_JSON: _ContractKind.ValueType  # 1
+    """JSON under a schema."""
+    CONTRACT_KIND_SQL: _ContractKind.ValueType  # 2
+    """One SELECT statement."""
+    CONTRACT_KIND_CHOICE: _ContractKind.ValueType  # 3
+    """One of a list of texts."""
+    CONTRACT_KIND_REGEX: _ContractKind.ValueType  # 4
+    """Text that a pattern matches as a whole."""
+    CONTRACT_KIND_TEXT: _ContractKind.ValueType  # 5
+    """Plain text."""
+
+class ContractKind(_ContractKind, metaclass=_ContractKindEnumTypeWrapper):
+    """What an adapter answers with."""
+
+CONTRACT_KIND_UNSPECIFIED: ContractKind.ValueType  # 0
+"""Never sent."""
+CONTRACT_KIND_JSON: ContractKind.ValueType  # 1
+"""JSON under a schema."""
+CONTRACT_KIND_SQL: ContractKind.ValueType  # 2
+"""One SELECT statement."""
+CONTRACT_KIND_CHOICE: ContractKind.ValueType  # 3
+"""One of a list of texts."""
+CONTRACT_KIND_REGEX: ContractKind.ValueType  # 4
+"""Text that a pattern matches as a whole."""
+CONTRACT_KIND_TEXT: ContractKind.ValueType  # 5
+"""Plain text."""
+Global___ContractKind: _TypeAlias = ContractKind  # noqa: Y015
+
+class _UndeclaredProperties:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UndeclaredPropertiesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UndeclaredProperties.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNDECLARED_PROPERTIES_UNSPECIFIED: _UndeclaredProperties.ValueType  # 0
+    """Read as narrowed."""
+    UNDECLARED_PROPERTIES_NARROWED: _UndeclaredProperties.ValueType  # 1
+    """Declared properties only, where there are any: what extraction wants. The report names each such place."""
+    UNDECLARED_PROPERTIES_AS_WRITTEN: _UndeclaredProperties.ValueType  # 2
+    """Any further property, as JSON Schema has it."""
+
+class UndeclaredProperties(_UndeclaredProperties, metaclass=_UndeclaredPropertiesEnumTypeWrapper):
+    """What an object schema that is silent about additionalProperties lets an answer hold."""
+
+UNDECLARED_PROPERTIES_UNSPECIFIED: UndeclaredProperties.ValueType  # 0
+"""Read as narrowed."""
+UNDECLARED_PROPERTIES_NARROWED: UndeclaredProperties.ValueType  # 1
+"""Declared properties only, where there are any: what extraction wants. The report names each such place."""
+UNDECLARED_PROPERTIES_AS_WRITTEN: UndeclaredProperties.ValueType  # 2
+"""Any further property, as JSON Schema has it."""
+Global___UndeclaredProperties: _TypeAlias = UndeclaredProperties  # noqa: Y015
+
 class _SqlDialect:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -30,6 +90,12 @@ class _SqlDialectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SqlDialect
     """Read as SQLite."""
     SQL_DIALECT_SQLITE: _SqlDialect.ValueType  # 1
     """SQLite 3."""
+    SQL_DIALECT_POSTGRESQL: _SqlDialect.ValueType  # 2
+    """PostgreSQL."""
+    SQL_DIALECT_MYSQL: _SqlDialect.ValueType  # 3
+    """MySQL."""
+    SQL_DIALECT_DUCKDB: _SqlDialect.ValueType  # 4
+    """DuckDB."""
 
 class SqlDialect(_SqlDialect, metaclass=_SqlDialectEnumTypeWrapper):
     """SQL dialects with an enforced grammar."""
@@ -38,7 +104,93 @@ SQL_DIALECT_UNSPECIFIED: SqlDialect.ValueType  # 0
 """Read as SQLite."""
 SQL_DIALECT_SQLITE: SqlDialect.ValueType  # 1
 """SQLite 3."""
+SQL_DIALECT_POSTGRESQL: SqlDialect.ValueType  # 2
+"""PostgreSQL."""
+SQL_DIALECT_MYSQL: SqlDialect.ValueType  # 3
+"""MySQL."""
+SQL_DIALECT_DUCKDB: SqlDialect.ValueType  # 4
+"""DuckDB."""
 Global___SqlDialect: _TypeAlias = SqlDialect  # noqa: Y015
+
+class _SqlProfile:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SqlProfileEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SqlProfile.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SQL_PROFILE_UNSPECIFIED: _SqlProfile.ValueType  # 0
+    """Read as flat."""
+    SQL_PROFILE_FLAT: _SqlProfile.ValueType  # 1
+    """Subqueries to a bounded depth."""
+    SQL_PROFILE_NESTED: _SqlProfile.ValueType  # 2
+    """Derived tables and subqueries wherever a value or a set may stand."""
+
+class SqlProfile(_SqlProfile, metaclass=_SqlProfileEnumTypeWrapper):
+    """How much SQL a contract can say."""
+
+SQL_PROFILE_UNSPECIFIED: SqlProfile.ValueType  # 0
+"""Read as flat."""
+SQL_PROFILE_FLAT: SqlProfile.ValueType  # 1
+"""Subqueries to a bounded depth."""
+SQL_PROFILE_NESTED: SqlProfile.ValueType  # 2
+"""Derived tables and subqueries wherever a value or a set may stand."""
+Global___SqlProfile: _TypeAlias = SqlProfile  # noqa: Y015
+
+class _Guarantee:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GuaranteeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Guarantee.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GUARANTEE_UNSPECIFIED: _Guarantee.ValueType  # 0
+    """Never sent."""
+    GUARANTEE_CERTAIN: _Guarantee.ValueType  # 1
+    """Complete and valid whenever max_output_tokens is at least min_output_tokens."""
+    GUARANTEE_SOUND: _Guarantee.ValueType  # 2
+    """Never invalid; an answer that breaks a checked keyword is tried again a bounded number of times, then the request
+    fails with FORMAT_CHECK_FAILED.
+    """
+    GUARANTEE_NONE: _Guarantee.ValueType  # 3
+    """UTF-8 within its length, and no more: plain text."""
+
+class Guarantee(_Guarantee, metaclass=_GuaranteeEnumTypeWrapper):
+    """What is promised of every answer, whatever the weights."""
+
+GUARANTEE_UNSPECIFIED: Guarantee.ValueType  # 0
+"""Never sent."""
+GUARANTEE_CERTAIN: Guarantee.ValueType  # 1
+"""Complete and valid whenever max_output_tokens is at least min_output_tokens."""
+GUARANTEE_SOUND: Guarantee.ValueType  # 2
+"""Never invalid; an answer that breaks a checked keyword is tried again a bounded number of times, then the request
+fails with FORMAT_CHECK_FAILED.
+"""
+GUARANTEE_NONE: Guarantee.ValueType  # 3
+"""UTF-8 within its length, and no more: plain text."""
+Global___Guarantee: _TypeAlias = Guarantee  # noqa: Y015
+
+class _ContractEngine:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ContractEngineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ContractEngine.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONTRACT_ENGINE_UNSPECIFIED: _ContractEngine.ValueType  # 0
+    """Never sent."""
+    CONTRACT_ENGINE_OUTLINES: _ContractEngine.ValueType  # 1
+    """outlines_core's index: a finite automaton over tokens."""
+    CONTRACT_ENGINE_LLGUIDANCE: _ContractEngine.ValueType  # 2
+    """llguidance's parser, with shortest completions for the token limit."""
+
+class ContractEngine(_ContractEngine, metaclass=_ContractEngineEnumTypeWrapper):
+    """Engines that hold contracts."""
+
+CONTRACT_ENGINE_UNSPECIFIED: ContractEngine.ValueType  # 0
+"""Never sent."""
+CONTRACT_ENGINE_OUTLINES: ContractEngine.ValueType  # 1
+"""outlines_core's index: a finite automaton over tokens."""
+CONTRACT_ENGINE_LLGUIDANCE: ContractEngine.ValueType  # 2
+"""llguidance's parser, with shortest completions for the token limit."""
+Global___ContractEngine: _TypeAlias = ContractEngine  # noqa: Y015
 
 class _KeywordFate:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -49,9 +201,9 @@ class _KeywordFateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeywordFa
     KEYWORD_FATE_UNSPECIFIED: _KeywordFate.ValueType  # 0
     """Never sent."""
     KEYWORD_FATE_ENFORCED: _KeywordFate.ValueType  # 1
-    """Held by the token automaton: no output can break it."""
+    """Held token by token: no output can break it."""
     KEYWORD_FATE_CHECKED: _KeywordFate.ValueType  # 2
-    """Verified on the finished text; a failure is an error, never an answer."""
+    """Verified on the finished text; a failure is tried again, then an error, never an answer."""
     KEYWORD_FATE_ANNOTATION: _KeywordFate.ValueType  # 3
     """Says nothing about validity (title, description)."""
 
@@ -61,9 +213,9 @@ class KeywordFate(_KeywordFate, metaclass=_KeywordFateEnumTypeWrapper):
 KEYWORD_FATE_UNSPECIFIED: KeywordFate.ValueType  # 0
 """Never sent."""
 KEYWORD_FATE_ENFORCED: KeywordFate.ValueType  # 1
-"""Held by the token automaton: no output can break it."""
+"""Held token by token: no output can break it."""
 KEYWORD_FATE_CHECKED: KeywordFate.ValueType  # 2
-"""Verified on the finished text; a failure is an error, never an answer."""
+"""Verified on the finished text; a failure is tried again, then an error, never an answer."""
 KEYWORD_FATE_ANNOTATION: KeywordFate.ValueType  # 3
 """Says nothing about validity (title, description)."""
 Global___KeywordFate: _TypeAlias = KeywordFate  # noqa: Y015
@@ -77,6 +229,9 @@ class OutputContract(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     JSON_FIELD_NUMBER: _builtins.int
     SQL_FIELD_NUMBER: _builtins.int
+    CHOICE_FIELD_NUMBER: _builtins.int
+    REGEX_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
@@ -93,6 +248,18 @@ class OutputContract(_message.Message):
         """One read-only SQL statement over a declared schema."""
 
     @_builtins.property
+    def choice(self) -> Global___ChoiceContract:
+        """One of a list of texts, as in classification."""
+
+    @_builtins.property
+    def regex(self) -> Global___RegexContract:
+        """Text that a pattern matches as a whole."""
+
+    @_builtins.property
+    def text(self) -> Global___TextContract:
+        """Plain text: nothing is promised but UTF-8 and a length, and the report says so (GUARANTEE_NONE)."""
+
+    @_builtins.property
     def report(self) -> Global___ContractReport:
         """Output only. What the compiler made of it."""
 
@@ -106,15 +273,18 @@ class OutputContract(_message.Message):
         name: _builtins.str | None = ...,
         json: Global___JsonContract | None = ...,
         sql: Global___SqlContract | None = ...,
+        choice: Global___ChoiceContract | None = ...,
+        regex: Global___RegexContract | None = ...,
+        text: Global___TextContract | None = ...,
         digest: _builtins.str | None = ...,
         report: Global___ContractReport | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "json", b"json", "report", b"report", "sql", b"sql"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "create_time", b"create_time", "definition", b"definition", "json", b"json", "regex", b"regex", "report", b"report", "sql", b"sql", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "definition", b"definition", "digest", b"digest", "json", b"json", "name", b"name", "report", b"report", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "create_time", b"create_time", "definition", b"definition", "digest", b"digest", "json", b"json", "name", b"name", "regex", b"regex", "report", b"report", "sql", b"sql", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_definition: _TypeAlias = _typing.Literal["json", "sql"]  # noqa: Y015
+    _WhichOneofReturnType_definition: _TypeAlias = _typing.Literal["json", "sql", "choice", "regex", "text"]  # noqa: Y015
     _WhichOneofArgType_definition: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_definition) -> _WhichOneofReturnType_definition | None: ...
 
@@ -127,16 +297,22 @@ class JsonContract(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SCHEMA_FIELD_NUMBER: _builtins.int
+    UNDECLARED_PROPERTIES_FIELD_NUMBER: _builtins.int
     schema: _builtins.str
-    """Required. JSON Schema text (Draft 2020-12 subset), at most 64 KiB."""
+    """Required. JSON Schema text (Draft 2020-12; the spelling of drafts 4 to 7 is read too), at most 64 KiB."""
+    undeclared_properties: Global___UndeclaredProperties.ValueType
+    """Optional. What an object may hold beyond its declared properties where the schema does not say; unspecified means
+    narrowed.
+    """
     def __init__(
         self,
         *,
         schema: _builtins.str | None = ...,
+        undeclared_properties: Global___UndeclaredProperties.ValueType | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["schema", b"schema"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schema", b"schema", "undeclared_properties", b"undeclared_properties"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,23 +326,177 @@ class SqlContract(_message.Message):
 
     DDL_FIELD_NUMBER: _builtins.int
     DIALECT_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
+    VALUE_LISTS_FIELD_NUMBER: _builtins.int
+    JOIN_EDGES_FIELD_NUMBER: _builtins.int
     ddl: _builtins.str
     """Required. CREATE TABLE statements, at most 64 KiB; parsed, never run against a tenant's database."""
     dialect: Global___SqlDialect.ValueType
     """Optional. Dialect of DDL and statements; unspecified means SQLite."""
+    profile: Global___SqlProfile.ValueType
+    """Optional. How much SQL can be said; unspecified means flat."""
+    @_builtins.property
+    def value_lists(self) -> _containers.RepeatedCompositeFieldContainer[Global___SqlValueList]:
+        """Optional. The values that columns really hold, at most one list a column; literals compared with such a column are
+        among them. 64 KiB in all.
+        """
+
+    @_builtins.property
+    def join_edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___SqlJoinEdge]:
+        """Optional. Columns that may be joined on although no foreign key says so."""
+
     def __init__(
         self,
         *,
         ddl: _builtins.str | None = ...,
         dialect: Global___SqlDialect.ValueType | None = ...,
+        profile: Global___SqlProfile.ValueType | None = ...,
+        value_lists: _abc.Iterable[Global___SqlValueList] | None = ...,
+        join_edges: _abc.Iterable[Global___SqlJoinEdge] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ddl", b"ddl", "dialect", b"dialect"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ddl", b"ddl", "dialect", b"dialect", "join_edges", b"join_edges", "profile", b"profile", "value_lists", b"value_lists"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SqlContract: _TypeAlias = SqlContract  # noqa: Y015
+
+@_typing.final
+class SqlValueList(_message.Message):
+    """The values of one column."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """Required. A table of the DDL."""
+    column: _builtins.str
+    """Required. A column of that table."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. Its values as text, each once."""
+
+    def __init__(
+        self,
+        *,
+        table: _builtins.str | None = ...,
+        column: _builtins.str | None = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "table", b"table", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SqlValueList: _TypeAlias = SqlValueList  # noqa: Y015
+
+@_typing.final
+class SqlJoinEdge(_message.Message):
+    """Two columns that may be joined on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    OTHER_TABLE_FIELD_NUMBER: _builtins.int
+    OTHER_COLUMN_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """Required. A table of the DDL."""
+    column: _builtins.str
+    """Required. A column of that table."""
+    other_table: _builtins.str
+    """Required. The other table."""
+    other_column: _builtins.str
+    """Required. A column of the other table."""
+    def __init__(
+        self,
+        *,
+        table: _builtins.str | None = ...,
+        column: _builtins.str | None = ...,
+        other_table: _builtins.str | None = ...,
+        other_column: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "other_column", b"other_column", "other_table", b"other_table", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SqlJoinEdge: _TypeAlias = SqlJoinEdge  # noqa: Y015
+
+@_typing.final
+class ChoiceContract(_message.Message):
+    """Text out of a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHOICES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. 1 to 4096 answers in full, each once, none empty, 64 KiB in all."""
+
+    def __init__(
+        self,
+        *,
+        choices: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChoiceContract: _TypeAlias = ChoiceContract  # noqa: Y015
+
+@_typing.final
+class RegexContract(_message.Message):
+    """Text constrained by a pattern."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATTERN_FIELD_NUMBER: _builtins.int
+    pattern: _builtins.str
+    """Required. A regular expression of ECMA-262 without look-around, back references and word boundaries, at most 2000
+    characters. The whole answer matches it, unlike JSON Schema's "pattern", which is searched for.
+    """
+    def __init__(
+        self,
+        *,
+        pattern: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pattern", b"pattern"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegexContract: _TypeAlias = RegexContract  # noqa: Y015
+
+@_typing.final
+class TextContract(_message.Message):
+    """Plain text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_CHARS_FIELD_NUMBER: _builtins.int
+    max_chars: _builtins.int
+    """Optional. Most characters (Unicode code points) of an answer, at most 1000000; 0 means no limit but that of tokens."""
+    def __init__(
+        self,
+        *,
+        max_chars: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_chars", b"max_chars"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextContract: _TypeAlias = TextContract  # noqa: Y015
 
 @_typing.final
 class ContractReport(_message.Message):
@@ -177,13 +507,27 @@ class ContractReport(_message.Message):
     STATE_COUNT_FIELD_NUMBER: _builtins.int
     MIN_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     VERDICTS_FIELD_NUMBER: _builtins.int
+    GUARANTEE_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    TYPICAL_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     state_count: _builtins.int
-    """States of the token automaton; a measure of its size in memory."""
+    """States of the token automaton, or of the grammar's networks; a measure of its size in memory."""
     min_output_tokens: _builtins.int
     """Fewest output tokens (end token included) that any valid answer needs; a lower max_output_tokens is refused."""
+    guarantee: Global___Guarantee.ValueType
+    """What is promised of every answer."""
+    engine: Global___ContractEngine.ValueType
+    """Who holds the contract token by token."""
+    typical_output_tokens: _builtins.int
+    """Median output tokens of random answers, end token included: what to expect of a model that knows nothing. 0 when it
+    is not known.
+    """
+    max_output_tokens: _builtins.int
+    """Most output tokens that an answer can take, end token included; absent when there is no limit."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeywordVerdict]:
-        """Fate of each keyword (JSON) or table (SQL)."""
+        """Fate of each keyword (JSON), table (SQL) or field (other kinds)."""
 
     def __init__(
         self,
@@ -191,12 +535,18 @@ class ContractReport(_message.Message):
         state_count: _builtins.int | None = ...,
         min_output_tokens: _builtins.int | None = ...,
         verdicts: _abc.Iterable[Global___KeywordVerdict] | None = ...,
+        guarantee: Global___Guarantee.ValueType | None = ...,
+        engine: Global___ContractEngine.ValueType | None = ...,
+        typical_output_tokens: _builtins.int | None = ...,
+        max_output_tokens: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens", "max_output_tokens", b"max_output_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_output_tokens", b"min_output_tokens", "state_count", b"state_count", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens", "engine", b"engine", "guarantee", b"guarantee", "max_output_tokens", b"max_output_tokens", "min_output_tokens", b"min_output_tokens", "state_count", b"state_count", "typical_output_tokens", b"typical_output_tokens", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__max_output_tokens: _TypeAlias = _typing.Literal["max_output_tokens"]  # noqa: Y015
+    _WhichOneofArgType__max_output_tokens: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_output_tokens) -> _WhichOneofReturnType__max_output_tokens | None: ...
 
 Global___ContractReport: _TypeAlias = ContractReport  # noqa: Y015
 
@@ -210,7 +560,7 @@ class KeywordVerdict(_message.Message):
     FATE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     pointer: _builtins.str
-    """JSON Pointer into the schema, or table/NAME for DDL."""
+    """JSON Pointer into the schema, table/NAME for DDL, or the name of the definition's field."""
     fate: Global___KeywordFate.ValueType
     """Its fate."""
     note: _builtins.str

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from goldsmith.contract.v1 import contract_pb2 as goldsmith_dot_contract_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,goldsmith/contract/v1/contract_service.proto\x12\x15goldsmith.contract.v1\x1a$goldsmith/contract/v1/contract.proto\"\x8c\x01\n\x15\x43reateContractRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x13\n\x0b\x63ontract_id\x18\x02 \x01(\t\x12\x37\n\x08\x63ontract\x18\x03 \x01(\x0b\x32%.goldsmith.contract.v1.OutputContract\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\"\n\x12GetContractRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"M\n\x14ListContractsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x15ListContractsResponse\x12\x38\n\tcontracts\x18\x01 \x03(\x0b\x32%.goldsmith.contract.v1.OutputContract\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc5\x02\n\x0f\x43ontractService\x12\x65\n\x0e\x43reateContract\x12,.goldsmith.contract.v1.CreateContractRequest\x1a%.goldsmith.contract.v1.OutputContract\x12_\n\x0bGetContract\x12).goldsmith.contract.v1.GetContractRequest\x1a%.goldsmith.contract.v1.OutputContract\x12j\n\rListContracts\x12+.goldsmith.contract.v1.ListContractsRequest\x1a,.goldsmith.contract.v1.ListContractsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,goldsmith/contract/v1/contract_service.proto\x12\x15goldsmith.contract.v1\x1a$goldsmith/contract/v1/contract.proto\"\x8c\x01\n\x15\x43reateContractRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x13\n\x0b\x63ontract_id\x18\x02 \x01(\t\x12\x37\n\x08\x63ontract\x18\x03 \x01(\x0b\x32%.goldsmith.contract.v1.OutputContract\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"a\n\x16\x43ompileContractRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x37\n\x08\x63ontract\x18\x02 \x01(\x0b\x32%.goldsmith.contract.v1.OutputContract\"`\n\x17\x43ompileContractResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x35\n\x06report\x18\x02 \x01(\x0b\x32%.goldsmith.contract.v1.ContractReport\"\"\n\x12GetContractRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"M\n\x14ListContractsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x15ListContractsResponse\x12\x38\n\tcontracts\x18\x01 \x03(\x0b\x32%.goldsmith.contract.v1.OutputContract\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb7\x03\n\x0f\x43ontractService\x12\x65\n\x0e\x43reateContract\x12,.goldsmith.contract.v1.CreateContractRequest\x1a%.goldsmith.contract.v1.OutputContract\x12p\n\x0f\x43ompileContract\x12-.goldsmith.contract.v1.CompileContractRequest\x1a..goldsmith.contract.v1.CompileContractResponse\x12_\n\x0bGetContract\x12).goldsmith.contract.v1.GetContractRequest\x1a%.goldsmith.contract.v1.OutputContract\x12j\n\rListContracts\x12+.goldsmith.contract.v1.ListContractsRequest\x1a,.goldsmith.contract.v1.ListContractsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +34,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CREATECONTRACTREQUEST']._serialized_start=110
   _globals['_CREATECONTRACTREQUEST']._serialized_end=250
-  _globals['_GETCONTRACTREQUEST']._serialized_start=252
-  _globals['_GETCONTRACTREQUEST']._serialized_end=286
-  _globals['_LISTCONTRACTSREQUEST']._serialized_start=288
-  _globals['_LISTCONTRACTSREQUEST']._serialized_end=365
-  _globals['_LISTCONTRACTSRESPONSE']._serialized_start=367
-  _globals['_LISTCONTRACTSRESPONSE']._serialized_end=473
-  _globals['_CONTRACTSERVICE']._serialized_start=476
-  _globals['_CONTRACTSERVICE']._serialized_end=801
+  _globals['_COMPILECONTRACTREQUEST']._serialized_start=252
+  _globals['_COMPILECONTRACTREQUEST']._serialized_end=349
+  _globals['_COMPILECONTRACTRESPONSE']._serialized_start=351
+  _globals['_COMPILECONTRACTRESPONSE']._serialized_end=447
+  _globals['_GETCONTRACTREQUEST']._serialized_start=449
+  _globals['_GETCONTRACTREQUEST']._serialized_end=483
+  _globals['_LISTCONTRACTSREQUEST']._serialized_start=485
+  _globals['_LISTCONTRACTSREQUEST']._serialized_end=562
+  _globals['_LISTCONTRACTSRESPONSE']._serialized_start=564
+  _globals['_LISTCONTRACTSRESPONSE']._serialized_end=670
+  _globals['_CONTRACTSERVICE']._serialized_start=673
+  _globals['_CONTRACTSERVICE']._serialized_end=1112
 # @@protoc_insertion_point(module_scope)

@@ -56,6 +56,62 @@ class CreateContractRequest(_message.Message):
 Global___CreateContractRequest: _TypeAlias = CreateContractRequest  # noqa: Y015
 
 @_typing.final
+class CompileContractRequest(_message.Message):
+    """Request of CompileContract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. tenants/{tenant}."""
+    @_builtins.property
+    def contract(self) -> _contract_pb2.OutputContract:
+        """Required. Only the definition is read."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str | None = ...,
+        contract: _contract_pb2.OutputContract | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompileContractRequest: _TypeAlias = CompileContractRequest  # noqa: Y015
+
+@_typing.final
+class CompileContractResponse(_message.Message):
+    """Response of CompileContract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """"sha256:<hex>" over the definition: the digest that a contract created from it would have."""
+    @_builtins.property
+    def report(self) -> _contract_pb2.ContractReport:
+        """What the compiler made of it."""
+
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str | None = ...,
+        report: _contract_pb2.ContractReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompileContractResponse: _TypeAlias = CompileContractResponse  # noqa: Y015
+
+@_typing.final
 class GetContractRequest(_message.Message):
     """Request of GetContract."""
 

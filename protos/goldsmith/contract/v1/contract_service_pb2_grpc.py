@@ -41,6 +41,11 @@ class ContractServiceStub(object):
                 request_serializer=goldsmith_dot_contract_dot_v1_dot_contract__service__pb2.CreateContractRequest.SerializeToString,
                 response_deserializer=goldsmith_dot_contract_dot_v1_dot_contract__pb2.OutputContract.FromString,
                 _registered_method=True)
+        self.CompileContract = channel.unary_unary(
+                '/goldsmith.contract.v1.ContractService/CompileContract',
+                request_serializer=goldsmith_dot_contract_dot_v1_dot_contract__service__pb2.CompileContractRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_contract_dot_v1_dot_contract__service__pb2.CompileContractResponse.FromString,
+                _registered_method=True)
         self.GetContract = channel.unary_unary(
                 '/goldsmith.contract.v1.ContractService/GetContract',
                 request_serializer=goldsmith_dot_contract_dot_v1_dot_contract__service__pb2.GetContractRequest.SerializeToString,
@@ -60,6 +65,14 @@ class ContractServiceServicer(object):
     def CreateContract(self, request, context):
         """Compiles and stores a contract. Idempotent: the same id with the same definition returns the stored contract.
         Errors: INVALID_ARGUMENT (CONTRACT_UNSUPPORTED names every place, CONTRACT_TOO_LARGE), ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompileContract(self, request, context):
+        """Compiles a definition and reports on it without storing anything: what CreateContract would say, before there is a
+        name. Idempotent. Errors: INVALID_ARGUMENT, as CreateContract.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,6 +99,11 @@ def add_ContractServiceServicer_to_server(servicer, server):
                     servicer.CreateContract,
                     request_deserializer=goldsmith_dot_contract_dot_v1_dot_contract__service__pb2.CreateContractRequest.FromString,
                     response_serializer=goldsmith_dot_contract_dot_v1_dot_contract__pb2.OutputContract.SerializeToString,
+            ),
+            'CompileContract': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompileContract,
+                    request_deserializer=goldsmith_dot_contract_dot_v1_dot_contract__service__pb2.CompileContractRequest.FromString,
+                    response_serializer=goldsmith_dot_contract_dot_v1_dot_contract__service__pb2.CompileContractResponse.SerializeToString,
             ),
             'GetContract': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContract,
@@ -126,6 +144,33 @@ class ContractService(object):
             '/goldsmith.contract.v1.ContractService/CreateContract',
             goldsmith_dot_contract_dot_v1_dot_contract__service__pb2.CreateContractRequest.SerializeToString,
             goldsmith_dot_contract_dot_v1_dot_contract__pb2.OutputContract.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompileContract(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.contract.v1.ContractService/CompileContract',
+            goldsmith_dot_contract_dot_v1_dot_contract__service__pb2.CompileContractRequest.SerializeToString,
+            goldsmith_dot_contract_dot_v1_dot_contract__service__pb2.CompileContractResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,10 @@ class ContractServiceStub:
     """Compiles and stores a contract. Idempotent: the same id with the same definition returns the stored contract.
     Errors: INVALID_ARGUMENT (CONTRACT_UNSUPPORTED names every place, CONTRACT_TOO_LARGE), ALREADY_EXISTS.
     """
+    CompileContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.CompileContractRequest, _contract_service_pb2.CompileContractResponse]
+    """Compiles a definition and reports on it without storing anything: what CreateContract would say, before there is a
+    name. Idempotent. Errors: INVALID_ARGUMENT, as CreateContract.
+    """
     GetContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.GetContractRequest, _contract_pb2.OutputContract]
     """Idempotent. Errors: NOT_FOUND."""
     ListContracts: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.ListContractsRequest, _contract_service_pb2.ListContractsResponse]
@@ -51,6 +55,10 @@ class ContractServiceAsyncStub(ContractServiceStub):
     CreateContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.CreateContractRequest, _contract_pb2.OutputContract]  # type: ignore[assignment]
     """Compiles and stores a contract. Idempotent: the same id with the same definition returns the stored contract.
     Errors: INVALID_ARGUMENT (CONTRACT_UNSUPPORTED names every place, CONTRACT_TOO_LARGE), ALREADY_EXISTS.
+    """
+    CompileContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.CompileContractRequest, _contract_service_pb2.CompileContractResponse]  # type: ignore[assignment]
+    """Compiles a definition and reports on it without storing anything: what CreateContract would say, before there is a
+    name. Idempotent. Errors: INVALID_ARGUMENT, as CreateContract.
     """
     GetContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.GetContractRequest, _contract_pb2.OutputContract]  # type: ignore[assignment]
     """Idempotent. Errors: NOT_FOUND."""
@@ -68,6 +76,16 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_contract_pb2.OutputContract, _abc.Awaitable[_contract_pb2.OutputContract]]:
         """Compiles and stores a contract. Idempotent: the same id with the same definition returns the stored contract.
         Errors: INVALID_ARGUMENT (CONTRACT_UNSUPPORTED names every place, CONTRACT_TOO_LARGE), ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def CompileContract(
+        self,
+        request: _contract_service_pb2.CompileContractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_service_pb2.CompileContractResponse, _abc.Awaitable[_contract_service_pb2.CompileContractResponse]]:
+        """Compiles a definition and reports on it without storing anything: what CreateContract would say, before there is a
+        name. Idempotent. Errors: INVALID_ARGUMENT, as CreateContract.
         """
 
     @_abc_1.abstractmethod

@@ -82,6 +82,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the dataset holds too few usable rows to train and evaluate on."""
     ERROR_REASON_LOSS_DIVERGED: _ErrorReason.ValueType  # 29
     """INVALID_ARGUMENT cause of a failed training job: the loss became NaN or infinite."""
+    ERROR_REASON_FORMAT_CHECK_FAILED: _ErrorReason.ValueType  # 30
+    """FAILED_PRECONDITION: under a contract with checked keywords, no attempt of the adapter passed the check; the
+    violations name what the last one broke, metadata attempt_count and output_tokens what was spent. The same request
+    may fail again: raise the temperature, train the adapter further, or drop the keyword.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Machine-readable causes. The name without the prefix is sent as google.rpc.ErrorInfo.reason with domain
@@ -148,4 +153,9 @@ ERROR_REASON_DATASET_TOO_SMALL: ErrorReason.ValueType  # 28
 """FAILED_PRECONDITION: the dataset holds too few usable rows to train and evaluate on."""
 ERROR_REASON_LOSS_DIVERGED: ErrorReason.ValueType  # 29
 """INVALID_ARGUMENT cause of a failed training job: the loss became NaN or infinite."""
+ERROR_REASON_FORMAT_CHECK_FAILED: ErrorReason.ValueType  # 30
+"""FAILED_PRECONDITION: under a contract with checked keywords, no attempt of the adapter passed the check; the
+violations name what the last one broke, metadata attempt_count and output_tokens what was spent. The same request
+may fail again: raise the temperature, train the adapter further, or drop the keyword.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

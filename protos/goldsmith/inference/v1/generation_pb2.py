@@ -22,22 +22,23 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from goldsmith.contract.v1 import contract_pb2 as goldsmith_dot_contract_dot_v1_dot_contract__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'goldsmith/inference/v1/generation.proto\x12\x16goldsmith.inference.v1\x1a\x1egoogle/protobuf/duration.proto\"\xa4\x01\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x04 \x01(\x05H\x03\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seedB\x14\n\x12_max_output_tokens\"u\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x1c\n\x14\x63\x61\x63hed_prompt_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12 \n\x18instruction_tokens_saved\x18\x04 \x01(\x05\"\xe1\x01\n\x06Timing\x12(\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x66irst_token\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x65ngine\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x63heck\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd1\x01\n\x11GenerationSummary\x12\x18\n\x10\x61\x64\x61pter_revision\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x64\x61pter_digest\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12,\n\x05usage\x18\x04 \x01(\x0b\x32\x1d.goldsmith.inference.v1.Usage\x12.\n\x06timing\x18\x05 \x01(\x0b\x32\x1e.goldsmith.inference.v1.Timing\x12\x1a\n\x12\x62udget_bound_steps\x18\x06 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'goldsmith/inference/v1/generation.proto\x12\x16goldsmith.inference.v1\x1a$goldsmith/contract/v1/contract.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa4\x01\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x04 \x01(\x05H\x03\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seedB\x14\n\x12_max_output_tokens\"u\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x1c\n\x14\x63\x61\x63hed_prompt_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12 \n\x18instruction_tokens_saved\x18\x04 \x01(\x05\"\xe1\x01\n\x06Timing\x12(\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x66irst_token\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x65ngine\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x63heck\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd9\x02\n\x11GenerationSummary\x12\x18\n\x10\x61\x64\x61pter_revision\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x64\x61pter_digest\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12,\n\x05usage\x18\x04 \x01(\x0b\x32\x1d.goldsmith.inference.v1.Usage\x12.\n\x06timing\x18\x05 \x01(\x0b\x32\x1e.goldsmith.inference.v1.Timing\x12\x1a\n\x12\x62udget_bound_steps\x18\x06 \x01(\x05\x12\x15\n\rattempt_count\x18\x07 \x01(\x05\x12:\n\rcontract_kind\x18\x08 \x01(\x0e\x32#.goldsmith.contract.v1.ContractKind\x12\x33\n\tguarantee\x18\t \x01(\x0e\x32 .goldsmith.contract.v1.Guaranteeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldsmith.inference.v1.generation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SAMPLING']._serialized_start=100
-  _globals['_SAMPLING']._serialized_end=264
-  _globals['_USAGE']._serialized_start=266
-  _globals['_USAGE']._serialized_end=383
-  _globals['_TIMING']._serialized_start=386
-  _globals['_TIMING']._serialized_end=611
-  _globals['_GENERATIONSUMMARY']._serialized_start=614
-  _globals['_GENERATIONSUMMARY']._serialized_end=823
+  _globals['_SAMPLING']._serialized_start=138
+  _globals['_SAMPLING']._serialized_end=302
+  _globals['_USAGE']._serialized_start=304
+  _globals['_USAGE']._serialized_end=421
+  _globals['_TIMING']._serialized_start=424
+  _globals['_TIMING']._serialized_end=649
+  _globals['_GENERATIONSUMMARY']._serialized_start=652
+  _globals['_GENERATIONSUMMARY']._serialized_end=997
 # @@protoc_insertion_point(module_scope)

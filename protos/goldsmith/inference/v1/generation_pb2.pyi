@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from goldsmith.contract.v1 import contract_pb2 as _contract_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
@@ -19,7 +20,10 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Sampling(_message.Message):
-    """How to sample. Presence matters because 0 is a meaningful temperature. Nothing here can break a contract."""
+    """How to sample. Presence matters because 0 is a meaningful temperature. Nothing here can break a contract, and nothing
+    that could will be added: no stop strings, no bias, no allowed or forbidden tokens, no ignored end, no least length.
+    A field that the server does not know is refused (FIELD_INVALID), never dropped.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -34,7 +38,9 @@ class Sampling(_message.Message):
     seed: _builtins.int
     """Optional. Same request, seed and revision give the same text on one replica."""
     max_output_tokens: _builtins.int
-    """Optional. At least the contract's min_output_tokens, end token included; absent means the server's default."""
+    """Optional. At least the contract's min_output_tokens, end token included; absent means the server's default. What is
+    left of the context is the limit where that is less. Holds for each attempt.
+    """
     def __init__(
         self,
         *,
@@ -68,7 +74,7 @@ Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
 class Usage(_message.Message):
-    """Token counts of one request."""
+    """Token counts of one request, all its attempts together."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -102,7 +108,7 @@ Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
 @_typing.final
 class Timing(_message.Message):
-    """Where the time of one request went."""
+    """Where the time of one request went, all its attempts together."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -117,7 +123,7 @@ class Timing(_message.Message):
 
     @_builtins.property
     def first_token(self) -> _duration_pb2.Duration:
-        """From admission to the first token."""
+        """From admission to the first token of the first attempt."""
 
     @_builtins.property
     def engine(self) -> _duration_pb2.Duration:
@@ -160,6 +166,9 @@ class GenerationSummary(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     TIMING_FIELD_NUMBER: _builtins.int
     BUDGET_BOUND_STEPS_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    CONTRACT_KIND_FIELD_NUMBER: _builtins.int
+    GUARANTEE_FIELD_NUMBER: _builtins.int
     adapter_revision: _builtins.str
     """Revision that answered; empty for the base model."""
     adapter_digest: _builtins.str
@@ -168,6 +177,12 @@ class GenerationSummary(_message.Message):
     """Contract the answer satisfies."""
     budget_bound_steps: _builtins.int
     """Steps at which the token limit narrowed the choice; above 0 the answer was shortened to fit."""
+    attempt_count: _builtins.int
+    """Attempts it took, 1 unless the contract has checked keywords (GUARANTEE_SOUND)."""
+    contract_kind: _contract_pb2.ContractKind.ValueType
+    """Kind of the contract: how to read the text."""
+    guarantee: _contract_pb2.Guarantee.ValueType
+    """What the contract promises of every answer."""
     @_builtins.property
     def usage(self) -> Global___Usage:
         """Token counts."""
@@ -185,10 +200,13 @@ class GenerationSummary(_message.Message):
         usage: Global___Usage | None = ...,
         timing: Global___Timing | None = ...,
         budget_bound_steps: _builtins.int | None = ...,
+        attempt_count: _builtins.int | None = ...,
+        contract_kind: _contract_pb2.ContractKind.ValueType | None = ...,
+        guarantee: _contract_pb2.Guarantee.ValueType | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timing", b"timing", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_digest", b"adapter_digest", "adapter_revision", b"adapter_revision", "budget_bound_steps", b"budget_bound_steps", "contract", b"contract", "timing", b"timing", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_digest", b"adapter_digest", "adapter_revision", b"adapter_revision", "attempt_count", b"attempt_count", "budget_bound_steps", b"budget_bound_steps", "contract", b"contract", "contract_kind", b"contract_kind", "guarantee", b"guarantee", "timing", b"timing", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,8 +27,9 @@ if _version_not_supported:
 
 class InferenceServiceStub(object):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
-    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of the
-    other kind), RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
+    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -37,6 +38,11 @@ class InferenceServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
+        self.Generate = channel.unary_unary(
+                '/goldsmith.inference.v1.InferenceService/Generate',
+                request_serializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.GenerateRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.GenerateResponse.FromString,
+                _registered_method=True)
         self.Extract = channel.unary_unary(
                 '/goldsmith.inference.v1.InferenceService/Extract',
                 request_serializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.ExtractRequest.SerializeToString,
@@ -61,9 +67,17 @@ class InferenceServiceStub(object):
 
 class InferenceServiceServicer(object):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
-    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of the
-    other kind), RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
+    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
+
+    def Generate(self, request, context):
+        """Text that satisfies the adapter's contract, of whatever kind. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def Extract(self, request, context):
         """JSON that satisfies the adapter's contract. Idempotent.
@@ -81,7 +95,8 @@ class InferenceServiceServicer(object):
 
     def GenerateStream(self, request, context):
         """Text as it is generated, then exactly one summary. A stream that ends without a summary is not an answer. The kind
-        is that of the adapter's contract. Idempotent.
+        is that of the adapter's contract. Text that was sent is never taken back: under a contract with checked keywords
+        (GUARANTEE_SOUND) the whole text comes at once, after its check. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +112,11 @@ class InferenceServiceServicer(object):
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'Generate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Generate,
+                    request_deserializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.GenerateRequest.FromString,
+                    response_serializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.GenerateResponse.SerializeToString,
+            ),
             'Extract': grpc.unary_unary_rpc_method_handler(
                     servicer.Extract,
                     request_deserializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.ExtractRequest.FromString,
@@ -127,9 +147,37 @@ def add_InferenceServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class InferenceService(object):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
-    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of the
-    other kind), RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
+    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
+
+    @staticmethod
+    def Generate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.inference.v1.InferenceService/Generate',
+            goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.GenerateRequest.SerializeToString,
+            goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def Extract(request,

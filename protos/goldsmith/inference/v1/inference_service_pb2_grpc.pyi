@@ -28,21 +28,25 @@ GRPC_VERSION: str
 
 class InferenceServiceStub:
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
-    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of the
-    other kind), RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
+    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> InferenceServiceAsyncStub: ...
+    Generate: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.GenerateRequest, _inference_service_pb2.GenerateResponse]
+    """Text that satisfies the adapter's contract, of whatever kind. Idempotent."""
     Extract: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.ExtractRequest, _inference_service_pb2.ExtractResponse]
     """JSON that satisfies the adapter's contract. Idempotent."""
     GenerateSql: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.GenerateSqlRequest, _inference_service_pb2.GenerateSqlResponse]
     """One SELECT statement over the contract's tables. Idempotent."""
     GenerateStream: _grpc.UnaryStreamMultiCallable[_inference_service_pb2.GenerateStreamRequest, _inference_service_pb2.GenerateStreamResponse]
     """Text as it is generated, then exactly one summary. A stream that ends without a summary is not an answer. The kind
-    is that of the adapter's contract. Idempotent.
+    is that of the adapter's contract. Text that was sent is never taken back: under a contract with checked keywords
+    (GUARANTEE_SOUND) the whole text comes at once, after its check. Idempotent.
     """
     ListResidentAdapters: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.ListResidentAdaptersRequest, _inference_service_pb2.ListResidentAdaptersResponse]
     """Adapters known to this replica with their state. Idempotent."""
@@ -50,27 +54,40 @@ class InferenceServiceStub:
 @_typing.type_check_only
 class InferenceServiceAsyncStub(InferenceServiceStub):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
-    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of the
-    other kind), RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
+    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    Generate: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.GenerateRequest, _inference_service_pb2.GenerateResponse]  # type: ignore[assignment]
+    """Text that satisfies the adapter's contract, of whatever kind. Idempotent."""
     Extract: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.ExtractRequest, _inference_service_pb2.ExtractResponse]  # type: ignore[assignment]
     """JSON that satisfies the adapter's contract. Idempotent."""
     GenerateSql: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.GenerateSqlRequest, _inference_service_pb2.GenerateSqlResponse]  # type: ignore[assignment]
     """One SELECT statement over the contract's tables. Idempotent."""
     GenerateStream: _aio.UnaryStreamMultiCallable[_inference_service_pb2.GenerateStreamRequest, _inference_service_pb2.GenerateStreamResponse]  # type: ignore[assignment]
     """Text as it is generated, then exactly one summary. A stream that ends without a summary is not an answer. The kind
-    is that of the adapter's contract. Idempotent.
+    is that of the adapter's contract. Text that was sent is never taken back: under a contract with checked keywords
+    (GUARANTEE_SOUND) the whole text comes at once, after its check. Idempotent.
     """
     ListResidentAdapters: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.ListResidentAdaptersRequest, _inference_service_pb2.ListResidentAdaptersResponse]  # type: ignore[assignment]
     """Adapters known to this replica with their state. Idempotent."""
 
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
-    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of the
-    other kind), RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
+    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
+
+    @_abc_1.abstractmethod
+    def Generate(
+        self,
+        request: _inference_service_pb2.GenerateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_service_pb2.GenerateResponse, _abc.Awaitable[_inference_service_pb2.GenerateResponse]]:
+        """Text that satisfies the adapter's contract, of whatever kind. Idempotent."""
 
     @_abc_1.abstractmethod
     def Extract(
@@ -95,7 +112,8 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_inference_service_pb2.GenerateStreamResponse], _abc.AsyncIterator[_inference_service_pb2.GenerateStreamResponse]]:
         """Text as it is generated, then exactly one summary. A stream that ends without a summary is not an answer. The kind
-        is that of the adapter's contract. Idempotent.
+        is that of the adapter's contract. Text that was sent is never taken back: under a contract with checked keywords
+        (GUARANTEE_SOUND) the whole text comes at once, after its check. Idempotent.
         """
 
     @_abc_1.abstractmethod

@@ -1,88 +1,12 @@
-"""The values a schema allows, as a tree without keywords: what is spelled, counted and turned into an expression."""
+"""JSON values: their types, their equality and their one spelling."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from shared.contracts.grammar.expression import Expression
-from shared.contracts.grammar.language import Machine
-from shared.contracts.json_schema.number import NumberRange, number_text
-
-
-@dataclass(frozen=True, eq=False)
-class LiteralNode:
-    """Exactly one value."""
-
-    pointer: str
-    value: Any  # Any: a JSON value
-    text: str
-
-
-@dataclass(frozen=True, eq=False)
-class NumberNode:
-    """A number of a range; `integer` only says what to call it in messages."""
-
-    pointer: str
-    range: NumberRange
-    integer: bool
-
-
-@dataclass(frozen=True, eq=False)
-class StringNode:
-    """A string of a language; lengths count code points. `languages` is what `expression` is the intersection of."""
-
-    pointer: str
-    min_length: int
-    max_length: int | None
-    languages: tuple[Expression, ...]
-    expression: Expression
-    machines: tuple[Machine, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class ArrayNode:
-    """A list of one kind of items."""
-
-    pointer: str
-    item: Node
-    min_items: int
-    max_items: int | None
-
-
-@dataclass(frozen=True)
-class Property:
-    """One member of an object."""
-
-    name: str
-    node: Node
-    required: bool
-
-
-@dataclass(frozen=True, eq=False)
-class ObjectNode:
-    """An object with its properties in this order. `closed`: the schema itself forbids all others."""
-
-    pointer: str
-    properties: tuple[Property, ...]
-    closed: bool
-
-    def property(self, name: str) -> Property | None:
-        """The member of that name."""
-        return next((member for member in self.properties if member.name == name), None)
-
-
-@dataclass(frozen=True, eq=False)
-class ChoiceNode:
-    """One of several."""
-
-    pointer: str
-    branches: tuple[Node, ...]
-
-
-Node = LiteralNode | NumberNode | StringNode | ArrayNode | ObjectNode | ChoiceNode
+from shared.contracts.json_schema.number import number_text
 
 
 def canonical_json(value: Any) -> str:  # Any: a JSON value

@@ -1,0 +1,66 @@
+"""What one request has done so far: its attempts, their tokens and where the time went."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from inference_svc.domain.generation import Timing, Usage
+
+
+@dataclass
+class Attempt:
+    """One answer of the engine, as far as it has come. Times are of the monotonic clock, in seconds."""
+
+    begin: float
+    token_ids: list[int] = field(default_factory=list)
+    cached_prompt_tokens: int = 0
+    first_token: float = 0.0
+    engine_end: float = 0.0
+    check_end: float = 0.0
+    text: str = ""
+    budget_bound_steps: int = 0
+
+    def take(self, token_ids: list[int], cached_prompt_tokens: int) -> None:
+        """Notes a chunk of the engine's."""
+        self.first_token = self.first_token or time.monotonic()
+        self.token_ids.extend(token_ids)
+        self.cached_prompt_tokens = cached_prompt_tokens
+
+
+@dataclass
+class Progress:
+    """One request from its arrival on."""
+
+    begin: float = field(default_factory=time.monotonic)
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def next_attempt(self) -> Attempt:
+        """A new attempt, which begins now."""
+        self.attempts.append(Attempt(time.monotonic()))
+        return self.attempts[-1]
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens generated in all attempts, the stop tokens included."""
+        return sum(len(attempt.token_ids) for attempt in self.attempts)
+
+    def usage(self, prompt_tokens: int, instruction_tokens_saved: int) -> Usage:
+        """Token counts of all attempts together: each one sent the prompt of `prompt_tokens`."""
+        return Usage(
+            prompt_tokens=prompt_tokens * len(self.attempts),
+            cached_prompt_tokens=sum(attempt.cached_prompt_tokens for attempt in self.attempts),
+            output_tokens=self.output_tokens,
+            instruction_tokens_saved=instruction_tokens_saved * len(self.attempts),
+        )
+
+    def timing(self) -> Timing:
+        """Where the time went until now; the first token is that of the first attempt."""
+        first = self.attempts[0]
+        return Timing(
+            queue=first.begin - self.begin,
+            first_token=first.first_token - first.begin,
+            engine=sum(attempt.engine_end - attempt.begin for attempt in self.attempts),
+            check=sum(attempt.check_end - attempt.engine_end for attempt in self.attempts),
+            total=time.monotonic() - self.begin,
+        )

@@ -1,0 +1,1 @@
+"""The `goldsmith` command: a user of the contracts, like anyone else."""
