@@ -92,7 +92,6 @@ class Goldsmith(System):
         """As the compile worker does."""
         from shared.contracts.build import build_contract
         from shared.contracts.compiler import CompileLimits
-
         from shared.contracts.lower import lower
         from shared.contracts.spec import ContractKind, ContractSpec, UndeclaredProperties
         from shared.errors import InvalidInput
