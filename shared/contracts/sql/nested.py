@@ -42,10 +42,10 @@ class _Select:
     """What the SELECTs from one scope are made of at one depth."""
 
     scope: ScopeRules
-    rest: Reference
-    """From FROM to the end."""
-    arm: Reference
-    """The same without ORDER BY and LIMIT: a part of a set operation."""
+    body: Reference
+    """FROM and WHERE."""
+    group: Reference
+    """GROUP BY and HAVING."""
 
 
 def derived_table(shape: str) -> Table:
@@ -94,18 +94,23 @@ class _Builder:
             source = units("(", query, ") AS ", DERIVED)
             selects.append(self._select(self._shaped[shape], source, depth))
         self._selects = selects
-        arm = self._arm(1, depth)
-        singles = [self._spelled(select.scope.item, select.rest) for select in selects]
-        self._query = self._book.add(f"query.{depth}", *singles, *set_operations(arm))
+        more = self._more(1, depth)
+        singles = [_spelled(select.scope.item, self._rest(select, f"1.{depth}", more)) for select in selects]
+        self._query = self._book.add(f"query.{depth}", *singles)
         self._derived = {shape: self._derived_query(shape, depth) for shape in SHAPES if self._has(shape)}
 
     def root(self) -> Reference:
-        """The statements of the greatest depth."""
-        lists = [self._spelled(listed(select.scope.item, ", "), select.rest) for select in self._selects]
-        combined = []
-        for count in range(1, MAX_ARM_ITEMS + 1):
-            combined += set_operations(self._arm(count, -count))
-        return self._book.add("statement", *lists, *combined)
+        """The statements of the greatest depth. Each list is read once, whatever its length and what follows it."""
+        more = [self._more(count, -count) for count in range(1, MAX_ARM_ITEMS + 1)]
+        branches = []
+        for select in self._selects:
+            another = units(", ", select.scope.item)
+            tail: Expression = units(ex.repeat(another, 1, None), self._rest(select, "list", None))
+            for count in range(MAX_ARM_ITEMS, 0, -1):
+                tail = one_of([self._rest(select, f"list.{count}", more[count - 1]), tail])
+                tail = units(select.scope.item if count == 1 else another, tail)
+            branches.append(_spelled(tail))
+        return self._book.add("statement", *branches)
 
     def _select(self, scope: ScopeRules, source: Expression, depth: int) -> _Select:
         name = f"{scope.name}.{depth}"
@@ -114,10 +119,14 @@ class _Builder:
         body = self._book.add(f"body.{name}", units(" FROM ", source, where))
         having = ex.optional(units(" HAVING ", listed(self._having(scope, name), self._lexicon.joint)))
         group = self._book.add(f"group.{name}", units(" GROUP BY ", listed(scope.column, ", "), having))
-        order = one_of([ex.optional(scope.order), units(group, ex.optional(scope.group_order))])
-        limit = ex.optional(units(" LIMIT ", self._lexicon.limit, ex.optional(units(" OFFSET ", self._lexicon.limit))))
-        rest = self._book.add(f"rest.{name}", units(body, order, limit))
-        return _Select(scope, rest, self._book.add(f"arm.{name}", units(body, ex.optional(group))))
+        return _Select(scope, body, group)
+
+    def _rest(self, select: _Select, name: str, more: Reference | None) -> Reference:
+        """From FROM to the end: ORDER BY and LIMIT, or the other parts of a set operation."""
+        combined = [] if more is None else [more]
+        grouped = one_of([select.scope.group_end, *combined])
+        end = one_of([select.scope.end, units(select.group, grouped), *combined])
+        return self._book.add(f"rest.{name}.{select.body.rule}", units(select.body, end))
 
     def _subquery_predicates(self, scope: ScopeRules) -> list[Expression]:
         if self._query is None:
@@ -139,31 +148,34 @@ class _Builder:
             units(between, " AND ", self._lexicon.number),
         )
 
-    def _spelled(self, items: Expression, rest: Reference) -> Expression:
-        return units("SELECT ", _DISTINCT, items, rest)
-
-    def _arm(self, count: int, depth: int) -> Reference:
+    def _more(self, count: int, depth: int) -> Reference:
+        """What may follow a SELECT of `count` items: others of as many."""
         branches = []
         for select in self._selects:
-            more = units(", ", select.scope.item)
-            items = ex.sequence([select.scope.item, *[more] * (count - 1)])
-            branches.append(self._spelled(items, select.arm))
-        return self._book.add(f"arms.{count}.{depth}", *branches)
+            items = ex.sequence([select.scope.item, *[units(", ", select.scope.item)] * (count - 1)])
+            branches.append(_spelled(items, select.body, ex.optional(select.group)))
+        arm = self._book.add(f"arms.{count}.{depth}", *branches)
+        return self._book.add(f"more.{count}.{depth}", further(arm))
 
     def _has(self, shape: str) -> bool:
         return any(select.scope.can_fill(shape) for select in self._selects)
 
     def _derived_query(self, shape: str, depth: int) -> Reference:
         filled = [(select, select.scope.filled(shape)) for select in self._selects if select.scope.can_fill(shape)]
-        arm = self._book.add(f"arms.{shape}.{depth}", *(self._spelled(items, select.arm) for select, items in filled))
-        whole = [self._spelled(items, select.rest) for select, items in filled]
-        return self._book.add(f"derived.{shape}.{depth}", *whole, *set_operations(arm))
+        branches = [_spelled(items, select.body, ex.optional(select.group)) for select, items in filled]
+        more = self._book.add(f"more.{shape}.{depth}", further(self._book.add(f"arms.{shape}.{depth}", *branches)))
+        whole = [_spelled(items, self._rest(select, f"{shape}.{depth}", more)) for select, items in filled]
+        return self._book.add(f"derived.{shape}.{depth}", *whole)
 
 
-def set_operations(arm: Reference) -> list[Expression]:
-    """Chains of one associative operator, and a single EXCEPT: dialects bind mixed chains differently."""
-    chains = [units(arm, ex.repeat(units(operator, arm), 1, None)) for operator in _SET_OPERATIONS]
-    return [*chains, units(arm, " EXCEPT ", arm)]
+def _spelled(*parts: Expression) -> Expression:
+    return units("SELECT ", _DISTINCT, *parts)
+
+
+def further(arm: Reference) -> Expression:
+    """The parts of a set operation after its first; of one operator, because dialects bind mixed chains differently."""
+    chains = [ex.repeat(units(operator, arm), 1, None) for operator in _SET_OPERATIONS]
+    return one_of([*chains, units(" EXCEPT ", arm)])
 
 
 def from_clause(tables: TableSet) -> Expression:

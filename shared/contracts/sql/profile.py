@@ -48,6 +48,9 @@ PROFILES = (
 
 NESTED_PROFILES = ((3, True), (2, True), (3, False), (2, False), (1, False))
 """Tables in one FROM, and whether one of them may be a copy: richest first."""
+_WITHOUT_COPIES = tuple(profile for profile in NESTED_PROFILES if not profile[1])
+_MAX_COPIED_KEYS = 1_000
+"""Joins of a schema whose tables are copied: far more sets than any grammar holds come from more."""
 _MAX_NESTED_SETS = 100
 _MAX_NESTED_TREES = 24
 _MAX_NESTED_UNITS = 8_000
@@ -199,7 +202,8 @@ def language_of(spec: ContractSpec) -> FlatLanguage | NestedLanguage:
 
 
 def _nested(schema: SqlSchema) -> NestedLanguage:
-    for max_tables, is_copied in NESTED_PROFILES:
+    few_keys = len(schema.foreign_keys) <= _MAX_COPIED_KEYS
+    for max_tables, is_copied in NESTED_PROFILES if few_keys else _WITHOUT_COPIES:
         extended = with_copies(schema) if is_copied else schema
         sets = table_sets(extended, max_tables, limit=_MAX_NESTED_SETS, max_trees=_MAX_NESTED_TREES)
         if sets is None or sum(len(table.columns) for group in sets for table in group.tables) > _MAX_NESTED_UNITS:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from shared.contracts.grammar import expression as ex
 from shared.contracts.grammar.expression import Alternation, Chars, Expression, Reference, Repeat, Sequence, Text
@@ -32,7 +34,42 @@ class RuleBook:
             if name not in reached:
                 reached[name] = self.rules[name]
                 pending += ex.references(self.rules[name].expression)
-        return Grammar(reached, root.rule)
+        return Grammar(_with_shared_units(reached), root.rule)
+
+
+def _with_shared_units(rules: Mapping[str, Rule]) -> dict[str, Rule]:
+    """The rules with each text that occurs twice written once: engines pay for every character of every place."""
+    counts = Counter(text for rule in rules.values() if not rule.terminal for text in _texts(rule.expression))
+    shared = {text: Reference(f"unit {text}") for text, count in counts.items() if count > 1 and len(text) > 1}
+    units = {reference.rule: Rule(Text(text), terminal=True) for text, reference in shared.items()}
+    return units | {
+        name: rule if rule.terminal else replace(rule, expression=_referring(rule.expression, shared))
+        for name, rule in rules.items()
+    }
+
+
+def _texts(expression: Expression) -> Iterator[str]:
+    match expression:
+        case Text(text):
+            yield text
+        case Sequence(parts) | Alternation(parts):
+            for part in parts:
+                yield from _texts(part)
+        case Repeat(item):
+            yield from _texts(item)
+
+
+def _referring(expression: Expression, shared: Mapping[str, Reference]) -> Expression:
+    match expression:
+        case Text(text):
+            return shared.get(text, expression)
+        case Sequence(items):
+            return Sequence(tuple(_referring(item, shared) for item in items))
+        case Alternation(branches):
+            return Alternation(tuple(_referring(branch, shared) for branch in branches))
+        case Repeat(item, least, most):
+            return Repeat(_referring(item, shared), least, most)
+    return expression
 
 
 def one_of(branches: Iterable[Expression]) -> Expression:

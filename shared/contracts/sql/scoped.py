@@ -42,8 +42,10 @@ class ScopeRules:
     """What HAVING compares: an aggregate, or arithmetic over them."""
     predicate: Reference
     """A condition without AND, OR and subqueries."""
-    order: Reference
-    group_order: Reference
+    end: Reference
+    """ORDER BY and LIMIT, or nothing."""
+    group_end: Reference
+    """The same after GROUP BY."""
 
     def can_fill(self, shape: str) -> bool:
         """Whether a derived table of these kinds can be read from here."""
@@ -74,7 +76,8 @@ def scope_rules(book: RuleBook, lexicon: Lexicon, name: str, tables: Sequence[Ta
     if strings:
         items["T"] = book.add(f"item.T.{name}", strings, units(texts("MAX(", "MIN("), strings, ")"))
     item = book.add(f"item.{name}", *items.values())
-    ordered = [column, *([value] if value else [])]
+    ordered = one_of([column, *([value] if value else [])])
+    limit = ex.optional(units(" LIMIT ", lexicon.limit, ex.optional(units(" OFFSET ", lexicon.limit))))
     return ScopeRules(
         name=name,
         column=column,
@@ -82,9 +85,13 @@ def scope_rules(book: RuleBook, lexicon: Lexicon, name: str, tables: Sequence[Ta
         items=items,
         measure=book.add(f"measure.{name}", aggregate, computed),
         predicate=_predicate(book, lexicon, name, columns, value),
-        order=book.add(f"order.{name}", units(" ORDER BY ", listed(units(one_of(ordered), _DESCENDING), ", "))),
-        group_order=book.add(f"order.grouped.{name}", units(" ORDER BY ", listed(units(item, _DESCENDING), ", "))),
+        end=book.add(f"end.{name}", units(_ordered(ordered), limit)),
+        group_end=book.add(f"end.grouped.{name}", units(_ordered(item), limit)),
     )
+
+
+def _ordered(item: Expression) -> Expression:
+    return ex.optional(units(" ORDER BY ", listed(units(item, _DESCENDING), ", ")))
 
 
 def _columns(book: RuleBook, name: str, columns: Sequence[tuple[Table, Column]]) -> Reference | None:

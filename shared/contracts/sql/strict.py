@@ -14,7 +14,7 @@ from shared.contracts.grammar import expression as ex
 from shared.contracts.grammar.expression import Expression, Reference, Text
 from shared.contracts.grammar.grammar import Grammar
 from shared.contracts.sql.edge import TableSet
-from shared.contracts.sql.nested import DERIVED, MAX_DEPTH, MAX_DERIVED_COLUMNS, from_clause, lexicon, set_operations
+from shared.contracts.sql.nested import DERIVED, MAX_DEPTH, MAX_DERIVED_COLUMNS, from_clause, further, lexicon
 from shared.contracts.sql.part import date_literal
 from shared.contracts.sql.rules import RuleBook, listed, one_of, texts, units
 from shared.contracts.sql.schema import Column, Table
@@ -89,7 +89,8 @@ class _Builder:
         for shape in shapes:
             arms = list(self._arms(shape, is_named=False))
             if arms:
-                branches += set_operations(self._book.add(f"arms.{shape}", *arms))
+                arm = self._book.add(f"arms.{shape}", *arms)
+                branches.append(units(arm, further(arm)))
         return self._book.add("statement", *branches)
 
     def _select(self, scope: StrictScope, source: Expression, depth: int) -> _Select:
@@ -119,7 +120,7 @@ class _Builder:
             if arms:
                 arm = self._book.add(f"{name}.arms.{shape}.{depth}", *arms)
                 whole = list(self._whole(shape, limit, is_named=is_named))
-                yield shape, self._book.add(f"{name}.{shape}.{depth}", *whole, *set_operations(arm))
+                yield shape, self._book.add(f"{name}.{shape}.{depth}", *whole, units(arm, further(arm)))
 
     def _whole(self, shape: str, limit: Expression, *, is_named: bool) -> Iterator[Expression]:
         """SELECTs of the shape with ORDER BY and LIMIT."""
