@@ -126,11 +126,15 @@ class TokenAutomaton:
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
-    def load(cls, folder: Path) -> TokenAutomaton:
-        """Map the arrays of `save` into memory, shared by all processes that do; raises `DataLoss` when damaged."""
+    def load(cls, folder: Path, *, is_mapped: bool = True) -> TokenAutomaton:
+        """Map the arrays of `save` into memory, shared by all processes that do; raises `DataLoss` when damaged.
+
+        Without `is_mapped` they are read, and the folder may go.
+        """
         try:
             # asarray: plain views of the mapped pages; numpy.memmap itself makes every slice three times slower
-            files = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+            files = {name: np.load(folder / f"{name}.npy", mmap_mode="r" if is_mapped else None, allow_pickle=False)
+                     for name in _ARRAYS}  # fmt: skip
             arrays = {name: np.asarray(file) for name, file in files.items()}
             size, eos_id, start = (int(number) for number in arrays.pop("header"))
         except (OSError, ValueError, EOFError) as err:

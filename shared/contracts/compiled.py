@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.automaton_guide import AutomatonGuide
@@ -13,6 +14,9 @@ from shared.contracts.guide import Guide
 from shared.contracts.report import CompileReport, KeywordVerdict
 from shared.contracts.spec import ContractSpec
 from shared.errors import FieldViolation
+
+if TYPE_CHECKING:  # it brings llguidance, which contracts with an automaton do without
+    from shared.contracts.grammar_machine import GrammarMachine
 
 COMPILER_VERSION = "3"
 """Part of every digest: raise it whenever the same contract compiles to another automaton."""
@@ -31,7 +35,7 @@ class CompiledContract:
     spec: ContractSpec
     vocabulary_digest: str
     report: CompileReport
-    automaton: TokenAutomaton
+    machine: TokenAutomaton | GrammarMachine
 
     @cached_property
     def digest(self) -> str:
@@ -48,9 +52,19 @@ class CompiledContract:
         """The fate of each keyword."""
         return self.report.verdicts
 
+    @property
+    def automaton(self) -> TokenAutomaton:
+        """The token automaton of a contract whose engine is `OUTLINES`."""
+        assert isinstance(self.machine, TokenAutomaton), self.report.engine
+        return self.machine
+
     def guide(self) -> Guide:
         """A walk over the contract for one new answer."""
-        return AutomatonGuide(self.automaton)
+        if isinstance(self.machine, TokenAutomaton):
+            return AutomatonGuide(self.machine)
+        from shared.contracts.grammar_guide import GrammarGuide
+
+        return GrammarGuide(self.machine)
 
     def check(self, text: str) -> tuple[FieldViolation, ...]:
         """Every fault of a finished text; empty when it keeps the contract."""

@@ -42,7 +42,7 @@ def build_automaton(regex: str, vocabulary: TokenVocabulary, *, max_states: int)
     edges = _export(_index(regex, vocabulary), vocabulary, max_states)
     distances = _distances(edges)
     if distances[0] == _UNREACHED:
-        raise _too_poor()
+        raise too_poor()
     edges, distances = _without_dead_ends(edges, distances)
     return TokenAutomaton(
         vocabulary_size=vocabulary.size,
@@ -70,10 +70,11 @@ def _index(regex: str, vocabulary: TokenVocabulary) -> outlines_core.Index:
     except ValueError as err:
         if "DFA" in str(err):  # our expressions are well formed: what is left is the nesting limit of the regex parser
             raise too_large("is nested too deeply for one automaton") from err
-        raise _too_poor() from err
+        raise too_poor() from err
 
 
-def _too_poor() -> InvalidInput:
+def too_poor() -> InvalidInput:
+    """The refusal of a contract whose texts the base model cannot spell."""
     return InvalidInput(
         "CONTRACT_UNSUPPORTED",
         "No text of this contract can be spelled with the base model's tokens.",
@@ -89,7 +90,7 @@ def _export(index: outlines_core.Index, vocabulary: TokenVocabulary, max_states:
     """
     first = index.get_next_state(index.get_initial_state(), vocabulary.size)
     if first is None:
-        raise _too_poor()
+        raise too_poor()
     numbers: dict[int, int] = {first: 0}
     queue: list[int] = [first]
     tokens, targets, accepting = [], [], []

@@ -30,5 +30,5 @@ def lower(spec: ContractSpec) -> LoweredContract:
 def preload(kind: ContractKind) -> None:
     """Import what `lower` needs for this kind: a memory limit must not fall into the middle of an import."""
     own = {ContractKind.JSON: "shared.contracts.json_schema", ContractKind.SQL: "shared.contracts.sql"}
-    for module in (own.get(kind, "shared.contracts.plain"), "shared.contracts.index"):
+    for module in (own.get(kind, "shared.contracts.plain"), "shared.contracts.index", "shared.contracts.grammar_guide"):
         importlib.import_module(module)

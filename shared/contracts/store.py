@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.compiled import CompiledContract
@@ -19,17 +19,20 @@ from shared.contracts.report import CompileReport, EngineName, Guarantee, Keywor
 from shared.contracts.spec import ContractSpec
 from shared.errors import DataLoss
 
+if TYPE_CHECKING:
+    from shared.contracts.grammar_machine import GrammarMachine
+
 _MANIFEST = "contract.json"
 
 
 def write_contract(folder: Path, contract: CompiledContract) -> None:
     """Write a contract into an empty folder, the manifest last."""
-    contract.automaton.save(folder)
+    contract.machine.save(folder)
     body = {
         "spec": contract.spec.canonical().decode(),
         "vocabulary_digest": contract.vocabulary_digest,
         "report": asdict(contract.report),
-        "files": {path.name: _sha256(path) for path in sorted(folder.glob("*.npy"))},
+        "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
     }
     (folder / _MANIFEST).write_text(json.dumps(body, indent=1), encoding="utf-8")
 
@@ -46,7 +49,15 @@ def read_contract(folder: Path) -> CompiledContract:
         raise DataLoss("DIGEST_MISMATCH", f"The compiled contract in {folder.name} cannot be read: {err}.") from err
     if damaged:
         raise DataLoss("DIGEST_MISMATCH", f"The compiled contract in {folder.name} is damaged: {', '.join(damaged)}.")
-    return CompiledContract(spec, vocabulary_digest, report, TokenAutomaton.load(folder))
+    return CompiledContract(spec, vocabulary_digest, report, _machine(folder, report.engine, vocabulary_digest))
+
+
+def _machine(folder: Path, engine: EngineName, vocabulary_digest: str) -> TokenAutomaton | GrammarMachine:
+    if engine is EngineName.OUTLINES:
+        return TokenAutomaton.load(folder)
+    from shared.contracts.grammar_machine import GrammarMachine
+
+    return GrammarMachine.load(folder, vocabulary_digest)
 
 
 def _report(body: dict[str, Any]) -> CompileReport:  # Any: our own JSON, read field by field

@@ -12,19 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.contracts.automaton_guide import AutomatonGuide
-from shared.contracts.compiled import CompiledContract
-from shared.contracts.grammar.expression import regex
-from shared.contracts.index import build_automaton, too_large
+from shared.contracts.build import build_contract
 from shared.contracts.lower import lower, preload
-from shared.contracts.measure import longest_tokens, typical_tokens
-from shared.contracts.report import CompileReport, EngineName, LoweredContract
 from shared.contracts.spec import ContractSpec
 from shared.contracts.store import write_contract
 from shared.contracts.vocabulary import TokenVocabulary
 from shared.errors import InvalidInput
 
-MAX_POSITIONS = 150_000
 EXIT_REFUSED = 3
 EXIT_OUT_OF_MEMORY = 4
 
@@ -39,35 +33,13 @@ def main() -> int:
     # The parent kills by wall time; this ends an orphan whose parent is gone.
     resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_seconds"], order["cpu_seconds"] + 5))
     try:
-        lowered = lower(spec)
-        write_contract(Path(order["folder"]), _compiled(spec, lowered, vocabulary, order["max_states"]))
+        write_contract(Path(order["folder"]), build_contract(spec, lower(spec), vocabulary, order["max_states"]))
     except InvalidInput as err:
         json.dump(_refusal(err), sys.stdout)
         return EXIT_REFUSED
     except MemoryError:
         return EXIT_OUT_OF_MEMORY
     return 0
-
-
-def _compiled(
-    spec: ContractSpec, lowered: LoweredContract, vocabulary: TokenVocabulary, max_states: int
-) -> CompiledContract:
-    expression = lowered.grammar.expression(MAX_POSITIONS) if lowered.grammar else None
-    if expression is None and not lowered.regex:
-        raise too_large("is not regular, or too large for one automaton")
-    automaton = build_automaton(
-        lowered.regex if expression is None else regex(expression), vocabulary, max_states=max_states
-    )
-    report = CompileReport(
-        guarantee=lowered.guarantee,
-        engine=EngineName.OUTLINES,
-        state_count=automaton.state_count,
-        min_tokens=automaton.min_tokens,
-        typical_tokens=typical_tokens(lambda: AutomatonGuide(automaton)),
-        max_tokens=longest_tokens(automaton),
-        verdicts=lowered.verdicts,
-    )
-    return CompiledContract(spec, vocabulary.digest, report, automaton)
 
 
 def _refusal(err: InvalidInput) -> dict[str, Any]:  # Any: JSON values

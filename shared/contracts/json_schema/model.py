@@ -17,6 +17,7 @@ from shared.contracts.json_schema.fact import Demand, Goal, Loose, Values
 from shared.contracts.json_schema.follower import Follower
 from shared.contracts.json_schema.keywords import KINDS
 from shared.contracts.json_schema.ledger import Ledger
+from shared.contracts.json_schema.loop import endless
 from shared.contracts.json_schema.object import ObjectReader
 from shared.contracts.json_schema.pruning import culprit, productive, pruned
 from shared.contracts.json_schema.scalar import Patterns, number_shapes, string_shape
@@ -52,7 +53,7 @@ class ModelBuilder:
     """Builds the model of one document; `ledger` collects the faults that are found on the way."""
 
     def __init__(self, document: Document, validator: SchemaValidator, ledger: Ledger, *, is_narrowed: bool) -> None:
-        self._validator, self._ledger = validator, ledger
+        self._document, self._validator, self._ledger = document, validator, ledger
         self._follower = Follower(document, ledger)
         self._patterns = Patterns(ledger)
         self._tableaux = {
@@ -72,6 +73,10 @@ class ModelBuilder:
 
     def build(self) -> Model:
         """The model of the whole document; raises `InvalidInput` (`CONTRACT_TOO_LARGE`)."""
+        loop = endless(self._document, self._follower)
+        if loop is not None:
+            self._ledger.refuse(loop, "It leads back to itself without going into a value: validators never return.")
+            return Model(frozenset(), {})
         root = self._follower.goal(frozenset({Demand("")}))
         graph: dict[Goal, tuple[Shape, ...]] = {}
         stack = [root]

@@ -62,8 +62,9 @@ REFUSED: list[tuple[Json, str]] = [
     (one(**{"$ref": "https://example.org/x.json"}), "/properties/p/$ref"),
     (one(**{"$ref": "#/$defs/none"}), "/properties/p/$ref"),
     (one(**{"$ref": "#/properties/p/default", "default": {"type": "string", "minLength": "x"}}), "/properties/p/$ref"),
-    ({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}, "/$defs/b"),
+    ({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}, "/$defs/b/$ref"),
     (closed({"next": {"$ref": "#"}}), ""),
+    (one(allOf=[{"$ref": "#/properties/p"}]), "/properties/p/allOf/0/$ref"),
 ]  # fmt: skip
 
 

@@ -1,0 +1,120 @@
+"""Chooses the engine of a contract, builds what it runs, and reports on it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.automaton_guide import AutomatonGuide
+from shared.contracts.compiled import CompiledContract
+from shared.contracts.grammar.expression import Expression, regex
+from shared.contracts.grammar.grammar import Grammar
+from shared.contracts.index import build_automaton
+from shared.contracts.measure import longest_tokens, typical_tokens
+from shared.contracts.report import CompileReport, EngineName, LoweredContract
+from shared.contracts.spec import ContractSpec
+from shared.contracts.vocabulary import TokenVocabulary
+from shared.errors import InvalidInput
+
+_MAX_EDGES = 16_000_000
+"""Places of an expression times tokens of the vocabulary that an index is tried for: 7,800 places at 2,048 tokens, 122
+at 131,072. An index costs a look at every token in every state, and as many edges inside of strings."""
+_INDEX_SECONDS = 2.0
+"""What the attempt may take: some short expressions have automata of millions of states."""
+_INDEX_FAILED = 5
+
+
+def build_contract(
+    spec: ContractSpec, lowered: LoweredContract, vocabulary: TokenVocabulary, max_states: int
+) -> CompiledContract:
+    """A compiled contract: an automaton where the language is regular and small, else a grammar for llguidance.
+
+    Raises `InvalidInput`: `CONTRACT_TOO_LARGE` or `CONTRACT_UNSUPPORTED`.
+    """
+    grammar = lowered.grammar
+    if grammar is None:
+        return _with_automaton(
+            spec, lowered, vocabulary, build_automaton(lowered.regex, vocabulary, max_states=max_states)
+        )
+    expression = grammar.expression(min(max_states, _MAX_EDGES // vocabulary.size))
+    automaton = None if expression is None else _try_automaton(expression, vocabulary, max_states)
+    if automaton is not None:
+        return _with_automaton(spec, lowered, vocabulary, automaton)
+    return _with_grammar(spec, lowered, vocabulary, grammar)
+
+
+def _with_automaton(
+    spec: ContractSpec, lowered: LoweredContract, vocabulary: TokenVocabulary, automaton: TokenAutomaton
+) -> CompiledContract:
+    report = CompileReport(
+        guarantee=lowered.guarantee,
+        engine=EngineName.OUTLINES,
+        state_count=automaton.state_count,
+        min_tokens=automaton.min_tokens,
+        typical_tokens=typical_tokens(lambda: AutomatonGuide(automaton)),
+        max_tokens=longest_tokens(automaton),
+        verdicts=lowered.verdicts,
+    )
+    return CompiledContract(spec, vocabulary.digest, report, automaton)
+
+
+def _with_grammar(
+    spec: ContractSpec, lowered: LoweredContract, vocabulary: TokenVocabulary, grammar: Grammar
+) -> CompiledContract:
+    from shared.contracts.grammar_guide import GrammarGuide
+    from shared.contracts.grammar_machine import GrammarMachine
+
+    machine = GrammarMachine.of(grammar, vocabulary)
+    report = CompileReport(
+        guarantee=lowered.guarantee,
+        engine=EngineName.LLGUIDANCE,
+        state_count=machine.network.state_count,
+        min_tokens=machine.min_tokens,
+        typical_tokens=typical_tokens(lambda: GrammarGuide(machine)),
+        max_tokens=machine.max_tokens,
+        verdicts=lowered.verdicts,
+    )
+    return CompiledContract(spec, vocabulary.digest, report, machine)
+
+
+def _try_automaton(expression: Expression, vocabulary: TokenVocabulary, max_states: int) -> TokenAutomaton | None:
+    """The automaton of an expression; None when it takes too many states, too long or too much memory.
+
+    Built in a process of its own, which is killed when its time is over: the index knows no limits. Raises
+    `InvalidInput` (`CONTRACT_UNSUPPORTED`) when the vocabulary spells no text of it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        child = os.fork()  # the worker has one thread
+        if child == 0:
+            os._exit(_build_into(Path(folder), expression, vocabulary, max_states))
+        status = _wait(child, time.monotonic() + _INDEX_SECONDS)
+        if status == 0:
+            automaton = TokenAutomaton.load(Path(folder), is_mapped=False)
+            return automaton if automaton.state_count <= max_states else None
+    return None
+
+
+def _build_into(folder: Path, expression: Expression, vocabulary: TokenVocabulary, max_states: int) -> int:
+    try:
+        build_automaton(regex(expression), vocabulary, max_states=max_states).save(folder)
+    except (InvalidInput, MemoryError, RecursionError):
+        return _INDEX_FAILED
+    except BaseException:  # the parent falls back to the grammar, and the child must never return into its code
+        return 1
+    return 0
+
+
+def _wait(child: int, deadline: float) -> int:
+    """The exit status of a child process, which is killed at the deadline."""
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -signal.SIGKILL
