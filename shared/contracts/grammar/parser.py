@@ -30,6 +30,7 @@ class ParserTokens:
 
     def __init__(self, table: TokenTable) -> None:
         self._table = table
+        self.word_count = (table.vocabulary.size + 31) // 32
 
     @cached_property
     def tokenizer(self) -> LLTokenizer:
@@ -56,14 +57,14 @@ class _Segmenter:
 class Parser:
     """One answer's parser. Once it has failed, it stays silent: whoever asks must do without."""
 
-    def __init__(self, matcher: Any) -> None:  # an LLMatcher
-        self._matcher = matcher
+    def __init__(self, matcher: Any, word_count: int) -> None:  # an LLMatcher
+        self._matcher, self._word_count = matcher, word_count
 
     @classmethod
     def of(cls, tokens: ParserTokens, lark: str) -> Parser:
         """A parser at the beginning of a grammar; `error` says why it has none."""
         grammar = LLMatcher.grammar_from_lark(lark)
-        return cls(LLMatcher(tokens.tokenizer, grammar, log_level=0, limits=_LIMITS))
+        return cls(LLMatcher(tokens.tokenizer, grammar, log_level=0, limits=_LIMITS), tokens.word_count)
 
     @property
     def error(self) -> str:
@@ -72,7 +73,7 @@ class Parser:
 
     def copy(self) -> Parser:
         """Another one at the same place."""
-        return Parser(self._matcher.deep_copy())
+        return Parser(self._matcher.deep_copy(), self._word_count)
 
     def mask(self) -> NDArray[np.int32] | None:
         """Packed bits of the tokens that may follow, also the stop token; None after a failure.
@@ -81,7 +82,8 @@ class Parser:
         """
         if self._matcher.is_error():
             return None
-        words = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.int32)
+        # It has a word too many where the size of the vocabulary is a multiple of 32.
+        words = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.int32)[: self._word_count]
         return None if self._matcher.is_error() else words
 
     def advance(self, token: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.compiler import CompileLimits, ContractCompiler
+from shared.contracts.report import EngineName
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import DataLoss, InvalidInput, NotFound
 from tests.unit.contracts.sample import SAMPLES, byte_tokens, closed, string, vocabulary
@@ -106,9 +107,23 @@ class TestLimits:
         }
         assert refusal.value.hint
 
-    @pytest.mark.parametrize("limits", [{"wall_seconds": 0.05}, {"memory_bytes": 40 * 1024**2}, {"max_states": 100}])
+    def test_what_is_too_large_for_an_automaton_is_a_grammar(self, tmp_path: Path) -> None:
+        """Above the limit of states the other engine holds the contract, with the same promise."""
+        small = compiler(tmp_path).compile(INVOICE)
+        large = compiler(tmp_path / "other", max_states=100).compile(INVOICE)
+
+        assert (small.report.engine, large.report.engine) == (EngineName.OUTLINES, EngineName.LLGUIDANCE)
+        assert small.report.guarantee is large.report.guarantee
+        assert large.min_tokens >= small.min_tokens
+        tokens = byte_tokens(large.canonicalise(json.dumps(SAMPLES["invoice"][1][0])))
+        for contract in (small, large):
+            guide = contract.guide()
+            assert all(guide.advance(token) for token in [*tokens, vocabulary().eos_id])
+            assert guide.is_finished()
+
+    @pytest.mark.parametrize("limits", [{"wall_seconds": 0.05}, {"memory_bytes": 40 * 1024**2}])
     def test_a_limit_ends_the_worker_with_a_refusal(self, tmp_path: Path, limits: dict[str, Any]) -> None:
-        """Time, memory and states each end in CONTRACT_TOO_LARGE, with nothing stored."""
+        """Time and memory each end in CONTRACT_TOO_LARGE, with nothing stored."""
         with pytest.raises(InvalidInput) as refusal:
             compiler(tmp_path / "cache", **limits).compile(INVOICE)
 
