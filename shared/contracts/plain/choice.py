@@ -12,7 +12,7 @@ from shared.contracts.report import KeywordFate, KeywordVerdict, LoweredContract
 from shared.errors import FieldViolation, InvalidInput
 
 MAX_CHOICES = 4_096
-"""More classes than any golden dataset teaches; 4,096 answers of 16 characters compile in a second."""
+"""More classes than any golden dataset teaches; 4,096 answers of 19 characters compile in 2 s."""
 MAX_CHOICE_CHARS = 2_000
 """Longer than any class has a name, and what the context of a small model holds."""
 _MAX_FAULTS = 100
