@@ -51,7 +51,8 @@ NESTED_PROFILES = ((3, True), (2, True), (3, False), (2, False), (1, False))
 _WITHOUT_COPIES = tuple(profile for profile in NESTED_PROFILES if not profile[1])
 _MAX_COPIED_KEYS = 1_000
 """Joins of a schema whose tables are copied: far more sets than any grammar holds come from more."""
-_MAX_NESTED_SETS = 100
+_MAX_NESTED_SETS = 110
+"""Scopes of a grammar, single tables included: about 1,000 states of the engine each, 100,000 compile in 4 s."""
 _MAX_NESTED_TREES = 24
 _MAX_NESTED_UNITS = 8_000
 """Columns of all sets together, each of which is a lexical unit of several rules."""
@@ -205,7 +206,8 @@ def _nested(schema: SqlSchema) -> NestedLanguage:
     few_keys = len(schema.foreign_keys) <= _MAX_COPIED_KEYS
     for max_tables, is_copied in NESTED_PROFILES if few_keys else _WITHOUT_COPIES:
         extended = with_copies(schema) if is_copied else schema
-        sets = table_sets(extended, max_tables, limit=_MAX_NESTED_SETS, max_trees=_MAX_NESTED_TREES)
+        limit = max(0, _MAX_NESTED_SETS - len(schema.tables))
+        sets = table_sets(extended, max_tables, limit=limit, max_trees=_MAX_NESTED_TREES)
         if sets is None or sum(len(table.columns) for group in sets for table in group.tables) > _MAX_NESTED_UNITS:
             continue
         profile = Profile(max_tables, free_subqueries=True, max_depth=MAX_DEPTH)
