@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help venv demo test lint protos protos-check bench base-model clean
+.PHONY: help venv demo test lint protos protos-check bench bench-format base-model clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,9 @@ protos-check: ## lint the contracts and compare them with the released ones (nee
 
 bench: $(READY) ## benchmarks; tables on screen and in build/bench/
 	$(BIN)/python -m tests.bench
+
+bench-format: $(READY) ## the format guarantee against three libraries, walks, vLLM (needs the real data; about an hour)
+	$(BIN)/python -m tests.bench format
 
 base-model: $(READY) ## retrain the shipped base model from scratch (about 40 minutes on 2 cores)
 	$(BIN)/python -m deploy.base_model.build --out deploy/base_model/weights

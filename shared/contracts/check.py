@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.contracts.spec import ContractKind, ContractSpec
-from shared.errors import FieldViolation
+from shared.errors import FieldViolation, InvalidInput
 
 
 def check_output(spec: ContractSpec, text: str) -> tuple[FieldViolation, ...]:
@@ -22,6 +22,15 @@ def check_output(spec: ContractSpec, text: str) -> tuple[FieldViolation, ...]:
     from shared.contracts.plain import check_plain
 
     return check_plain(spec, text)
+
+
+def refusal_hint(spec: ContractSpec, text: str, refusal: InvalidInput) -> str:
+    """What the owner of a contract may change so that a text that `canonicalise` refused gets inside; may be empty."""
+    if spec.kind is not ContractKind.SQL:
+        return refusal.hint
+    from shared.contracts.sql import hint_for
+
+    return hint_for(spec, text, refusal)
 
 
 def canonicalise(spec: ContractSpec, text: str) -> str:

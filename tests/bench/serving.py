@@ -30,12 +30,17 @@ _SCHEMA = json.dumps({"type": "array", "items": {"type": "integer"}, "minItems":
 
 
 def main() -> None:
+    """Prints the figures and writes build/bench/serving.json."""
+    report("serving", measure())
+
+
+def measure() -> dict[str, float | int | str]:
     """Starts one engine and measures base, base with contract, and adapters with contract, round by round."""
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_measure(Path(folder)))
+        return asyncio.run(_measure(Path(folder)))
 
 
-async def _measure(folder: Path) -> None:
+async def _measure(folder: Path) -> dict[str, float | int | str]:
     base = BaseModel.load(BASE)
     compiled = ContractCompiler(folder / "contracts", base.vocabulary()).compile(
         ContractSpec(ContractKind.JSON, json_schema=_SCHEMA)
@@ -75,16 +80,13 @@ async def _measure(folder: Path) -> None:
                 speeds[kind].append(speed)
     await engine.stop()
     medians = {kind: statistics.median(values) for kind, values in speeds.items()}
-    report(
-        "serving",
-        {
-            "batch": _BATCH,
-            "unconstrained_tokens_per_s": medians["unconstrained"],
-            "contract_over_unconstrained": _ratio(speeds, "base", "unconstrained"),
-            "one_adapter_over_base": _ratio(speeds, "one_adapter", "base"),
-            "four_adapters_over_base": _ratio(speeds, "four_adapters", "base"),
-        },
-    )
+    return {
+        "batch": _BATCH,
+        "unconstrained_tokens_per_s": medians["unconstrained"],
+        "contract_over_unconstrained": _ratio(speeds, "base", "unconstrained"),
+        "one_adapter_over_base": _ratio(speeds, "one_adapter", "base"),
+        "four_adapters_over_base": _ratio(speeds, "four_adapters", "base"),
+    }
 
 
 def _ratio(speeds: dict[str, list[float]], kind: str, other: str) -> float:

@@ -27,6 +27,7 @@ from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
 from shared.base_model import BaseModel
 from shared.client import Answer, InferenceClient, TrainerClient
 from shared.contracts.check import check_output
+from shared.contracts.report import KeywordFate
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import DeadlineExceeded, InvalidInput, NotFound
 
@@ -361,15 +362,31 @@ def _kill_child_after_checkpoint(house: House, job: str) -> None:
 class TestWrongInputs:
     """Each mistake has its precise status."""
 
-    def test_unknown_keyword_in_a_schema(self, house: House) -> None:
-        """The place is named by JSON Pointer, all places at once, and nothing is stored."""
-        schema = {"type": "object", "properties": {"a": {"type": "string", "colour": 1}, "b": {"uniqueItems": True}}}
+    def test_what_cannot_be_guaranteed_in_a_schema(self, house: House) -> None:
+        """The places are named by JSON Pointer, all at once, and nothing is stored."""
+        name = "tenants/acme/contracts/bad"
+        places = {"a": {"type": "string", "pattern": "(?=x)"}, "b": {"type": "string", "pattern": r"\bx"}}
 
         with pytest.raises(InvalidInput) as caught:
-            house.trainer.create_contract("tenants/acme/contracts/bad", json_schema=json.dumps(schema))
+            house.trainer.create_contract(name, json_schema=json.dumps({"type": "object", "properties": places}))
 
         assert caught.value.reason == "CONTRACT_UNSUPPORTED"
-        assert any(v.path.endswith("/properties/a/colour") for v in caught.value.violations)
+        assert {violation.path for violation in caught.value.violations} == {
+            "json_schema#/properties/a/pattern",
+            "json_schema#/properties/b/pattern",
+        }
+        with pytest.raises(NotFound):
+            house.trainer.contract(name)
+
+    def test_an_unknown_keyword_in_a_schema_is_reported(self, house: House) -> None:
+        """JSON Schema reads it as an annotation; the report says so, in case it was a slip of the pen."""
+        schema = {"type": "object", "properties": {"a": {"type": "boolean", "colour": 1}}}
+        report = house.trainer.compile_contract(
+            "tenants/acme", ContractSpec(ContractKind.JSON, json_schema=json.dumps(schema))
+        )
+
+        fates = {verdict.pointer: verdict.fate for verdict in report.verdicts}
+        assert fates["/properties/a/colour"] is KeywordFate.ANNOTATION
 
     def test_a_row_that_breaks_its_contract_is_named_by_number(self, house: House) -> None:
         """The dataset fails; its finding gives the row number and the place inside the output."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from shared.contracts.check import canonicalise
+from shared.contracts.check import canonicalise, refusal_hint
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput
 from trainer_svc.domain.dataset import Finding, InvalidRowPolicy, Report
@@ -105,7 +105,9 @@ def _row(number: int, line: bytes, spec: ContractSpec) -> tuple[str, CheckedRow]
     try:
         return body.get("split", "train"), CheckedRow(number, body["input"], canonicalise(spec, output))
     except InvalidInput as err:
-        violations = [(v.path, v.description) for v in err.violations] or [("", str(err))]
+        hint = refusal_hint(spec, output, err)
+        violations = [(v.path, v.description) for v in err.violations] or [("", err.message)]
+        violations = [(path, f"{text} ({hint})" if hint else text) for path, text in violations]
         raise _RowError(
             *(_finding(number, "CONTRACT_VIOLATED", _path(path), text) for path, text in violations)
         ) from err

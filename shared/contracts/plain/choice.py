@@ -12,15 +12,18 @@ from shared.contracts.report import KeywordFate, KeywordVerdict, LoweredContract
 from shared.errors import FieldViolation, InvalidInput
 
 MAX_CHOICES = 4_096
-"""More classes than any golden dataset teaches; 4,096 answers of 16 characters compile in a second."""
+"""More classes than any golden dataset teaches; 4,096 answers of 19 characters compile in 2 s."""
+MAX_CHOICE_CHARS = 2_000
+"""Longer than any class has a name, and what the context of a small model holds."""
 _MAX_FAULTS = 100
 
 
 def lower_choice(choices: Sequence[str]) -> LoweredContract:
     """The language that holds exactly the choices.
 
-    Raises `InvalidInput` (`CONTRACT_UNSUPPORTED`) naming each choice that is empty, a repeat, or holds a character that
-    no answer can hold, and the list itself when it is empty or longer than `MAX_CHOICES`.
+    Raises `InvalidInput` (`CONTRACT_UNSUPPORTED`) naming each choice that is empty, a repeat, longer than
+    `MAX_CHOICE_CHARS` or holds a character that no answer can hold, and the list itself when it is empty or longer than
+    `MAX_CHOICES`.
     """
     faults = _faults(choices)
     if faults:
@@ -46,6 +49,9 @@ def _faults(choices: Sequence[str]) -> list[FieldViolation]:
             faults.append(FieldViolation(f"choices[{index}]", f"repeats choices[{first[choice]}]"))
         elif not choice:
             faults.append(FieldViolation(f"choices[{index}]", "is empty"))
+        elif len(choice) > MAX_CHOICE_CHARS:
+            what = f"has {len(choice)} characters, the limit is {MAX_CHOICE_CHARS}"
+            faults.append(FieldViolation(f"choices[{index}]", what))
         elif foreign(choice):
             faults.append(FieldViolation(f"choices[{index}]", f"holds {foreign(choice)}, which no answer can hold"))
     return faults

@@ -10,6 +10,7 @@ canonicalise_sql(spec, 'select c.name from city as c where c.population > 10')
 
 from shared.contracts.sql.canonical import canonicalise_sql
 from shared.contracts.sql.check import check_sql
+from shared.contracts.sql.coverage import Coverage, RowCoverage, coverage_of, hint_for
 from shared.contracts.sql.ddl import read_schema
 from shared.contracts.sql.lower import lower_sql
 from shared.contracts.sql.schema import Column, ColumnKind, ForeignKey, SqlSchema, Table
@@ -17,11 +18,15 @@ from shared.contracts.sql.schema import Column, ColumnKind, ForeignKey, SqlSchem
 __all__ = [
     "Column",
     "ColumnKind",
+    "Coverage",
     "ForeignKey",
+    "RowCoverage",
     "SqlSchema",
     "Table",
     "canonicalise_sql",
     "check_sql",
+    "coverage_of",
+    "hint_for",
     "lower_sql",
     "read_schema",
 ]

@@ -16,9 +16,9 @@ from shared.contracts.sql.refusal import unsupported
 from shared.contracts.sql.schema import Column, ColumnKind, ForeignKey, SqlSchema, Table
 from shared.errors import FieldViolation
 
-DIALECTS = ("sqlite",)
-"""Dialects whose every statement of the canonical language is valid. PostgreSQL and DuckDB refuse bare columns beside
-aggregates, MySQL reads a backslash inside a string: their language would not be sound, so they are refused."""
+QUOTES = {"sqlite": "", "postgres": '"', "mysql": "`", "duckdb": '"'}
+"""The dialects and what their names stand in. Only SQLite's reserved words are known by heart here."""
+DIALECTS = tuple(QUOTES)
 
 MAX_DDL_CHARACTERS = 262_144
 MAX_TABLES = 100
@@ -104,7 +104,7 @@ class _Reader:
 
     def add(self, create: _Node) -> None:
         body = create.this
-        name = body.this.name if isinstance(body, exp.Schema) else body.name
+        name = self._own_name(body.this.this) if isinstance(body, exp.Schema) else body.name
         if not isinstance(body, exp.Schema) or create.expression is not None or create.args.get("clone"):
             self._fault(name, "Needs a list of columns (CREATE TABLE ... AS and LIKE are not read).")
             return
@@ -120,7 +120,7 @@ class _Reader:
         self._column_count += len(columns)
         if self._column_count > MAX_COLUMNS:
             raise unsupported(FieldViolation("ddl", f"More than {MAX_COLUMNS} columns in all tables together."))
-        self.tables[name.lower()] = Table(name, tuple(columns))
+        self.tables[name.lower()] = Table(name, tuple(columns), quote_mark=QUOTES[self.dialect])
         self._constraints(name, body)
 
     def add_keys(self) -> None:
@@ -149,9 +149,9 @@ class _Reader:
         seen: set[str] = set()
         for definition in body.expressions:
             if isinstance(definition, exp.Identifier):  # a column without type or constraint
-                column, kind = definition.name, None
+                column, kind = self._own_name(definition), None
             elif isinstance(definition, exp.ColumnDef):
-                column, kind = definition.name, definition.args.get("kind")
+                column, kind = self._own_name(definition.this), definition.args.get("kind")
             else:
                 continue
             if column.lower() in seen:
@@ -159,11 +159,15 @@ class _Reader:
                 continue
             seen.add(column.lower())
             self._check_name(name, column)
+            if kind is None and self.dialect != "sqlite":
+                self._fault(name, f"Column {column!r} has no type.")
             yield Column(column, self._kind(kind))
 
     def _kind(self, declared: _Node) -> ColumnKind:
         if declared is None:
             return ColumnKind.ANY
+        if self.dialect != "sqlite":
+            return strict_kind(declared)
         text = declared.sql(dialect=self.dialect).partition("(")[0]
         if re.search("BLOB", text, re.IGNORECASE):
             return ColumnKind.ANY
@@ -186,16 +190,38 @@ class _Reader:
                 if reference is not None:
                     self._pending.append((name, [e.name for e in key.expressions], reference))
 
+    def _own_name(self, identifier: _Node) -> str:
+        """The name as the database stores it: PostgreSQL folds what is not quoted."""
+        is_folded = self.dialect == "postgres" and not identifier.args.get("quoted")
+        return str(identifier.name.lower() if is_folded else identifier.name)
+
     def _check_name(self, table: str, name: str) -> None:
         if not name or _BAD_NAME.search(name):
             self._fault(table, f"The name {name!r} is empty or holds control characters.")
         elif len(name) > MAX_NAME_CHARACTERS:
             self._fault(table, f"A name of {len(name)} characters; the limit is {MAX_NAME_CHARACTERS}.")
-        elif name == table and name.lower().startswith(_PRIVATE_NAME):
+        elif name == table and name.lower().startswith(_PRIVATE_NAME) and self.dialect == "sqlite":
             self._fault(table, "Names beginning with sqlite_ belong to SQLite.")
 
     def _fault(self, table: str, description: str) -> None:
         self.faults.append(FieldViolation(f"ddl#table/{_printable(table)}", description))
+
+
+def strict_kind(declared: _Node) -> ColumnKind:
+    """The kind of a declared type where types are strict: what our literals can stand beside."""
+    kinds = exp.DataType.Type
+    known = declared.this if isinstance(declared, exp.DataType) else None
+    if known in {kinds.SERIAL, kinds.BIGSERIAL, kinds.SMALLSERIAL, kinds.YEAR}:
+        return ColumnKind.NUMBER
+    if known in {kinds.MONEY, kinds.SMALLMONEY, kinds.BIT}:
+        return ColumnKind.OTHER
+    if known in exp.DataType.NUMERIC_TYPES:
+        return ColumnKind.NUMBER
+    if known in exp.DataType.TEXT_TYPES or known in {kinds.ENUM, kinds.SET}:
+        return ColumnKind.TEXT
+    if known in exp.DataType.TEMPORAL_TYPES and known not in {kinds.TIME, kinds.TIMETZ}:
+        return ColumnKind.DATE
+    return ColumnKind.BOOLEAN if known is kinds.BOOLEAN else ColumnKind.OTHER
 
 
 def _printable(name: str) -> str:

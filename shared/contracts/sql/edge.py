@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from shared.contracts.sql.identifier import qualified, quote
+from shared.contracts.sql.identifier import qualified, spelled
 from shared.contracts.sql.schema import Column, ColumnKind, ForeignKey, SqlSchema, Table
 
 MAX_TREES = 8
@@ -16,10 +16,15 @@ MAX_TREES = 8
 
 @dataclass(frozen=True)
 class JoinTree:
-    """One way to join a set of tables: `text` is what follows FROM, `keys` the equalities it uses."""
+    """One way to join a set of tables: `units` are the lexical units of what follows FROM, `keys` its equalities."""
 
-    text: str
+    units: tuple[str, ...]
     keys: tuple[ForeignKey, ...]
+
+    @cached_property
+    def text(self) -> str:
+        """What follows FROM."""
+        return "".join(self.units)
 
     @cached_property
     def equalities(self) -> frozenset[frozenset[tuple[str, str]]]:
@@ -40,6 +45,14 @@ class TableSet:
     def names(self) -> frozenset[str]:
         """The tables' names."""
         return frozenset(table.name for table in self.tables)
+
+    @cached_property
+    def alternatives(self) -> tuple[tuple[str, ...], ...]:
+        """The units of the equalities of which two may stand in an ON with OR; none, or two and more."""
+        if len(self.tables) != 2:
+            return ()
+        single = [tree.units[-3:] for tree in self.trees if len(tree.keys[0].pairs) == 1]
+        return tuple(single[:MAX_TREES]) if len(single) > 1 else ()
 
 
 def infer_foreign_keys(tables: Sequence[Table]) -> tuple[ForeignKey, ...]:
@@ -66,31 +79,38 @@ def _is_key_like(column: Column) -> bool:
     return name != "id" and (column.kind is ColumnKind.TEXT or name.endswith("id"))
 
 
-def table_sets(schema: SqlSchema, max_tables: int, *, limit: int) -> list[TableSet] | None:
+def table_sets(schema: SqlSchema, max_tables: int, *, limit: int, max_trees: int = MAX_TREES) -> list[TableSet] | None:
     """Every connected set of at most `max_tables` tables, small sets first, in declared order.
 
-    None when more than `limit` sets hold two tables or more.
+    A copy of a table stands only beside the table itself. None when more than `limit` sets hold two tables or more.
     """
     neighbours: dict[str, set[str]] = {table.name: set() for table in schema.tables}
     for key in schema.foreign_keys:
         if key.table != key.parent:
             neighbours[key.table].add(key.parent)
             neighbours[key.parent].add(key.table)
-    found = {frozenset([table.name]) for table in schema.tables}
-    grown = set(found)
+    copies = {table.name: table.copy_of for table in schema.tables if table.copy_of}
+    found = {frozenset([table.name]) for table in schema.tables if not table.copy_of}
+    grown, single_count = set(found), len(found)
     for _ in range(max_tables - 1):
-        grown = {group | {name} for group in grown for member in group for name in neighbours[member] - group}
+        grown = {
+            group | {name}
+            for group in grown
+            for member in group
+            for name in neighbours[member] - group
+            if copies.get(name, name) in group | {name}
+        }
         found |= grown
-        if len(found) > limit + len(schema.tables):
+        if len(found) > limit + single_count:
             return None
     order = {table.name: number for number, table in enumerate(schema.tables)}
     ranked = sorted(found, key=lambda group: (len(group), sorted(order[name] for name in group)))
-    return [_table_set(schema, group) for group in ranked]
+    return [_table_set(schema, group, max_trees) for group in ranked]
 
 
-def _table_set(schema: SqlSchema, group: frozenset[str]) -> TableSet:
+def _table_set(schema: SqlSchema, group: frozenset[str], max_trees: int) -> TableSet:
     inside = [k for k in schema.foreign_keys if k.table in group and k.parent in group and k.table != k.parent]
-    trees = list(itertools.islice(_trees(schema, group, inside), MAX_TREES))
+    trees = list(itertools.islice(_trees(schema, group, inside), max_trees))
     first = [schema.table(name) for name in _order(schema, group, trees[0].keys)]
     return TableSet(tuple(first), tuple(trees))
 
@@ -99,14 +119,18 @@ def _trees(schema: SqlSchema, group: frozenset[str], keys: Sequence[ForeignKey])
     for chosen in itertools.combinations(keys, len(group) - 1):
         order = _order(schema, group, chosen)
         if len(order) == len(group):
-            yield JoinTree(_from_text(schema, order, chosen), chosen)
+            yield JoinTree(tuple(_from_units(schema, order, chosen)), chosen)
 
 
 def _order(schema: SqlSchema, group: frozenset[str], keys: Sequence[ForeignKey]) -> list[str]:
-    """Referring tables first: the first table that no key points to, then along the keys in declared order."""
+    """Referring tables first: the first table that no key points to, then along the keys in declared order.
+
+    With a copy among them the copied table comes first, so that the second mention of a table is always the copy.
+    """
     declared = [table.name for table in schema.tables if table.name in group]
     parents = {key.parent for key in keys}
-    order = [next((name for name in declared if name not in parents), declared[0])]
+    copied = [table.copy_of for table in schema.tables if table.name in group and table.copy_of]
+    order = copied[:1] or [next((name for name in declared if name not in parents), declared[0])]
     while True:
         key = next((k for k in keys if (k.table in order) != (k.parent in order)), None)
         if key is None:
@@ -114,16 +138,24 @@ def _order(schema: SqlSchema, group: frozenset[str], keys: Sequence[ForeignKey])
         order.append(key.parent if key.table in order else key.table)
 
 
-def _from_text(schema: SqlSchema, order: Sequence[str], keys: Sequence[ForeignKey]) -> str:
-    text, seen = quote(order[0]), {order[0]}
-    for name in order[1:]:
+def _from_units(schema: SqlSchema, order: Sequence[str], keys: Sequence[ForeignKey]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name in order:
         seen.add(name)
-        key = next(k for k in keys if name in (k.table, k.parent) and {k.table, k.parent} <= seen)
-        text += f" JOIN {quote(name)} ON " + " AND ".join(_equality(schema, key, *pair) for pair in key.pairs)
-    return text
+        if len(seen) > 1:
+            yield " JOIN "
+        table = schema.table(name)
+        yield spelled(table, table.copy_of or name)
+        if table.copy_of:
+            yield from (" AS ", spelled(table, name))
+        if len(seen) > 1:
+            key = next(k for k in keys if name in (k.table, k.parent) and {k.table, k.parent} <= seen)
+            for number, pair in enumerate(key.pairs):
+                yield " AND " if number else " ON "
+                yield from _equality(schema, key, *pair)
 
 
-def _equality(schema: SqlSchema, key: ForeignKey, left: str, right: str) -> str:
+def _equality(schema: SqlSchema, key: ForeignKey, left: str, right: str) -> tuple[str, str, str]:
     table, parent = schema.table(key.table), schema.table(key.parent)
     columns = table.by_lower[left.lower()], parent.by_lower[right.lower()]
-    return f"{qualified(table, columns[0])} = {qualified(parent, columns[1])}"
+    return qualified(table, columns[0]), " = ", qualified(parent, columns[1])

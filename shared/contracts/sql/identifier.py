@@ -31,6 +31,12 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def spelled(table: Table, name: str) -> str:
+    """A name of the table, its own or a column's, in the table's way of quoting."""
+    mark = table.quote_mark
+    return mark + name.replace(mark, mark * 2) + mark if mark else quote(name)
+
+
 def qualified(table: Table, column: Column) -> str:
     """`table.column`, the only way canonical SQL names a column."""
-    return f"{quote(table.name)}.{quote(column.name)}"
+    return f"{spelled(table, table.name)}.{spelled(table, column.name)}"

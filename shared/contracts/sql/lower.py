@@ -1,16 +1,16 @@
-"""From DDL to the regular language that the token automaton holds."""
+"""From a spec to the language that the engines hold."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from shared.contracts.grammar.expression import regex
-from shared.contracts.grammar.grammar import Grammar
+from shared.contracts.grammar.expression import NOTHING, regex
 from shared.contracts.report import LoweredContract
 from shared.contracts.spec import ContractSpec
 from shared.contracts.sql.check import explain, open_empty
+from shared.contracts.sql.declared import schema_of
 from shared.contracts.sql.identifier import qualified, quote
-from shared.contracts.sql.profile import language_of
+from shared.contracts.sql.profile import FlatLanguage, language_of
 from shared.contracts.sql.refusal import unsupported
 from shared.contracts.sql.schema import SqlSchema
 from shared.errors import FieldViolation
@@ -19,13 +19,16 @@ from shared.errors import FieldViolation
 def lower_sql(spec: ContractSpec) -> LoweredContract:
     """The canonical SELECT statements over the tables of `spec.ddl`, and a verdict for each table and feature.
 
-    Raises `InvalidInput`: `CONTRACT_UNSUPPORTED` for what `schema_of` refuses or SQLite cannot hold,
-    `CONTRACT_TOO_LARGE` when no profile fits.
+    The flat profile is regular; the nested one is not. Raises `InvalidInput`: `CONTRACT_UNSUPPORTED` for what
+    `schema_of` refuses or SQLite cannot hold, `CONTRACT_TOO_LARGE` when no profile fits.
     """
     language = language_of(spec)
-    _prove_names(language.schema)
-    expression = language.expression.expression
-    return LoweredContract(regex(expression), language.verdicts(), Grammar.of(expression))
+    schema = schema_of(spec)
+    if not schema.is_strict:
+        _prove_names(schema)
+    # Whoever reads `regex` instead of the grammar must not take the nested language for the empty text.
+    flat = regex(language.expression.expression if isinstance(language, FlatLanguage) else NOTHING)
+    return LoweredContract(flat, language.verdicts(), language.grammar)
 
 
 def _prove_names(schema: SqlSchema) -> None:

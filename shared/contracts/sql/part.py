@@ -113,3 +113,15 @@ def string(forbidden: CharSet = CONTROLS) -> Part:
     """
     free = Chars(ENCODABLE - forbidden - CharSet.chars("'"))
     return Part(Sequence((Text("'"), ex.repeat(Alternation((free, Text("''"))), 0, None), Text("'"))), 11)
+
+
+def date_literal() -> Expression:
+    """`'YYYY-MM-DD'`: every day that every year from 1000 to 2999 has, so 29 February is not among them."""
+    year = Sequence((Chars(CharSet.chars("12")), ex.repeat(_DIGIT, 3, 3)))
+    months = [_days((1, 3, 5, 7, 8, 10, 12), 31), _days((4, 6, 9, 11), 30), _days((2,), 28)]
+    return ex.sequence((Text("'"), year, Text("-"), Alternation(tuple(months)), Text("'")))
+
+
+def _days(months: Iterable[int], last: int) -> Expression:
+    numbers = [Alternation(tuple(Text(f"{n:02}") for n in group)) for group in (months, range(1, last + 1))]
+    return Sequence((numbers[0], Text("-"), numbers[1]))

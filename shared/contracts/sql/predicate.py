@@ -9,6 +9,7 @@ from typing import Any
 from sqlglot import exp
 
 from shared.contracts.sql.boolean import Atom
+from shared.contracts.sql.item import is_arithmetic, write_arithmetic
 from shared.contracts.sql.refusal import violated
 from shared.contracts.sql.schema import ColumnKind
 from shared.contracts.sql.scope import ColumnUse, NameScope
@@ -64,7 +65,11 @@ class PredicateWriter:
             return Predicate(f"{use.text} {no}BETWEEN {low} AND {high}")
         if isinstance(node, exp.Like):
             return self._like(node, "NOT " if atom.is_negated != bool(node.args.get("negate")) else "")
+        if isinstance(node, exp.Exists):
+            inner = self._subquery(select_of(node.this), self._scope)
+            return Predicate(f"{no}EXISTS ({inner.text})", inner.depth + 1)
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
+            no = "NOT " if atom.is_negated != bool(node.args.get("negate")) else ""
             return Predicate(f"{self._column(node.this).text} IS {no}NULL")
         raise violated([f"a condition of this kind: {node.sql(dialect='sqlite')[:80]}"])
 
@@ -72,11 +77,13 @@ class PredicateWriter:
         plain, negated, _ = OPERATORS[type(node)]
         operator = negated if is_negated else plain
         left, right = node.this.unnest(), node.expression.unnest()
-        if self._use(left) is None:
+        if self._use(left) is None and not is_arithmetic(left):
             left, right = right, left
             operator = next(flipped for name, _, flipped in OPERATORS.values() if name == operator)
+        if is_arithmetic(left) or is_arithmetic(right):
+            return Predicate(f"{self._number(left)} {operator} {self._number(right)}")
         use = self._column(left)
-        nested = _select_of(right)
+        nested = select_of(right)
         if nested is not None:
             inner = self._subquery(nested, self._scope)
             return Predicate(f"{use.text} {operator} ({inner.text})", inner.depth + 1)
@@ -85,18 +92,33 @@ class PredicateWriter:
             return self._between_columns(use, operator, other)
         return Predicate(f"{use.text} {operator} {self._literal(right, use)}")
 
+    def _number(self, node: _Node) -> str:
+        """A side of a comparison with arithmetic; aggregates stand in HAVING only."""
+        if node.find(exp.AggFunc):
+            raise violated([f"{node.sql(dialect='sqlite')[:60]}: an aggregate in WHERE"])
+        if is_arithmetic(node):
+            return write_arithmetic(node, self._scope)
+        use = self._use(node)
+        if use is not None and use.column.kind in (ColumnKind.NUMBER, ColumnKind.ANY):
+            return use.text
+        value = self._value(node)
+        if value is None or value[0] is not ColumnKind.NUMBER:
+            raise violated([f"arithmetic is compared with {node.sql(dialect='sqlite')[:60]}, which is no number"])
+        return write_value(value, ColumnKind.NUMBER, "arithmetic")
+
     def _between_columns(self, left: ColumnUse, operator: str, right: ColumnUse) -> Predicate:
         text = f"{left.text} {operator} {right.text}"
         if not self._compares_columns:
             raise violated([f"{text}: two columns are compared inside a subquery"])
         if not left.column.kind.takes(right.column.kind):
-            raise violated([f"{text}: a number and a text are compared"])
+            kinds = " and a ".join(sorted((left.column.kind, right.column.kind)))
+            raise violated([f"{text}: a {kinds} are compared"])
         return Predicate(text)
 
     def _membership(self, node: _Node, no: str) -> Predicate:
         use = self._column(node.this)
         query = node.args.get("query")
-        nested = _select_of(query) if query is not None else None
+        nested = select_of(query) if query is not None else None
         if nested is not None:
             inner = self._subquery(nested, self._scope)
             return Predicate(f"{use.text} {no}IN ({inner.text})", inner.depth + 1)
@@ -108,7 +130,8 @@ class PredicateWriter:
     def _like(self, node: _Node, no: str) -> Predicate:
         use = self._column(node.this)
         value = self._value(node.expression)
-        if use.column.kind is ColumnKind.NUMBER or value is None or value[0] is not ColumnKind.TEXT:
+        is_text = use.column.kind in (ColumnKind.TEXT, ColumnKind.ANY)
+        if not is_text or value is None or value[0] is not ColumnKind.TEXT:
             raise violated([f"{node.sql(dialect='sqlite')[:80]}: LIKE needs a text column and a string"])
         if use.column.values:
             raise violated([f"LIKE on {use.text}, which is compared with its listed values only"])
@@ -124,7 +147,7 @@ class PredicateWriter:
         value = self._value(node)
         if value is None:
             raise violated([f"{use.text} is compared with {node.sql(dialect='sqlite')[:60]}, which is no literal"])
-        text = write_value(value, use.column.kind, use.text)
+        text = write_value(value, use.column.kind, use.text, is_strict=self._scope.schema.is_strict)
         if use.column.values and text.startswith("'") and text not in map(write_text, use.column.values):
             raise violated([f"{use.text} is compared with {text[:60]}, which is none of its listed values"])
         return text
@@ -146,8 +169,8 @@ class PredicateWriter:
         return use
 
 
-def _select_of(node: _Node) -> _Node | None:
-    """The SELECT between parentheses."""
+def select_of(node: _Node) -> _Node | None:
+    """The SELECT between parentheses; None when something else is there."""
     while isinstance(node, exp.Subquery | exp.Paren):
         node = node.this
     return node if isinstance(node, exp.Query) else None

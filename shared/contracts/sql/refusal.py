@@ -20,10 +20,11 @@ def unsupported(*violations: FieldViolation, hint: str = _HINT) -> InvalidInput:
     )
 
 
-def violated(violations: Sequence[str]) -> InvalidInput:
-    """The statement is not in the contract's language."""
+def violated(violations: Sequence[str], hint: str = "") -> InvalidInput:
+    """The statement is not in the contract's language; `hint` says what the contract's owner may declare."""
     return InvalidInput(
         "CONTRACT_VIOLATED",
         f"The SQL is outside the contract: {violations[0]}",
+        hint=hint,
         violations=[FieldViolation("output", text) for text in violations],
     )

@@ -13,11 +13,15 @@ class ColumnKind(enum.StrEnum):
     NUMBER = "number"
     TEXT = "text"
     ANY = "any"
-    """Declared without a type: it takes both."""
+    """Declared without a type: it takes both. SQLite only."""
+    DATE = "date"
+    BOOLEAN = "boolean"
+    OTHER = "other"
+    """A type whose literals our language has not (JSON, UUID, arrays): read and counted, never compared."""
 
     def takes(self, other: ColumnKind) -> bool:
         """Whether a value of the other kind may stand beside this one."""
-        return ColumnKind.ANY in (self, other) or self is other
+        return ColumnKind.ANY in (self, other) or (self is other and self is not ColumnKind.OTHER)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Table:
     columns: tuple[Column, ...]
     copy_of: str = ""
     """The table that this one repeats under a name of its own, in a self-join."""
+    quote_mark: str = ""
+    """What its names always stand in; without one they are quoted where SQLite needs it."""
 
     @cached_property
     def by_lower(self) -> dict[str, Column]:
@@ -61,8 +67,14 @@ class SqlSchema:
     """Tables in declared order and the joins between them."""
 
     dialect: str
+    """As sqlglot names it."""
     tables: tuple[Table, ...]
     foreign_keys: tuple[ForeignKey, ...] = field(default_factory=tuple)
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the dialect refuses columns that are not grouped, and comparisons of unlike types."""
+        return self.dialect != "sqlite"
 
     @cached_property
     def by_lower(self) -> dict[str, Table]:

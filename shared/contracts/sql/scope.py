@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sqlglot import exp
@@ -32,6 +33,18 @@ class ColumnUse:
         return self.table.name, self.column.name
 
 
+@dataclass(frozen=True)
+class DerivedTable(Table):
+    """A SELECT in FROM: its columns under the language's names, found under those that the statement gave them."""
+
+    names: tuple[str, ...] = ()
+
+    @cached_property
+    def by_lower(self) -> dict[str, Column]:
+        """Columns by the statement's own names in lower case."""
+        return {name.lower(): column for name, column in zip(self.names, self.columns, strict=True)}
+
+
 @dataclass
 class NameScope:
     """The tables of one SELECT by the names they go under, and the SELECT around it."""
@@ -49,11 +62,20 @@ class NameScope:
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
             raise violated([f"{node.sql()[:60]} in FROM is not a table"])
         table = self.schema.by_lower.get(node.name.lower())
-        if table is None or node.args.get("db") is not None:
+        if table is None or table.copy_of or node.args.get("db") is not None:
             raise violated([f"table {node.name!r} does not exist"])
         if table in self.sources.values():
-            raise violated([f"a self-join: table {table.name!r} stands in FROM twice"])
+            table = self._copy(table)
+        if node.alias_or_name.lower() in self.sources:
+            raise violated([f"two tables of FROM are called {node.alias_or_name!r}"])
         self.sources[node.alias_or_name.lower()] = table
+
+    def _copy(self, table: Table) -> Table:
+        used = list(self.sources.values())
+        copy = next((other for other in self.schema.tables if other.copy_of == table.name and other not in used), None)
+        if copy is None:
+            raise violated([f"a self-join: table {table.name!r} stands in FROM {used.count(table) + 1} times"])
+        return copy
 
     def find(self, node: _Node) -> ColumnUse | None:
         """What a column means; None for a double-quoted name that is no column, which SQLite reads as a string."""
@@ -69,7 +91,7 @@ class NameScope:
             raise violated([f"column {node.name!r} is in {' and '.join(use.table.name for use in uses)}: ambiguous"])
         if self.parent is not None and self.parent.knows(node):
             raise violated([f"a correlated subquery: {node.name!r} belongs to the query around it"])
-        if node.this.args.get("quoted"):
+        if node.this.args.get("quoted") and not self.schema.is_strict:
             return None
         raise violated([f"column {node.name!r} does not exist in {', '.join(t.name for t in self.sources.values())}"])
 

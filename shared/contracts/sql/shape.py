@@ -44,7 +44,7 @@ _KNOWN: dict[type, tuple[str, ...]] = {
     exp.GT: _BINARY,
     exp.LTE: _BINARY,
     exp.GTE: _BINARY,
-    exp.Is: _BINARY,
+    exp.Is: (*_BINARY, "negate"),
     exp.Like: (*_BINARY, "negate"),
     exp.Between: ("this", "low", "high"),
     exp.In: ("this", "expressions", "query"),
@@ -58,15 +58,34 @@ _KNOWN: dict[type, tuple[str, ...]] = {
 turns a statement into its opposite."""
 
 
-def check_shape(root: _Node) -> None:
+_SET_OPERATION = ("this", "expression", "distinct", "order", "limit", "offset")  # the last three are refused by name
+_NESTED: dict[type, tuple[str, ...]] = {
+    **_KNOWN,
+    exp.Select: (*_KNOWN[exp.Select], "offset"),
+    exp.Subquery: ("this", "alias"),
+    exp.TableAlias: ("this",),
+    exp.Offset: ("expression",),
+    exp.Exists: ("this",),
+    exp.Union: _SET_OPERATION,
+    exp.Intersect: _SET_OPERATION,
+    exp.Except: _SET_OPERATION,
+    exp.Add: _BINARY,
+    exp.Sub: _BINARY,
+    exp.Mul: _BINARY,
+    exp.Div: (*_BINARY, "typed", "safe"),
+}
+"""What the nested profile understands besides. `typed` and `safe` of a division say how its dialect divides."""
+
+
+def check_shape(root: _Node, *, is_nested: bool) -> None:
     """Raises `InvalidInput` (`CONTRACT_VIOLATED`) naming everything in the statement that the language has not."""
-    if not isinstance(root, exp.Select):
+    if not is_nested and not isinstance(root, exp.Select):
         raise violated([f"a set operation ({root.key.upper()})"])
     faults: dict[str, None] = {}
     for node in root.walk():
-        if isinstance(node, exp.Subquery) and isinstance(node.parent, exp.From | exp.Join):
+        if isinstance(node, exp.Subquery) and isinstance(node.parent, exp.From | exp.Join) and not is_nested:
             faults["a derived table (a SELECT inside FROM)"] = None
-        known = _KNOWN.get(type(node))
+        known = (_NESTED if is_nested else _KNOWN).get(type(node))
         if known is None:
             faults[_describe(node)] = None
             continue

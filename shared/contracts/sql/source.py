@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import exp
 
 from shared.contracts.sql.boolean import conjuncts
+from shared.contracts.sql.edge import TableSet
 from shared.contracts.sql.profile import SqlLanguage
 from shared.contracts.sql.refusal import violated
 from shared.contracts.sql.scope import NameScope
@@ -36,7 +38,8 @@ def from_clause(select: _Node) -> _Node:
 def read_source(select: _Node, scope: NameScope, language: SqlLanguage) -> Source:
     """Fill `scope` and write the join: explicit, or implied by equalities in WHERE.
 
-    Raises `InvalidInput` (`CONTRACT_VIOLATED`) for outer joins, self-joins, and tables without an allowed join.
+    Raises `InvalidInput` (`CONTRACT_VIOLATED`) for outer joins, tables without an allowed join, and self-joins that the
+    language has not.
     """
     scope.add(from_clause(select).this)
     conditions: list[_Node] = []
@@ -50,14 +53,52 @@ def read_source(select: _Node, scope: NameScope, language: SqlLanguage) -> Sourc
         most = language.profile.max_tables
         if len(names) > most:
             raise violated([f"a join of {len(names)} tables; this schema's language joins at most {most}"])
-        raise violated([f"no join edge connects {' and '.join(names)}"])
+        hint = _edge_hint(conditions, scope, frozenset())
+        raise violated([f"no join edge connects {' and '.join(names)}"], hint=hint)
     equalities = [(_equality(node, scope), node) for node in conditions]
     present = {pair for pair, _ in equalities if pair is not None}
     tree = next((tree for tree in tables.trees if tree.equalities <= present), None)
+    either = _either(tables, conditions, scope) if tree is None and language.is_nested else None
+    if either is not None:
+        return either
     if tree is None:
+        known = frozenset(pair for tree in tables.trees for pair in tree.equalities)
+        hint = _edge_hint(conditions, scope, known)
         allowed = " or ".join(tree.text for tree in tables.trees[:3])
-        raise violated([f"{' and '.join(names)} are not joined along an allowed edge; allowed: {allowed}"])
+        raise violated([f"{' and '.join(names)} are not joined along an allowed edge; allowed: {allowed}"], hint=hint)
     return Source(tree.text, len(names) == 1, _left(equalities, tree.equalities))
+
+
+def _edge_hint(conditions: list[_Node], scope: NameScope, known: frozenset[_Pair]) -> str:
+    """The joins of a statement that its owner could declare."""
+    pairs = [pair for pair in (_equality(node, scope) for node in conditions) if pair is not None and pair not in known]
+    if not pairs:
+        return ""
+    edges = [" = ".join(sorted(f"{table}.{column}" for table, column in pair)) for pair in pairs]
+    return f"declare the join edge {' and '.join(edges)} in the contract"
+
+
+def _either(tables: TableSet, conditions: list[_Node], scope: NameScope) -> Source | None:
+    """A join of two tables on either of two allowed equalities: OR in ON."""
+    allowed = {tree.equalities: "".join(tree.units[-3:]) for tree in tables.trees if len(tree.keys) == 1}
+    for condition in conditions:
+        chosen = {frozenset(filter(None, [_equality(part, scope)])) for part in _disjuncts(condition)}
+        if len(chosen) == 2 and chosen <= set(allowed):
+            first = tables.trees[0]
+            head = "".join(first.units[: first.units.index(" ON ") + 1])
+            texts = [text for equalities, text in allowed.items() if equalities in chosen]
+            left = [other for other in conditions if other is not condition]
+            return Source(head + " OR ".join(texts), is_single=False, conditions=left)
+    return None
+
+
+def _disjuncts(node: _Node) -> Iterator[_Node]:
+    node = node.unnest()
+    if isinstance(node, exp.Or):
+        yield from _disjuncts(node.this)
+        yield from _disjuncts(node.expression)
+    else:
+        yield node
 
 
 def _left(equalities: list[tuple[_Pair | None, _Node]], used: frozenset[_Pair]) -> list[_Node]:

@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlglot import exp
 
-from shared.contracts.sql.part import NUMBER, python_regex
+from shared.contracts.sql.part import NUMBER, date_literal, python_regex
 from shared.contracts.sql.refusal import violated
 from shared.contracts.sql.schema import ColumnKind
 
+_DATE = re.compile(python_regex(date_literal()))
 _NUMBER = re.compile(python_regex(NUMBER.expression))
 _READABLE = re.compile(r" *[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,2})? *", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -32,12 +33,22 @@ def literal_value(node: _Node) -> tuple[ColumnKind, str] | None:
     return None
 
 
-def write_value(value: tuple[ColumnKind, str], kind: ColumnKind, column: str) -> str:
+def write_value(value: tuple[ColumnKind, str], kind: ColumnKind, column: str, *, is_strict: bool = False) -> str:
     """The literal as it stands beside a column of `kind`.
 
-    SQLite compares under the column's affinity, so `text = 5` is `text = '5'` and `number = '5'` is `number = 5`.
+    SQLite compares under the column's affinity, so `text = 5` is `text = '5'` and `number = '5'` is `number = 5`; in
+    strict dialects such comparisons are refused.
     """
     own, raw = value
+    if kind is ColumnKind.BOOLEAN and own is ColumnKind.NUMBER and raw in ("0", "1"):
+        return "TRUE" if raw == "1" else "FALSE"
+    if kind is ColumnKind.DATE and own is ColumnKind.TEXT and _DATE.fullmatch(f"'{raw}'"):
+        return f"'{raw}'"
+    if kind in (ColumnKind.BOOLEAN, ColumnKind.DATE, ColumnKind.OTHER):
+        expected = {ColumnKind.BOOLEAN: "TRUE or FALSE", ColumnKind.DATE: "a date 'YYYY-MM-DD'"}.get(kind, "no literal")
+        raise violated([f"{column} is compared with {raw[:40]!r}; the language has {expected} there"])
+    if is_strict and own is not kind:
+        raise violated([f"{column} is compared with {raw[:40]!r}: a number and a text"])
     if own is ColumnKind.TEXT and kind is not ColumnKind.NUMBER:
         return write_text(raw)
     if own is ColumnKind.NUMBER and kind is ColumnKind.TEXT:

@@ -30,7 +30,7 @@ CASES: dict[str, tuple[dict[str, Json], list[Json], list[Json]]] = {
         [{"a": 1}, {"a": 1, "c": 2}, [1], "x"],
         [{}, {"a": "x"}, {"a": 1, "b": 2}],
     ),
-    "any_of_around": (
+    "any_of_beside_properties": (
         {"type": "object", "properties": {"a": {"type": "integer"}},
          "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
         [{"a": 1}, {"b": None}, {"a": 1, "b": 2}],

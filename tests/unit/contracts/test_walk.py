@@ -4,75 +4,61 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from functools import cache
+from typing import Any
 
-import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.build import build_contract
 from shared.contracts.check import canonicalise, check_output
-from shared.contracts.spec import ContractKind, ContractSpec
+from shared.contracts.compiled import CompiledContract
+from shared.contracts.json_schema.dialect import dialect_of
+from shared.contracts.lower import lower
+from shared.contracts.report import EngineName, Guarantee
+from shared.contracts.spec import ContractKind, ContractSpec, UndeclaredProperties
 from tests.unit.contracts.sample import SAMPLES, automaton, byte_tokens, greedy_tokens, vocabulary
+from tests.unit.contracts.test_json_keyword import CASES
+from tests.walk import POLICIES, Policy, walk
 
-Policy = Callable[[TokenAutomaton, int, list[int], random.Random], int]
-
-
-def uniform(machine: TokenAutomaton, state: int, allowed: list[int], rng: random.Random) -> int:
-    """Any allowed token."""
-    return rng.choice(allowed)
-
-
-def rambler(machine: TokenAutomaton, state: int, allowed: list[int], rng: random.Random) -> int:
-    """Spaces and digits for ever, the stop token only when nothing else is left."""
-    data = vocabulary().token_bytes
-    loved = [token for token in allowed if token in data and (data[token].isspace() or data[token].isdigit())]
-    return rng.choice(loved or [token for token in allowed if token != machine.eos_id] or allowed)
+Json = Any  # JSON values
+SCHEMAS = {**{name: schema for name, (schema, _, _) in SAMPLES.items()}, **{n: s for n, (s, _, _) in CASES.items()}}
+_EXTRA_TOKENS = (0, 1, 2, 5, 11, 40)
 
 
-def farthest(machine: TokenAutomaton, state: int, allowed: list[int], rng: random.Random) -> int:
-    """The token whose shortest completion is longest."""
-
-    def length(token: int) -> int:
-        target = machine.next(state, token)
-        return 0 if target is None else machine.distance(target)
-
-    return max(allowed, key=length)
+@cache
+def compiled(name: str) -> CompiledContract:
+    """The contract of a sample as it is written, over the small vocabulary."""
+    undeclared = UndeclaredProperties.NARROWED if name in SAMPLES else UndeclaredProperties.AS_WRITTEN
+    spec = ContractSpec(ContractKind.JSON, json.dumps(SCHEMAS[name]), undeclared_properties=undeclared)
+    return build_contract(spec, lower(spec), vocabulary(), max_states=30_000)
 
 
-def walk(machine: TokenAutomaton, budget: int, policy: Policy, rng: random.Random) -> bytes | None:
-    """The bytes of one walk under the mask; None when it did not end with the stop token in time."""
-    state, data = machine.start, b""
-    for used in range(budget):
-        bits = np.unpackbits(machine.mask(state, budget - used).view(np.uint8), bitorder="little")
-        token = policy(machine, state, np.flatnonzero(bits).tolist(), rng)
-        if token == machine.eos_id:
-            return data
-        target = machine.next(state, token)
-        assert target is not None
-        state, data = target, data + vocabulary().token_bytes[token]
-    return None
+def follows(contract: CompiledContract, tokens: list[int]) -> bool:
+    """Whether the tokens, stop token left out, are a complete answer."""
+    guide = contract.guide()
+    return all(guide.advance(token) for token in tokens) and guide.is_accepting()
 
 
 class TestWalk:
     """Random and adversarial choices under the budget mask."""
 
-    @pytest.mark.parametrize("name", SAMPLES)
-    @pytest.mark.parametrize("policy", [uniform, rambler, farthest])
+    @pytest.mark.parametrize("name", SCHEMAS)
+    @pytest.mark.parametrize("policy", POLICIES)
     def test_every_walk_is_complete_valid_and_canonical(self, name: str, policy: Policy) -> None:
         """From min_tokens upward no choice of allowed tokens breaks the contract or the budget."""
-        machine, rng = automaton(name), random.Random(name)
-        spec = ContractSpec(ContractKind.JSON, json.dumps(SAMPLES[name][0]))
-        oracle = Draft202012Validator(SAMPLES[name][0], format_checker=Draft202012Validator.FORMAT_CHECKER)
-        budgets = [machine.min_tokens + extra for extra in (0, 1, 2, 5, 11, 40)]
+        contract, rng = compiled(name), random.Random(name)
+        oracle = dialect_of(SCHEMAS[name]).validator(SCHEMAS[name], format_checker=Draft202012Validator.FORMAT_CHECKER)
+        assert contract.report.guarantee is Guarantee.CERTAIN
 
-        texts = [walk(machine, budget, policy, rng) for budget in budgets for _ in range(2)]
+        budgets = [contract.min_tokens + extra for extra in _EXTRA_TOKENS]
+        texts = [walk(contract.guide(), budget, policy, rng, vocabulary()) for budget in budgets]
 
         for data in texts:
             assert data is not None
             text = data.decode()
-            assert check_output(spec, text) == ()
-            assert canonicalise(spec, text) == text
+            assert check_output(contract.spec, text) == ()
+            assert canonicalise(contract.spec, text) == text
             # The unchanged library divides doubles for multipleOf, so 0.07 is no multiple of 0.01 to it.
             assert [e for e in oracle.iter_errors(json.loads(text)) if e.validator != "multipleOf"] == []
 
@@ -84,28 +70,35 @@ class TestWalk:
 
         assert not mask.any()
 
+    def test_both_engines_are_walked(self) -> None:
+        """Small regular contracts are automata, recursion and open maps are held by the grammar engine."""
+        engines = {name: compiled(name).report.engine for name in SCHEMAS}
+
+        assert engines["invoice"] is EngineName.OUTLINES
+        assert {engines["recursion"], engines["property_names"], engines["anything"]} == {EngineName.LLGUIDANCE}
+
 
 class TestCompleteness:
     """What the contract allows can be generated."""
 
-    @pytest.mark.parametrize("name", SAMPLES)
+    @pytest.mark.parametrize("name", SCHEMAS)
     def test_canonical_texts_of_valid_instances_are_in_the_language(self, name: str) -> None:
         """Every tokenisation of the canonical text of a valid instance is a complete path."""
-        schema, valid, _ = SAMPLES[name]
-        spec = ContractSpec(ContractKind.JSON, json.dumps(schema))
+        contract = compiled(name)
+        _, valid, _ = SAMPLES.get(name) or CASES[name]
 
         for value in valid:
-            text = canonicalise(spec, json.dumps(value, indent=1))
-            assert automaton(name).accepts(byte_tokens(text)), text
-            assert automaton(name).accepts(greedy_tokens(text)), text
+            text = canonicalise(contract.spec, json.dumps(value, indent=1))
+            assert follows(contract, byte_tokens(text)), text
+            assert follows(contract, greedy_tokens(text)), text
 
-    @pytest.mark.parametrize("name", SAMPLES)
+    @pytest.mark.parametrize("name", SCHEMAS)
     def test_invalid_instances_are_outside_and_reported(self, name: str) -> None:
         """An invalid instance is no path, and the check names its fault."""
-        schema, _, invalid = SAMPLES[name]
-        spec = ContractSpec(ContractKind.JSON, json.dumps(schema))
+        contract = compiled(name)
+        _, _, invalid = SAMPLES.get(name) or CASES[name]
 
         for value in invalid:
             text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-            assert check_output(spec, text), text
-            assert not automaton(name).accepts(byte_tokens(text)), text
+            assert check_output(contract.spec, text), text
+            assert not follows(contract, byte_tokens(text)), text

@@ -124,3 +124,28 @@ class TestSplit:
 
         assert sides[0] & sides[1] == set()
         assert sides[1]
+
+
+class TestSqlCoverage:
+    """SQL rows outside the language of their contract."""
+
+    def test_a_finding_says_why_and_what_would_bring_the_row_inside(self) -> None:
+        """The message names what the language has not, then the profile or declaration that would help."""
+        spec = ContractSpec(ContractKind.SQL, ddl="CREATE TABLE t (a INT, b INT); CREATE TABLE u (c INT)")
+        lines = [json.dumps({"input": f"row {i}", "output": "SELECT a FROM t"}).encode() for i in range(30)]
+        outputs = ("SELECT a / b FROM t", "SELECT a FROM t JOIN u ON t.b = u.c", "SELECT abs(a) FROM t")
+        for number, output in enumerate(outputs):
+            lines[number] = json.dumps({"input": "x", "output": output}).encode()
+
+        checked = check_rows(b"\n".join(lines), spec, InvalidRowPolicy.EXCLUDE)
+
+        assert checked.report.invalid_count == 3
+        assert [(finding.row_number, finding.path, finding.message) for finding in checked.findings] == [
+            (1, "rows[1].output", "DIV: a / b (the nested profile has this statement)"),
+            (
+                2,
+                "rows[2].output",
+                "no join edge connects t and u (declare the join edge t.b = u.c in the contract)",
+            ),
+            (3, "rows[3].output", "ABS: ABS(a)"),
+        ]

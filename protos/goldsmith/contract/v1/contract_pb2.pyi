@@ -437,7 +437,7 @@ class ChoiceContract(_message.Message):
     CHOICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. 1 to 4096 answers in full, each once, none empty, 64 KiB in all."""
+        """Required. 1 to 4096 answers in full, each once, none empty or above 2000 characters, 64 KiB in all."""
 
     def __init__(
         self,

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.check import canonicalise, check_output
 from shared.contracts.grammar.language import Machine
+from shared.contracts.grammar.pattern import parse_whole_pattern
 from shared.contracts.index import build_automaton
 from shared.contracts.lower import lower
 from shared.contracts.plain.alphabet import foreign
+from shared.contracts.plain.whole_pattern import widest
 from shared.contracts.report import Guarantee, KeywordFate
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput
@@ -136,13 +138,14 @@ class TestChoice:
 
     def test_each_fault_is_named_by_its_place(self) -> None:
         """Empty ones, repeats and characters that no answer can hold, all at once."""
-        error = refusal(choice("a", "", "b", "a", "x\x00y"))
+        error = refusal(choice("a", "", "b", "a", "x\x00y", "z" * 2_001))
 
         assert error.reason == "CONTRACT_UNSUPPORTED"
         assert [(v.path, v.description) for v in error.violations] == [
             ("choices[1]", "is empty"),
             ("choices[3]", "repeats choices[0]"),
             ("choices[4]", "holds U+0000 at character 1, which no answer can hold"),
+            ("choices[5]", "has 2001 characters, the limit is 2000"),
         ]
 
     @pytest.mark.parametrize("count", [0, 4_097])
@@ -212,6 +215,24 @@ class TestRegex:
 
         assert error.reason == "CONTRACT_TOO_LARGE"
         assert "1000000 places" in error.violations[0].description
+
+    @pytest.mark.parametrize("source", ["(a?b?){2000}", "(a{0,3}){1000}", "a?" * 500, "((a?|b){0,30}){0,30}"])
+    def test_one_that_lets_a_character_stand_anywhere_is_refused(self, source: str) -> None:
+        """What cannot be empty is cheap to repeat; what can is refused before it takes a minute to compile."""
+        error = refusal(pattern(source))
+
+        assert error.reason == "CONTRACT_TOO_LARGE"
+        assert "stand at" in error.violations[0].description
+
+    @pytest.mark.parametrize(
+        ("source", "places"),
+        [(".{0,3999}", 1), ("(ab?)*", 1), ("a?b?c", 3), ("(a?b?){100}", 200), ("abc", 1), ("[ab]*a[ab]{9}", 2),
+         ("a|bc|d?", 3), ("(a|bb)(a|bb)?", 2)],
+    )  # fmt: skip
+    def test_places_are_counted_where_a_character_may_stand(self, source: str, places: int) -> None:
+        """Counted repeats of what cannot be empty are entered one at a time."""
+        assert widest(parse_whole_pattern(source)) == places
+        assert lower(pattern(source)).guarantee is Guarantee.CERTAIN
 
 
 class TestText:

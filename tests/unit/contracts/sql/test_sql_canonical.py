@@ -15,6 +15,7 @@ from shared.contracts.sql import canonicalise_sql, check_sql
 from shared.contracts.sql.part import python_regex
 from shared.contracts.sql.profile import language_of
 from shared.errors import InvalidInput
+from tests.unit.contracts.sql.rows import answer, database
 from tests.unit.contracts.sql.sampler import texts
 from tests.unit.contracts.sql.schemas import ALL, SALES, UNDECLARED, flat
 
@@ -66,25 +67,6 @@ OUTSIDE = [
     ("not sql at all '", "Not SQL"),
     ("", "exactly one SELECT"),
 ]  # fmt: skip
-
-
-def database(ddl: str, seed: int) -> sqlite3.Connection:
-    """The schema with random rows, many of them equal or NULL."""
-    rng, connection = random.Random(seed), sqlite3.connect(":memory:")
-    language = language_of(flat(ddl))
-    connection.executescript(ddl)
-    for table in language.schema.tables:
-        for number in range(12):
-            row = [number if column.name == "id" else rng.choice([None, rng.randint(0, 4), "a", "b", 1.5, "5", ""])
-                   for column in table.columns]  # fmt: skip
-            holders = ", ".join("?" * len(row))
-            connection.execute(f'INSERT OR IGNORE INTO "{table.name}" VALUES ({holders})', row)
-    return connection
-
-
-def answer(connection: sqlite3.Connection, text: str) -> list[str]:
-    """Rows in any order."""
-    return sorted(map(repr, connection.execute(text).fetchall()))
 
 
 class TestCanonicaliseSql:
