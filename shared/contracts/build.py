@@ -23,7 +23,8 @@ _MAX_EDGES = 16_000_000
 """Places of an expression times tokens of the vocabulary that an index is tried for: 7,800 places at 2,048 tokens, 122
 at 131,072. An index costs a look at every token in every state, and as many edges inside of strings."""
 _INDEX_SECONDS = 2
-"""Processor time that the attempt may take, so that the engine does not depend on how busy the machine is: some short expressions have automata of millions of states."""
+"""Processor time that the attempt may take, so that the engine does not depend on how busy the machine is; some short
+expressions have automata of millions of states."""
 _INDEX_FAILED = 5
 
 
