@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
+import resource
 import tempfile
-import time
 from pathlib import Path
 
 from shared.contracts.automaton import TokenAutomaton
@@ -23,8 +22,9 @@ from shared.errors import InvalidInput
 _MAX_EDGES = 16_000_000
 """Places of an expression times tokens of the vocabulary that an index is tried for: 7,800 places at 2,048 tokens, 122
 at 131,072. An index costs a look at every token in every state, and as many edges inside of strings."""
-_INDEX_SECONDS = 2.0
-"""What the attempt may take: some short expressions have automata of millions of states."""
+_INDEX_SECONDS = 2
+"""Processor time that the attempt may take, so that the engine does not depend on how busy the machine is; some short
+expressions have automata of millions of states."""
 _INDEX_FAILED = 5
 
 
@@ -91,7 +91,7 @@ def _try_automaton(expression: Expression, vocabulary: TokenVocabulary, max_stat
         child = os.fork()  # the worker has one thread
         if child == 0:
             os._exit(_build_into(Path(folder), expression, vocabulary, max_states))
-        status = _wait(child, time.monotonic() + _INDEX_SECONDS)
+        _, status = os.waitpid(child, 0)
         if status == 0:
             automaton = TokenAutomaton.load(Path(folder), is_mapped=False)
             return automaton if automaton.state_count <= max_states else None
@@ -99,6 +99,7 @@ def _try_automaton(expression: Expression, vocabulary: TokenVocabulary, max_stat
 
 
 def _build_into(folder: Path, expression: Expression, vocabulary: TokenVocabulary, max_states: int) -> int:
+    resource.setrlimit(resource.RLIMIT_CPU, (_INDEX_SECONDS, _INDEX_SECONDS))
     try:
         build_automaton(regex(expression), vocabulary, max_states=max_states).save(folder)
     except (InvalidInput, MemoryError, RecursionError):
@@ -106,15 +107,3 @@ def _build_into(folder: Path, expression: Expression, vocabulary: TokenVocabular
     except BaseException:  # the parent falls back to the grammar, and the child must never return into its code
         return 1
     return 0
-
-
-def _wait(child: int, deadline: float) -> int:
-    """The exit status of a child process, which is killed at the deadline."""
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return -signal.SIGKILL
