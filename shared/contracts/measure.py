@@ -11,14 +11,13 @@ import numpy as np
 from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.guide import Guide
 
-_WALKS = 20
+_WALKS = 9
 _HOMEWARD_RATIO = 0.4
 """Share of steps on a shortest way to the end: uniform choice among tokens would hardly ever close a string."""
-_LONGEST_WALK = 512
-"""Tokens, beyond the least budget: where answers have no natural end, this is what is typical."""
-
-_LONGEST_START = 2048
-"""Tokens: answers that cannot be shorter are not tried out, it would take minutes for the longest."""
+_STEPS = 40
+"""Of a walk; what is left then counts with its shortest length. More would cost most of a compilation's time."""
+_LONGEST_START = 512
+"""Tokens: of answers that cannot be shorter, steps as few as that say nothing."""
 
 
 def typical_tokens(new_guide: Callable[[], Guide], seed: int = 0) -> int:
@@ -29,17 +28,17 @@ def typical_tokens(new_guide: Callable[[], Guide], seed: int = 0) -> int:
     rng, least = random.Random(seed), new_guide().distance()
     if least > _LONGEST_START:
         return least
-    return max(least, int(statistics.median_low(_walk(new_guide(), rng) for _ in range(_WALKS))))
+    return max(least, int(statistics.median_low(_walk(new_guide(), least, rng) for _ in range(_WALKS))))
 
 
-def _walk(guide: Guide, rng: random.Random) -> int:
-    remaining, count = guide.distance() + _LONGEST_WALK, 0
-    while not guide.is_finished():
-        horizon = guide.distance() if rng.random() < _HOMEWARD_RATIO else remaining
+def _walk(guide: Guide, least: int, rng: random.Random) -> int:
+    for count in range(_STEPS):
+        if guide.is_finished():
+            return count
+        horizon = guide.distance() if rng.random() < _HOMEWARD_RATIO else least + 2 * _STEPS
         allowed = np.flatnonzero(np.unpackbits(guide.mask(horizon).view(np.uint8), bitorder="little"))
         assert guide.advance(int(allowed[rng.randrange(len(allowed))])), "the mask allows what cannot follow"
-        remaining, count = remaining - 1, count + 1
-    return count
+    return _STEPS + guide.distance()
 
 
 def longest_tokens(automaton: TokenAutomaton) -> int | None:
