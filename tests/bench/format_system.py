@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -99,10 +100,15 @@ class Goldsmith(System):
         spec = ContractSpec(
             ContractKind.JSON, json.dumps(schema), undeclared_properties=UndeclaredProperties.AS_WRITTEN
         )
+        # The worker's limit, without its process for each contract.
+        signal.signal(signal.SIGVTALRM, _too_long)
+        signal.setitimer(signal.ITIMER_VIRTUAL, CompileLimits().cpu_seconds)
         try:
             self._contract = build_contract(spec, lower(spec), self.vocabulary, CompileLimits().max_states)
         except InvalidInput as err:
             raise Refused(f"{err.violations[0].path}: {err.violations[0].description}") from err
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
     def guarantee(self) -> str:
         """Of the compile report."""
@@ -239,6 +245,10 @@ class LLGuidance(System):
 SYSTEMS: dict[str, type[System]] = {
     "goldsmith": Goldsmith, "outlines": OutlinesCore, "xgrammar": XGrammar, "llguidance": LLGuidance,
 }  # fmt: skip
+
+
+def _too_long(number: int, frame: object) -> None:
+    raise Refused("takes more processor time than a compilation may")
 
 
 def declared_order(value: Json, schema: Json, root: Json) -> Json:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from shared.contracts.grammar.expression import Expression, Text, alternation, sequence
-from shared.contracts.grammar.language import TooComplex
+from shared.contracts.grammar.machine import TooComplex
 from shared.contracts.grammar.pattern import parse_whole_pattern
 from shared.contracts.json_schema.number import MAX_INTEGER, Bound, NumberRange, fraction_text, integers
 

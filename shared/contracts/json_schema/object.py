@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.contracts.grammar.expression import ANYTHING, NOTHING, Expression
-from shared.contracts.grammar.language import Machine, TooComplex, finite_texts, intersect
+from shared.contracts.grammar.language import finite_texts, intersect
+from shared.contracts.grammar.machine import Machine, TooComplex
 from shared.contracts.json_schema.array import remaining
 from shared.contracts.json_schema.fact import (
     Demand,

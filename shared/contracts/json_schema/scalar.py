@@ -11,7 +11,8 @@ from math import gcd, lcm
 from typing import Any
 
 from shared.contracts.grammar.expression import ANYTHING, NOTHING, Expression, Text, alternation
-from shared.contracts.grammar.language import TooComplex, intersect
+from shared.contracts.grammar.language import intersect
+from shared.contracts.grammar.machine import TooComplex
 from shared.contracts.grammar.pattern import PatternError, parse_pattern
 from shared.contracts.json_schema.fact import Fact, Length, Limit, Loose, Multiple, Pattern, Values
 from shared.contracts.json_schema.formats import format_expression

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from shared.contracts.grammar.expression import Expression
-from shared.contracts.grammar.language import Machine
+from shared.contracts.grammar.machine import Machine
 from shared.contracts.json_schema.fact import Goal, Loose
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 
-from shared.contracts.grammar.language import Machine, TooComplex
+from shared.contracts.grammar.machine import Machine, TooComplex
 from shared.contracts.grammar.pattern import PatternError, parse_pattern
 from shared.contracts.json_schema.dialect import Dialect
 from shared.contracts.json_schema.document import Document, is_own

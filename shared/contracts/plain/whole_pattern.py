@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from shared.contracts.grammar.expression import NOTHING, Alternation, Expression, Repeat, Sequence, regex
 from shared.contracts.grammar.grammar import Grammar
-from shared.contracts.grammar.language import Machine
+from shared.contracts.grammar.machine import Machine
 from shared.contracts.grammar.pattern import PatternError, parse_whole_pattern
 from shared.contracts.plain.alphabet import foreign
 from shared.contracts.report import KeywordFate, KeywordVerdict, LoweredContract

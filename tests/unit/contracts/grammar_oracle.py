@@ -8,7 +8,7 @@ from functools import cache
 from shared.contracts.grammar.charset import CharSet
 from shared.contracts.grammar.expression import Alternation, Chars, Expression, Reference, Repeat, Sequence
 from shared.contracts.grammar.grammar import Grammar
-from shared.contracts.grammar.language import Machine
+from shared.contracts.grammar.machine import Machine
 
 _PLAIN = CharSet.of([(0x20, 0x7E)])
 

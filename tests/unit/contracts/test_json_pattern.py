@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.contracts.grammar.language import Machine, TooComplex, intersect
+from shared.contracts.grammar.language import intersect
+from shared.contracts.grammar.machine import Machine, TooComplex
 from shared.contracts.grammar.pattern import PatternError, parse_pattern
 
 texts = st.text(alphabet='abc019 _-"\\\n\tZé', max_size=9)

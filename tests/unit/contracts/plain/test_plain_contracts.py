@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.check import canonicalise, check_output
-from shared.contracts.grammar.language import Machine
+from shared.contracts.grammar.machine import Machine
 from shared.contracts.grammar.pattern import parse_whole_pattern
 from shared.contracts.index import build_automaton
 from shared.contracts.lower import lower
