@@ -28,14 +28,14 @@ _SOURCE_ROOT = Path(__file__).resolve().parents[2]
 class CompileLimits:
     """What one compilation may use; more time or memory is refused with `CONTRACT_TOO_LARGE`.
 
-    Whoever sends a contract waits for the answer, hostile ones included. An index is given up after two of the five
+    Whoever sends a contract waits for the answer, hostile ones included. An index is given up after two of the four
     seconds, for a grammar: the quickstart's invoices take 1.3 s as an index of 2,359 states, its sales 2.6 s as a
     grammar of 37,189 parts, 100 optional strings of 300 characters 1.3 s (two busy cores, 2,048 tokens, 2026-11-21).
     """
 
     wall_seconds: float = 20.0
     """For machines that are busy with other work."""
-    cpu_seconds: int = 5
+    cpu_seconds: int = 4
     memory_bytes: int = 1024**3
     max_states: int = 120_000
     """Above it a contract is a grammar, not an automaton."""

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.bench import format_engine, format_schemas, format_sql, format_walks, serving
+from tests.bench import format_engine, format_hostile, format_schemas, format_sql, format_walks, serving
 from tests.bench.format_system import SYSTEMS
 from tests.bench.result import report
 
@@ -25,7 +25,7 @@ def main() -> None:
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of each unusual type in a DDL
     figures: dict[str, float | int | str] = {}
     notes: list[str] = []
-    for part in (format_schemas, format_walks, format_engine):
+    for part in (format_schemas, format_hostile, format_walks, format_engine):
         found, more = part.measure(DATA)
         figures |= found
         notes += more
