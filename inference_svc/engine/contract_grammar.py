@@ -51,14 +51,13 @@ class ContractGrammar(StructuredOutputGrammar):
         self._guide.rollback(num_tokens)
         self._count -= num_tokens
 
+    def mask(self) -> NDArray[np.int32]:
+        """Packed bits of the tokens allowed now; after the end only the stop token is."""
+        return self._guide.mask(self._budget - self._count)
+
     def fill_bitmask(self, bitmask: torch.Tensor, idx: int) -> None:
-        """Writes the allowed tokens into row `idx`; after the end only the stop token is."""
-        row, mask = _rows(bitmask)[idx], self._guide.mask(self._budget - self._count)
-        if len(row) == len(mask):
-            row[:] = mask
-        else:
-            row[: len(mask)] = mask
-            row[len(mask) :] = 0
+        """Writes `mask` into row `idx`."""
+        write_mask(bitmask[idx].numpy(), self.mask())
 
     def is_terminated(self) -> bool:
         """Whether the stop token was accepted."""
@@ -69,12 +68,10 @@ class ContractGrammar(StructuredOutputGrammar):
         self._guide, self._count = self._contract.guide(), 0
 
 
-_last: tuple[torch.Tensor, NDArray[np.int32]] | None = None
-"""vLLM fills the rows of one tensor for every request of every step: a view of it costs as much as filling a row."""
-
-
-def _rows(bitmask: torch.Tensor) -> NDArray[np.int32]:
-    global _last  # noqa: PLW0603  # one entry, replaced whole: threads at worst make the view twice
-    if _last is None or _last[0] is not bitmask:
-        _last = (bitmask, bitmask.numpy())
-    return _last[1]
+def write_mask(row: NDArray[np.int32], mask: NDArray[np.int32]) -> None:
+    """Fills a row that is as long as the mask, or longer: logits beyond the vocabulary are padding."""
+    if len(row) == len(mask):
+        row[:] = mask
+    else:
+        row[: len(mask)] = mask
+        row[len(mask) :] = 0

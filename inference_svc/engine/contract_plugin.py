@@ -6,6 +6,8 @@ Private parts of vLLM 0.32 that this file relies on, pinned by tests/contract/te
   `StructuredOutputManager.grammar_init` when the request's backend is "outlines": replaced by `ContractBackend`.
 - `StructuredOutputManager._create_grammar(request)`, run off the scheduler's thread, where an exception fails only its
   request: replaced, because the backend's own `compile_grammar` does not see the request's token budget.
+- `StructuredOutputManager.grammar_bitmask(requests, ids, drafts)`, whose bookkeeping for drafts and reasoning costs as
+  much for each request as its mask: replaced while there are no drafts.
 - `request.max_tokens`, `request.num_prompt_tokens`, `request.structured_output_request.structured_output_key`.
 
 No tenant schema is compiled here: requests name a contract by digest, and its compiled form is mapped from disk.
@@ -15,9 +17,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CONTRACT_DIR_VARIABLE = "GOLDSMITH_CONTRACT_DIR"
 """Set by the service before the engine's processes start; they inherit it."""
@@ -75,8 +82,28 @@ def register() -> None:
         budget = min(request.max_tokens, context - request.num_prompt_tokens)
         return ContractGrammar(contract(spec.removeprefix(PREFIX)), budget)
 
+    manager: Any = structured_output.StructuredOutputManager
     module: Any = backend_outlines
     module.OutlinesBackend = ContractBackend
-    manager: Any = structured_output.StructuredOutputManager
-    manager._create_grammar = create_grammar  # noqa: SLF001  # a hook pinned by a test
+    manager._create_grammar = create_grammar  # noqa: SLF001  # hooks pinned by a test
+    manager.grammar_bitmask = _lean_bitmask(manager.grammar_bitmask)
     lora_kernel.register()
+
+
+def _lean_bitmask(stock: Callable[..., Any]) -> Callable[..., Any]:  # vLLM's method, whose types are its own
+    """`grammar_bitmask` for requests without drafts; all others take the stock way."""
+    from inference_svc.engine.contract_grammar import write_mask
+
+    def grammar_bitmask(manager: Any, requests: Any, ids: Any, drafts: Any) -> NDArray[np.int32] | None:
+        if not ids or manager.vllm_config.num_speculative_tokens:
+            masks: NDArray[np.int32] | None = stock(manager, requests, ids, drafts)
+            return masks
+        if manager._grammar_bitmask is None:  # noqa: SLF001  # as the stock method does
+            places = manager.vllm_config.scheduler_config.max_num_seqs
+            manager._grammar_bitmask = manager.backend.allocate_token_bitmask(places)  # noqa: SLF001
+        rows: NDArray[np.int32] = manager._grammar_bitmask[: len(ids)].numpy()  # noqa: SLF001
+        for row, request_id in zip(rows, ids, strict=True):
+            write_mask(row, requests[request_id].structured_output_request.grammar.mask())
+        return rows
+
+    return grammar_bitmask

@@ -39,6 +39,19 @@ class TestHooks:
         assert "self.max_tokens" in source
         assert "self.num_prompt_tokens" in source
 
+    def test_masks_are_asked_for_once_a_step(self) -> None:
+        """The replaced method gets requests by id, and gives one row for each id in their order."""
+        from vllm.v1 import structured_output
+        from vllm.v1.core.sched.scheduler import Scheduler
+
+        # The module's text: in a process with an engine the method itself is replaced already.
+        stock = inspect.getsource(structured_output).partition("def grammar_bitmask(")[2].partition("    def ")[0]
+        names = ("requests", "structured_output_request_ids", "scheduled_spec_decode_tokens")
+        assert [stock.index(f"{name}:") for name in names] == sorted(stock.index(f"{name}:") for name in names)
+        assert "self._grammar_bitmask = self.backend.allocate_token_bitmask(" in stock
+        assert "return bitmask_tensor.numpy()" in stock
+        assert "self.structured_output_manager.grammar_bitmask(" in inspect.getsource(Scheduler)
+
     def test_grammar_interface_is_the_one_implemented(self) -> None:
         """No abstract method came or went."""
         from vllm.v1.structured_output.backend_types import StructuredOutputBackend, StructuredOutputGrammar
