@@ -96,4 +96,28 @@ class GrammarGuide:
         for token in self._tokens[self._parsed :]:
             self._parser.advance(token)
         self._parsed = len(self._tokens)
-        return self._parser.mask()
+        words = self._parser.mask()
+        if words is None or not _is_single(words):
+            return words
+        forced = self._parser.forced()
+        return words if not forced else words | self._spellings(forced)
+
+    def _spellings(self, forced: bytes) -> NDArray[np.int32]:
+        """Every token that goes on with a text without alternative: its own tokenizer decides how a model writes it.
+
+        llguidance takes ours for the model's, and offers only the tokens that ours would use.
+        """
+        table, state = self._machine.table, self._states[-1]
+        inside = (table.by_bytes.get(forced[:size]) for size in range(1, len(forced) + 1))
+        beyond = (token for token in table.starting(forced).tolist() if self._machine.masker.after(state, token))
+        tokens = {token for token in (*inside, *beyond) if token is not None}
+        return pack(np.array(sorted(tokens), dtype=np.int32), table.vocabulary.size)
+
+
+def _is_single(words: NDArray[np.int32]) -> bool:
+    """Whether a mask holds one token."""
+    (places,) = np.nonzero(words)
+    if len(places) != 1:
+        return False
+    word = int(words[places[0]]) & 0xFFFFFFFF
+    return word & (word - 1) == 0

@@ -124,7 +124,7 @@ class Goldsmith(System):
             return []
 
     def follow(self, tokens: Sequence[int], times: list[float]) -> bool:
-        """By guide, each token looked up in its mask, with a budget that never binds; checked at the end."""
+        """By guide, each token looked up in its mask, with a budget that never binds."""
         guide = self._contract.guide()
         remaining = len(tokens) + guide.distance() + 1_000
         for token in [*tokens, self.vocabulary.eos_id]:

@@ -14,14 +14,16 @@ DIED = "died"
 
 
 class KillableWorker:
-    """One child process with a function made by `prepare()`, started again after each kill.
+    """One child process with a function, started again after each kill.
+
+    `prepare()` makes the function in this process, so that a new child has it at once.
 
     A job that ends the process, by memory or otherwise, is answered with `DIED`; one that takes longer than `seconds`
     with `TIMED_OUT`.
     """
 
     def __init__(self, prepare: Callable[[], Callable[[_Job], _Job]], seconds: float, memory_bytes: int) -> None:
-        self._prepare, self._seconds, self._memory_bytes = prepare, seconds, memory_bytes
+        self._function, self._seconds, self._memory_bytes = prepare(), seconds, memory_bytes
         self._context = multiprocessing.get_context("fork")
         self._process: Any = None  # Any: a process of the context
         self._pipe: Connection | None = None
@@ -53,15 +55,12 @@ class KillableWorker:
         self._process = self._context.Process(target=self._serve, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()
-        self._pipe.recv()  # ready: what is prepared once is not counted against the first job
 
     def _serve(self, pipe: Connection) -> None:
-        function = self._prepare()
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         resource.setrlimit(resource.RLIMIT_DATA, (self._memory_bytes + used, self._memory_bytes + used))
-        pipe.send(None)
         while True:
-            pipe.send(function(pipe.recv()))
+            pipe.send(self._function(pipe.recv()))
 
     def _stop(self) -> None:
         if self._process is not None:

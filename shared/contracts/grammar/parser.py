@@ -86,6 +86,10 @@ class Parser:
         words = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.int32)[: self._word_count]
         return None if self._matcher.is_error() else words
 
+    def forced(self) -> bytes:
+        """What every text goes on with from here; empty where there is a choice at once, or after a failure."""
+        return b"" if self._matcher.is_error() else bytes(self._matcher.compute_ff_bytes())
+
     def advance(self, token: int) -> None:
         """Goes on by a token; a token that it does not allow is a failure."""
         self._matcher.consume_token(token)
