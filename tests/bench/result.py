@@ -18,5 +18,10 @@ def report(name: str, figures: Mapping[str, float | int | str]) -> None:
     for key, value in figures.items():
         table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(table)
+    keep(name, figures)
+
+
+def keep(name: str, figures: Mapping[str, float | int | str]) -> None:
+    """Writes build/bench/NAME.json; long benchmarks do it after each part."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n")

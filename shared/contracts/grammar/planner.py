@@ -23,7 +23,7 @@ from shared.contracts.grammar.tracker import State, Tracker
 from shared.contracts.token_table import TokenTable
 
 _SPARE_KEYS = 64
-"""Keys of an open map whose cost is taken as that of the dearest of the first so many."""
+"""Keys of an open map, beside those that are taken, whose cost is that of the dearest of the first so many."""
 _MAX_PLAN_BYTES = 32 << 10
 """Longest text that is worked out as a whole; beyond, the sum of its parts' costs has to do."""
 
@@ -46,6 +46,8 @@ class Planner:
         self._open_keys = [rule for rule in network.rules.values() if rule.is_open_key]
         self._texts: dict[RuleNetwork, tuple[list[bytes], Iterator[bytes]]] = {}
         self._hazards: dict[frozenset[bytes], Hazard] = {frozenset(): Hazard(0, frozenset())}
+        self._priced = _SPARE_KEYS
+        """Keys, taken ones included, up to which one costs no more than its price."""
         self.tracker = Tracker(network)
         if self._open_keys:
             self._price_keys(network)
@@ -53,8 +55,9 @@ class Planner:
 
     def _price_keys(self, network: Network) -> None:
         taken = max((len(rule.taken) for rule in network.rules.values() if rule.taken is not None), default=0)
+        self._priced += taken
         for rule in self._open_keys:
-            texts = self._key_texts(rule, taken + _SPARE_KEYS)
+            texts = self._key_texts(rule, self._priced)
             rule.key_cost = max((self._table.costs(text)[0] for text in texts), default=ENDLESS)
         network.measure()
 
@@ -93,7 +96,7 @@ class Planner:
     def is_short_of_keys(self, state: State, spare: int) -> bool:
         """Whether a map that must get more keys has so many already that their cost is no longer bounded by price."""
         return any(
-            due and len(scope.used) + due + spare > _SPARE_KEYS for t in state.threads for due, scope in _scopes(t)
+            due and len(scope.used) + due + spare > self._priced for t in state.threads for due, scope in _scopes(t)
         )
 
     def _thread_cost(self, thread: Thread) -> int:
@@ -118,7 +121,7 @@ class Planner:
             texts = self._key_texts(rule, used + due)
             if len(texts) < used + due and sum(text not in scope.used for text in texts) < due:
                 return ENDLESS
-            if used + due > _SPARE_KEYS:
+            if used + due > self._priced:
                 dearest = max(self._table.costs(text)[0] for text in texts)
                 extra = max(extra, due * max(0, dearest - rule.key_cost))
         return extra
