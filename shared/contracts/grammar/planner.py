@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,7 +24,11 @@ from shared.contracts.grammar.tracker import State, Tracker
 from shared.contracts.token_table import TokenTable
 
 _SPARE_KEYS = 64
-"""Keys of an open map, beside those that are taken, whose cost is that of the dearest of the first so many."""
+"""Keys of an open map, beside those it needs, whose cost is that of the dearest of the first so many."""
+_MAX_DUE_KEYS = 4_000
+"""Keys that a map may ask for: the first so many texts of a key are found in half a second."""
+_MAX_PLACES = 4096
+"""Places inside of keys whose endings are remembered; beyond, all are forgotten and searched anew."""
 _MAX_PLAN_BYTES = 32 << 10
 """Longest text that is worked out as a whole; beyond, the sum of its parts' costs has to do."""
 
@@ -38,27 +43,43 @@ class Hazard:
     """Used keys, and beginnings that only used keys have: nothing may begin with one of these."""
 
 
+@dataclass(frozen=True)
+class _Used:
+    """The keys of a map while an ending is written: `places` says how many texts of each open key are passed."""
+
+    keys: set[bytes]
+    places: dict[RuleNetwork, int]
+
+
 class Planner:
     """Ways to the end for the states of one tracker."""
 
     def __init__(self, network: Network, table: TokenTable) -> None:
         self._table = table
         self._open_keys = [rule for rule in network.rules.values() if rule.is_open_key]
-        self._texts: dict[RuleNetwork, tuple[list[bytes], Iterator[bytes]]] = {}
-        self._hazards: dict[frozenset[bytes], Hazard] = {frozenset(): Hazard(0, frozenset())}
+        self._starts: dict[RuleNetwork, tuple[Thread, ...]] = {}
+        self._texts: dict[tuple[Thread, ...], tuple[list[bytes], Iterator[bytes]]] = {}
+        self._peaks: dict[RuleNetwork, list[int]] = {}
+        """Per open key: the most tokens of its first texts, by their number less one."""
+        self._reading = threading.Lock()
         self._priced = _SPARE_KEYS
         """Keys, taken ones included, up to which one costs no more than its price."""
+        self._hazards: dict[frozenset[bytes], Hazard] = {frozenset(): Hazard(0, frozenset())}
         self.tracker = Tracker(network)
         if self._open_keys:
             self._price_keys(network)
             self.tracker = Tracker(network)  # whose sums know the new prices
 
     def _price_keys(self, network: Network) -> None:
-        taken = max((len(rule.taken) for rule in network.rules.values() if rule.taken is not None), default=0)
-        self._priced += taken
+        maps = [rule for rule in network.rules.values() if rule.taken is not None]
+        # Members that are named count as taken, and an answer without them needs as many keys more.
+        wanted = {rule: rule.body.keys + 2 * len(rule.taken or ()) for rule in maps if rule.body.cost < ENDLESS}
+        self._priced = min(max(wanted.values(), default=0), _MAX_DUE_KEYS) + _SPARE_KEYS
         for rule in self._open_keys:
-            texts = self._key_texts(rule, self._priced)
-            rule.key_cost = max((self._table.costs(text)[0] for text in texts), default=ENDLESS)
+            rule.key_cost = self._dearest(rule, self._priced)
+        for rule in wanted:
+            due, scope = rule.body.keys, Scope(rule.taken or frozenset(), None)
+            rule.is_dead = due > 0 and (due > _MAX_DUE_KEYS or self._shortage(rule, due, scope) >= ENDLESS)
         network.measure()
 
     def cost(self, state: State) -> int:
@@ -96,7 +117,7 @@ class Planner:
     def is_short_of_keys(self, state: State, spare: int) -> bool:
         """Whether a map that must get more keys has so many already that their cost is no longer bounded by price."""
         return any(
-            due and len(scope.used) + due + spare > self._priced for t in state.threads for due, scope in _scopes(t)
+            due and len(scope.used) + due + spare > self._priced for t in state.threads for _, due, scope in _scopes(t)
         )
 
     def _thread_cost(self, thread: Thread) -> int:
@@ -109,33 +130,54 @@ class Planner:
             if ending is None:
                 return ENDLESS
             cost = thread.rest.below + max(cost - thread.rest.below, self._table.costs(ending)[0])
-        for due, scope in _scopes(thread):
+        for rule, due, scope in _scopes(thread):
             if due:
-                cost += self._shortage(due, len(scope.used) + 1, scope)
+                cost += self._shortage(rule, due, scope)
         return cost
 
-    def _shortage(self, due: int, used: int, scope: Scope) -> int:
-        """What `due` more keys cost beyond their price where `used` are taken; `ENDLESS` when there are not as many."""
-        extra = 0
-        for rule in self._open_keys:
-            texts = self._key_texts(rule, used + due)
-            if len(texts) < used + due and sum(text not in scope.used for text in texts) < due:
+    def _shortage(self, rule: RuleNetwork, due: int, scope: Scope) -> int:
+        """What `due` more keys of a map cost beyond their price; `ENDLESS` when there are not as many."""
+        extra, count = 0, len(scope.used) + 1 + due
+        for key in rule.own_keys:
+            texts = self._key_texts(key, count)
+            if len(texts) < count and sum(text not in scope.used for text in texts) < due:
                 return ENDLESS
-            if used + due > self._priced:
-                dearest = max(self._table.costs(text)[0] for text in texts)
-                extra = max(extra, due * max(0, dearest - rule.key_cost))
+            if count > self._priced:
+                extra = max(extra, due * max(0, self._dearest(key, count) - key.key_cost))
         return extra
+
+    def _dearest(self, rule: RuleNetwork, count: int) -> int:
+        """Most tokens that one of the first `count` texts of an open key takes."""
+        texts, peaks = self._key_texts(rule, count), self._peaks.setdefault(rule, [])
+        with self._reading:
+            for text in texts[len(peaks) : count]:
+                cost = self._table.costs(text)[0]
+                peaks.append(max(cost, peaks[-1]) if peaks else cost)
+        return peaks[min(count, len(peaks)) - 1] if peaks else ENDLESS
 
     def _key_texts(self, rule: RuleNetwork, count: int) -> list[bytes]:
         """The first `count` texts of an open key, shortest first; fewer when there are no more."""
-        if rule not in self._texts:
-            self._texts[rule] = ([], completions(self.tracker, key_start(self.tracker, rule)))
-        texts, more = self._texts[rule]
-        while len(texts) < count:
-            text = next(more, None)
-            if text is None:
-                break
-            texts.append(text)
+        if rule not in self._starts:
+            self._starts[rule] = key_start(self.tracker, rule)
+        return self._texts_from(self._starts[rule], count)
+
+    def _texts_from(self, places: tuple[Thread, ...], count: int) -> list[bytes]:
+        """At least the first `count` texts that lead from places to the end of their key; fewer when that is all.
+
+        Remembered: the longer a list of keys, the more of them a search from the beginning would have to pass.
+        """
+        with self._reading:  # answers of one contract are made in several threads; a generator runs in one
+            found = self._texts.get(places)
+            if found is None:
+                if len(self._texts) >= _MAX_PLACES:
+                    self._texts.clear()
+                found = self._texts[places] = ([], completions(self.tracker, places))
+            texts, more = found
+            while len(texts) < count:
+                text = next(more, None)
+                if text is None:
+                    break
+                texts.append(text)
         return texts
 
     def _key_ending(self, thread: Thread) -> bytes | None:
@@ -147,7 +189,13 @@ class Planner:
         used = thread.scope.used
         if thread.key + ending not in used:
             return ending
-        return next((text for text in completions(self.tracker, (thread,)) if thread.key + text not in used), None)
+        place, count = (Thread(thread.node, thread.rest, None, None),), 1
+        while True:
+            texts = self._texts_from(place, count)
+            unused = next((text for text in texts if thread.key + text not in used), None)
+            if unused is not None or len(texts) < count:
+                return unused
+            count = len(texts) + 1
 
     def _hazard(self, used: frozenset[bytes]) -> Hazard:
         found = self._hazards.get(used)
@@ -185,7 +233,7 @@ class Planner:
 
     def _completion(self, thread: Thread) -> bytes | None:
         """A text that ends the answer; None when it is longer than `_MAX_PLAN_BYTES`."""
-        used = [set(scope.used) for scope in reversed(list(_chain(thread.scope)))]
+        used = [_Used(set(scope.used), {}) for scope in reversed(list(_chain(thread.scope)))]
         rest = thread.rest
         if thread.key is None:
             output = bytearray(thread.node.witness)
@@ -194,7 +242,7 @@ class Planner:
             assert ending is not None
             assert rest is not None
             output = bytearray(ending)
-            used[-1].add(thread.key + ending)
+            used[-1].keys.add(thread.key + ending)
             while not isinstance(rest.item, Mark):
                 assert rest.rest is not None
                 rest = rest.rest
@@ -204,7 +252,7 @@ class Planner:
             rest = rest.rest
         return bytes(output) if len(output) <= _MAX_PLAN_BYTES else None
 
-    def _write(self, item: Item, output: bytearray, used: list[set[bytes]]) -> None:
+    def _write(self, item: Item, output: bytearray, used: list[_Used]) -> None:
         """Appends the cheapest text of a part, with keys that are not used yet."""
         stack = [item]
         while stack and len(output) <= _MAX_PLAN_BYTES:
@@ -220,18 +268,22 @@ class Planner:
                 case Mark() as mark if mark.rule.taken is not None:
                     used.pop()
                 case Call() as call if call.rule.is_open_key and used:
-                    key = self._unused(call.rule, used[-1])
-                    used[-1].add(key)
-                    output += key
+                    output += self._unused(call.rule, used[-1])
                 case Call() as call:
                     if call.rule.taken is not None:
-                        used.append(set(call.rule.taken))
+                        used.append(_Used(set(call.rule.taken), {}))
                         stack.append(call.rule.mark)
                     stack.append(call.rule.body)
 
-    def _unused(self, rule: RuleNetwork, used: set[bytes]) -> bytes:
-        texts = self._key_texts(rule, len(used) + 1)
-        return next(text for text in texts if text not in used)
+    def _unused(self, rule: RuleNetwork, used: _Used) -> bytes:
+        """The first text of an open key that is not used; used from now on."""
+        texts = self._key_texts(rule, len(used.keys) + 1)
+        place = used.places.get(rule, 0)
+        while texts[place] in used.keys:
+            place += 1
+        used.places[rule] = place + 1
+        used.keys.add(texts[place])
+        return texts[place]
 
 
 def _chain(scope: Scope | None) -> Iterator[Scope]:
@@ -240,14 +292,17 @@ def _chain(scope: Scope | None) -> Iterator[Scope]:
         scope = scope.parent
 
 
-def _scopes(thread: Thread) -> Iterator[tuple[int, Scope]]:
+def _scopes(thread: Thread) -> Iterator[tuple[RuleNetwork, int, Scope]]:
     """For each map that is open, from the innermost: keys that the cheapest ending has to write, and the used ones."""
     rest = thread.rest
     for scope in _chain(thread.scope):
-        yield rest.keys if rest else 0, scope
+        due = rest.keys if rest else 0
         while rest is not None and not (isinstance(rest.item, Mark) and rest.item.rule.taken is not None):
             rest = rest.rest
-        rest = rest.rest if rest else None
+        assert rest is not None, "a map ends with its mark"
+        assert isinstance(rest.item, Mark)
+        yield rest.item.rule, due, scope
+        rest = rest.rest
 
 
 def _fixed_text(rest: Cell) -> bytes:
