@@ -8,6 +8,8 @@ Private parts of vLLM 0.32 that this file relies on, pinned by tests/contract/te
   request: replaced, because the backend's own `compile_grammar` does not see the request's token budget.
 - `StructuredOutputManager.grammar_bitmask(requests, ids, drafts)`, whose bookkeeping for drafts and reasoning costs as
   much for each request as its mask: replaced while there are no drafts.
+- `StructuredOutputManager.grammar_init(request)` with `_use_async_grammar_compilation`, read for each request: switched
+  off for contracts that are in memory.
 - `request.max_tokens`, `request.num_prompt_tokens`, `request.structured_output_request.structured_output_key`.
 
 No tenant schema is compiled here: requests name a contract by digest, and its compiled form is mapped from disk.
@@ -51,14 +53,21 @@ def register() -> None:
     from inference_svc.engine import lora_kernel
     from inference_svc.engine.contract_grammar import ContractGrammar
     from shared.contracts.compiled import CompiledContract
+    from shared.contracts.report import EngineName
     from shared.contracts.store import read_contract
 
     folder = Path(os.environ[CONTRACT_DIR_VARIABLE])
 
+    loaded: set[str] = set()
+    """Specs of requests whose contract is an automaton that was read before."""
+
     @lru_cache(_CACHED_CONTRACTS)
     def contract(hex_digest: str) -> CompiledContract:
         assert re.fullmatch("[0-9a-f]{64}", hex_digest), hex_digest
-        return read_contract(folder / hex_digest)
+        found = read_contract(folder / hex_digest)
+        if found.report.engine is EngineName.OUTLINES:
+            loaded.add(PREFIX + hex_digest)
+        return found
 
     class ContractBackend(StructuredOutputBackend):
         """vLLM's backend interface; grammars are made by `create_grammar`, which knows the budget."""
@@ -86,8 +95,25 @@ def register() -> None:
     module: Any = backend_outlines
     module.OutlinesBackend = ContractBackend
     manager._create_grammar = create_grammar  # noqa: SLF001  # hooks pinned by a test
+    manager.grammar_init = _direct_init(manager.grammar_init, loaded)
     manager.grammar_bitmask = _lean_bitmask(manager.grammar_bitmask)
     lora_kernel.register()
+
+
+def _direct_init(stock: Callable[..., None], loaded: set[str]) -> Callable[..., None]:
+    """`grammar_init` that makes the grammar of a loaded automaton at once.
+
+    The stock way hands it to a thread, while the engine steps on with whatever requests are ready: a full batch came
+    together only after dozens of steps.
+    """
+
+    def grammar_init(manager: Any, request: Any) -> None:  # vLLM's types
+        structured = request.structured_output_request
+        is_loaded = structured is not None and structured.structured_output_key[1] in loaded
+        manager._use_async_grammar_compilation = not is_loaded  # noqa: SLF001  # as vLLM itself does for some executors
+        stock(manager, request)
+
+    return grammar_init
 
 
 def _lean_bitmask(stock: Callable[..., Any]) -> Callable[..., Any]:  # vLLM's method, whose types are its own

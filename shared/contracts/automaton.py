@@ -17,6 +17,8 @@ from shared.errors import DataLoss
 _MASK_CACHE_BYTES = 64 * 1024 * 1024
 """Ceiling of one automaton's cached masks: 16k states at a 32k vocabulary, all states at the shipped one."""
 
+_ENOUGH = -1
+"""Stands for every number of tokens that rules out nothing."""
 _ARRAYS = ("header", "offsets", "tokens", "targets", "distances", "slacks", "accepting")
 
 
@@ -51,7 +53,9 @@ class TokenAutomaton:
     slacks: NDArray[np.int32]
     """Per state, the `remaining` from which the budget rules out nothing."""
     accepting: NDArray[np.bool_]
-    _masks: OrderedDict[int, NDArray[np.int32]] = field(default_factory=OrderedDict, repr=False, compare=False)
+    _masks: OrderedDict[tuple[int, int], NDArray[np.int32]] = field(
+        default_factory=OrderedDict, repr=False, compare=False
+    )
 
     @property
     def state_count(self) -> int:
@@ -113,12 +117,13 @@ class TokenAutomaton:
         `ceil(vocabulary_size / 32)` words; token `t` is bit `t % 32` of word `t // 32`. Empty only when
         `remaining < distance(state)`, which a caller that refuses `max_tokens < min_tokens` never sees.
         """
-        if self.is_binding(state, remaining):
-            return pack(self.allowed(state, remaining), self.vocabulary_size)
-        cached = self._masks.get(state)
+        # Requests of one contract meet in the same states with the same number of tokens left.
+        is_binding = self.is_binding(state, remaining)
+        key = state, remaining if is_binding else _ENOUGH
+        cached = self._masks.get(key)
         if cached is None:
-            cached = pack(self.allowed(state, max(remaining, 1)), self.vocabulary_size)
-            self._masks[state] = cached
+            cached = pack(self.allowed(state, remaining if is_binding else max(remaining, 1)), self.vocabulary_size)
+            self._masks[key] = cached
             if len(self._masks) * cached.nbytes > _MASK_CACHE_BYTES:
                 self._masks.popitem(last=False)
         return cached
