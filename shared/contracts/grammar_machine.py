@@ -36,6 +36,9 @@ class GrammarMachine:
         `CONTRACT_TOO_LARGE` when the parser does not take it.
         """
         machine = cls(grammar, token_table(vocabulary.digest, lambda: vocabulary))
+        machine.planner  # noqa: B018  # which finds maps that ask for more keys than there are
+        if any(rule.is_dead for rule in machine.network.rules.values()):
+            raise too_large("asks for more different keys or items than there are, or than can be told apart")
         if machine.table.missing_bytes(machine.network.bytes) or machine.min_tokens >= ENDLESS:
             raise too_poor()
         error = machine._parser.error
@@ -60,7 +63,13 @@ class GrammarMachine:
 
     @cached_property
     def _parser(self) -> Parser:
-        return Parser.of(self.table.parser_tokens, lark(self.grammar))
+        return Parser.of(self.table.parser_tokens, lark(self._live))
+
+    @property
+    def _live(self) -> Grammar:
+        """The grammar without what never completes, into which the parser would lead otherwise."""
+        dead = {name for name, rule in self.network.rules.items() if rule.body.cost >= ENDLESS}
+        return self.grammar.without(frozenset(dead)) if dead else self.grammar
 
     def new_parser(self) -> Parser:
         """A parser for one answer."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from shared.contracts.grammar.expression import (
+    NOTHING,
     Alternation,
     Expression,
     Reference,
     Repeat,
     Sequence,
     references,
+    repeat,
     sequence,
 )
 
@@ -89,6 +91,16 @@ class Grammar:
             written[name] = _inlined(self.rules[name].expression, written)
         return written[self.root]
 
+    def without(self, dead: frozenset[str]) -> Grammar:
+        """The grammar of the texts for which no rule in `dead` is needed; the root is none of them."""
+        texts = dict.fromkeys(dead, NOTHING)
+        kept = {
+            name: replace(rule, expression=_inlined(rule.expression, texts))
+            for name, rule in self.rules.items()
+            if name not in dead
+        }
+        return Grammar(kept, self.root)
+
 
 def _positions(expression: Expression, sizes: Mapping[str, int]) -> int:
     match expression:
@@ -104,11 +116,12 @@ def _positions(expression: Expression, sizes: Mapping[str, int]) -> int:
 def _inlined(expression: Expression, written: Mapping[str, Expression]) -> Expression:
     match expression:
         case Reference(rule):
-            return written[rule]
+            return written.get(rule, expression)
         case Sequence(items):
             return sequence(_inlined(item, written) for item in items)
         case Alternation(branches):
-            return Alternation(tuple(_inlined(branch, written) for branch in branches))
+            inside = (_inlined(branch, written) for branch in branches)
+            return Alternation(tuple(branch for branch in inside if branch != NOTHING))
         case Repeat(item, least, most):
-            return Repeat(_inlined(item, written), least, most)
+            return repeat(_inlined(item, written), least, most)
     return expression

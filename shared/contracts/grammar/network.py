@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from shared.contracts.grammar.call_order import called, components, reachable
 from shared.contracts.grammar.expression import Alternation, Chars, Expression, Reference, Repeat, Sequence, Text
 from shared.contracts.grammar.grammar import Grammar, Rule
 from shared.contracts.grammar.text_tree import text_nodes
@@ -129,8 +130,9 @@ class Loop(Item):
             return self
         if self._rest is None:
             most = None if self.most is None else self.most - 1
-            self._rest = Loop(self.item, max(self.least - 1, 0), most, self.terminal)
-            self._rest.measure()
+            rest = Loop(self.item, max(self.least - 1, 0), most, self.terminal)
+            rest.measure()
+            self._rest = rest  # whole, or not there: other threads read it too
         return self._rest
 
 
@@ -146,7 +148,7 @@ class Call(Item):
     def measure(self) -> None:
         """See `Item`."""
         body = self.rule.body
-        self.cost = max(body.cost, self.rule.key_cost)
+        self.cost = ENDLESS if self.rule.is_dead else max(body.cost, self.rule.key_cost)
         self.size = body.size
         # What never completes may go round for ever: it is left out everywhere, so its need is nobody's.
         self.need = body.need + self.is_recursive if self.cost < ENDLESS else 0
@@ -166,6 +168,10 @@ class RuleNetwork:
         self.taken = None if rule.taken is None else frozenset(text.encode() for text in rule.taken)
         self.key_cost = 0
         """For an open key: tokens that are enough for it although some keys are used already."""
+        self.is_dead = False
+        """For a map: it asks for more keys than there are, or than are looked for."""
+        self.own_keys: tuple[RuleNetwork, ...] = ()
+        """For a map: the open keys that it holds, those of maps inside left out."""
         self.parts: list[Item] = []
         self.body: Item = Empty(None)
         self.mark = Mark(self)
@@ -180,14 +186,16 @@ class Network:
 
     def __init__(self, grammar: Grammar, costs: _Costs) -> None:
         self._costs = costs
-        self.rules = {name: RuleNetwork(name, grammar.rules[name]) for name in _reachable(grammar)}
+        self.rules = {name: RuleNetwork(name, grammar.rules[name]) for name in reachable(grammar)}
         self.root = self.rules[grammar.root]
         self.has_open_keys = any(rule.is_open_key for rule in self.rules.values())
-        components = _components({name: _called(grammar.rules[name].expression) for name in self.rules})
+        numbers = components({name: called(grammar.rules[name].expression) for name in self.rules})
         for name, rule in self.rules.items():
-            builder = _Builder(self.rules, rule, components, costs)
+            builder = _Builder(self.rules, rule, numbers, costs)
             rule.body = builder.item(grammar.rules[name].expression)
             rule.parts = builder.parts
+        for rule in self.rules.values():
+            rule.own_keys = _own_keys(rule) if rule.taken is not None else ()
         self.is_recursive = any(
             isinstance(part, Call) and part.is_recursive for rule in self.rules.values() for part in rule.parts
         )
@@ -284,65 +292,11 @@ class _Builder:
         return whole
 
 
-def _called(expression: Expression) -> list[str]:
-    found: dict[str, None] = {}
-    stack = [expression]
+def _own_keys(scope: RuleNetwork) -> tuple[RuleNetwork, ...]:
+    seen, stack = {scope}, [scope]
     while stack:
-        match stack.pop():
-            case Reference(name):
-                found[name] = None
-            case Sequence(parts) | Alternation(parts):
-                stack.extend(reversed(parts))
-            case Repeat(item, _, most) if most != 0:
-                stack.append(item)
-    return list(found)
-
-
-def _reachable(grammar: Grammar) -> list[str]:
-    """Names in an order in which a rule mostly comes after those that it calls: measures settle in few passes."""
-    finished: dict[str, None] = {}
-    opened: set[str] = set()
-    stack = [(grammar.root, False)]
-    while stack:
-        name, is_left = stack.pop()
-        if is_left:
-            finished[name] = None
-        elif name not in opened:
-            opened.add(name)
-            stack.append((name, True))
-            stack.extend((other, False) for other in _called(grammar.rules[name].expression))
-    return list(finished)
-
-
-def _components(calls: Mapping[str, list[str]]) -> dict[str, int]:
-    """A number per rule: equal for two that call each other in the end. Source: Kosaraju's algorithm (Sharir 1981)."""
-    callers: dict[str, list[str]] = {name: [] for name in calls}
-    for name, called in calls.items():
-        for other in called:
-            callers[other].append(name)
-    numbers: dict[str, int] = {}
-    for name in reversed(_finishing_order(calls)):
-        if name not in numbers:
-            number, stack = len(numbers), [name]
-            while stack:
-                top = stack.pop()
-                if top not in numbers:
-                    numbers[top] = number
-                    stack.extend(callers[top])
-    return numbers
-
-
-def _finishing_order(calls: Mapping[str, list[str]]) -> list[str]:
-    finished: list[str] = []
-    opened: set[str] = set()
-    for root in calls:
-        stack = [(root, False)]
-        while stack:
-            name, is_left = stack.pop()
-            if is_left:
-                finished.append(name)
-            elif name not in opened:
-                opened.add(name)
-                stack.append((name, True))
-                stack.extend((other, False) for other in calls[name])
-    return finished
+        below = {part.rule for part in stack.pop().parts if isinstance(part, Call)}
+        fresh = [rule for rule in below - seen if rule.taken is None]
+        seen.update(fresh)
+        stack.extend(fresh)
+    return tuple(rule for rule in seen if rule.is_open_key)

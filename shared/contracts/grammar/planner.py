@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shared.contracts.grammar.key_text import completions, key_start
+from shared.contracts.grammar.key_text import KeyTexts, key_start
 from shared.contracts.grammar.network import (
     ENDLESS,
     Call,
@@ -24,6 +24,8 @@ from shared.contracts.token_table import TokenTable
 
 _SPARE_KEYS = 64
 """Keys of an open map whose cost is taken as that of the dearest of the first so many."""
+_MAX_DUE_KEYS = 4_000
+"""Keys that a map may ask for: the first so many texts of a key are found in half a second."""
 _MAX_PLAN_BYTES = 32 << 10
 """Longest text that is worked out as a whole; beyond, the sum of its parts' costs has to do."""
 
@@ -38,24 +40,39 @@ class Hazard:
     """Used keys, and beginnings that only used keys have: nothing may begin with one of these."""
 
 
+@dataclass(frozen=True)
+class _Used:
+    """The keys of a map while an ending is written: `places` says how many texts of each open key are passed."""
+
+    keys: set[bytes]
+    places: dict[RuleNetwork, int]
+
+
 class Planner:
     """Ways to the end for the states of one tracker."""
 
     def __init__(self, network: Network, table: TokenTable) -> None:
         self._table = table
         self._open_keys = [rule for rule in network.rules.values() if rule.is_open_key]
-        self._texts: dict[RuleNetwork, tuple[list[bytes], Iterator[bytes]]] = {}
+        self._priced = _SPARE_KEYS
         self._hazards: dict[frozenset[bytes], Hazard] = {frozenset(): Hazard(0, frozenset())}
         self.tracker = Tracker(network)
+        self._keys = KeyTexts(self.tracker, table)
         if self._open_keys:
             self._price_keys(network)
             self.tracker = Tracker(network)  # whose sums know the new prices
+            self._keys = KeyTexts(self.tracker, table)
 
     def _price_keys(self, network: Network) -> None:
-        taken = max((len(rule.taken) for rule in network.rules.values() if rule.taken is not None), default=0)
+        maps = [rule for rule in network.rules.values() if rule.taken is not None]
+        # Members that are named count as taken, and an answer without them needs as many keys more.
+        wanted = {rule: rule.body.keys + 2 * len(rule.taken or ()) for rule in maps if rule.body.cost < ENDLESS}
+        self._priced = min(max(wanted.values(), default=0), _MAX_DUE_KEYS) + _SPARE_KEYS
         for rule in self._open_keys:
-            texts = self._key_texts(rule, taken + _SPARE_KEYS)
-            rule.key_cost = max((self._table.costs(text)[0] for text in texts), default=ENDLESS)
+            rule.key_cost = self._keys.dearest(rule, self._priced)
+        for rule in wanted:
+            due, scope = rule.body.keys, Scope(rule.taken or frozenset(), None)
+            rule.is_dead = due > 0 and (due > _MAX_DUE_KEYS or self._shortage(rule, due, scope) >= ENDLESS)
         network.measure()
 
     def cost(self, state: State) -> int:
@@ -93,7 +110,7 @@ class Planner:
     def is_short_of_keys(self, state: State, spare: int) -> bool:
         """Whether a map that must get more keys has so many already that their cost is no longer bounded by price."""
         return any(
-            due and len(scope.used) + due + spare > _SPARE_KEYS for t in state.threads for due, scope in _scopes(t)
+            due and len(scope.used) + due + spare > _SPARE_KEYS for t in state.threads for _, due, scope in _scopes(t)
         )
 
     def _thread_cost(self, thread: Thread) -> int:
@@ -106,34 +123,21 @@ class Planner:
             if ending is None:
                 return ENDLESS
             cost = thread.rest.below + max(cost - thread.rest.below, self._table.costs(ending)[0])
-        for due, scope in _scopes(thread):
+        for rule, due, scope in _scopes(thread):
             if due:
-                cost += self._shortage(due, len(scope.used) + 1, scope)
+                cost += self._shortage(rule, due, scope)
         return cost
 
-    def _shortage(self, due: int, used: int, scope: Scope) -> int:
-        """What `due` more keys cost beyond their price where `used` are taken; `ENDLESS` when there are not as many."""
-        extra = 0
-        for rule in self._open_keys:
-            texts = self._key_texts(rule, used + due)
-            if len(texts) < used + due and sum(text not in scope.used for text in texts) < due:
+    def _shortage(self, rule: RuleNetwork, due: int, scope: Scope) -> int:
+        """What `due` more keys of a map cost beyond their price; `ENDLESS` when there are not as many."""
+        extra, count = 0, len(scope.used) + 1 + due
+        for key in rule.own_keys:
+            texts = self._keys.of(key, count)
+            if len(texts) < count and sum(text not in scope.used for text in texts) < due:
                 return ENDLESS
-            if used + due > _SPARE_KEYS:
-                dearest = max(self._table.costs(text)[0] for text in texts)
-                extra = max(extra, due * max(0, dearest - rule.key_cost))
+            if count > self._priced:
+                extra = max(extra, due * max(0, self._keys.dearest(key, count) - key.key_cost))
         return extra
-
-    def _key_texts(self, rule: RuleNetwork, count: int) -> list[bytes]:
-        """The first `count` texts of an open key, shortest first; fewer when there are no more."""
-        if rule not in self._texts:
-            self._texts[rule] = ([], completions(self.tracker, key_start(self.tracker, rule)))
-        texts, more = self._texts[rule]
-        while len(texts) < count:
-            text = next(more, None)
-            if text is None:
-                break
-            texts.append(text)
-        return texts
 
     def _key_ending(self, thread: Thread) -> bytes | None:
         """A short text that makes an unused key of what is written of it; None when every one is used."""
@@ -144,7 +148,12 @@ class Planner:
         used = thread.scope.used
         if thread.key + ending not in used:
             return ending
-        return next((text for text in completions(self.tracker, (thread,)) if thread.key + text not in used), None)
+        texts: list[bytes] = []
+        while True:
+            known, texts = len(texts), self._keys.endings(thread, len(texts) + 1)
+            unused = next((text for text in texts[known:] if thread.key + text not in used), None)
+            if unused is not None or len(texts) == known:
+                return unused
 
     def _hazard(self, used: frozenset[bytes]) -> Hazard:
         found = self._hazards.get(used)
@@ -182,7 +191,7 @@ class Planner:
 
     def _completion(self, thread: Thread) -> bytes | None:
         """A text that ends the answer; None when it is longer than `_MAX_PLAN_BYTES`."""
-        used = [set(scope.used) for scope in reversed(list(_chain(thread.scope)))]
+        used = [_Used(set(scope.used), {}) for scope in reversed(list(_chain(thread.scope)))]
         rest = thread.rest
         if thread.key is None:
             output = bytearray(thread.node.witness)
@@ -191,7 +200,7 @@ class Planner:
             assert ending is not None
             assert rest is not None
             output = bytearray(ending)
-            used[-1].add(thread.key + ending)
+            used[-1].keys.add(thread.key + ending)
             while not isinstance(rest.item, Mark):
                 assert rest.rest is not None
                 rest = rest.rest
@@ -201,7 +210,7 @@ class Planner:
             rest = rest.rest
         return bytes(output) if len(output) <= _MAX_PLAN_BYTES else None
 
-    def _write(self, item: Item, output: bytearray, used: list[set[bytes]]) -> None:
+    def _write(self, item: Item, output: bytearray, used: list[_Used]) -> None:
         """Appends the cheapest text of a part, with keys that are not used yet."""
         stack = [item]
         while stack and len(output) <= _MAX_PLAN_BYTES:
@@ -217,18 +226,22 @@ class Planner:
                 case Mark() as mark if mark.rule.taken is not None:
                     used.pop()
                 case Call() as call if call.rule.is_open_key and used:
-                    key = self._unused(call.rule, used[-1])
-                    used[-1].add(key)
-                    output += key
+                    output += self._unused(call.rule, used[-1])
                 case Call() as call:
                     if call.rule.taken is not None:
-                        used.append(set(call.rule.taken))
+                        used.append(_Used(set(call.rule.taken), {}))
                         stack.append(call.rule.mark)
                     stack.append(call.rule.body)
 
-    def _unused(self, rule: RuleNetwork, used: set[bytes]) -> bytes:
-        texts = self._key_texts(rule, len(used) + 1)
-        return next(text for text in texts if text not in used)
+    def _unused(self, rule: RuleNetwork, used: _Used) -> bytes:
+        """The first text of an open key that is not used; used from now on."""
+        texts = self._keys.of(rule, len(used.keys) + 1)
+        place = used.places.get(rule, 0)
+        while texts[place] in used.keys:
+            place += 1
+        used.places[rule] = place + 1
+        used.keys.add(texts[place])
+        return texts[place]
 
 
 def _chain(scope: Scope | None) -> Iterator[Scope]:
@@ -237,14 +250,17 @@ def _chain(scope: Scope | None) -> Iterator[Scope]:
         scope = scope.parent
 
 
-def _scopes(thread: Thread) -> Iterator[tuple[int, Scope]]:
+def _scopes(thread: Thread) -> Iterator[tuple[RuleNetwork, int, Scope]]:
     """For each map that is open, from the innermost: keys that the cheapest ending has to write, and the used ones."""
     rest = thread.rest
     for scope in _chain(thread.scope):
-        yield rest.keys if rest else 0, scope
+        due = rest.keys if rest else 0
         while rest is not None and not (isinstance(rest.item, Mark) and rest.item.rule.taken is not None):
             rest = rest.rest
-        rest = rest.rest if rest else None
+        assert rest is not None, "a map ends with its mark"
+        assert isinstance(rest.item, Mark)
+        yield rest.item.rule, due, scope
+        rest = rest.rest
 
 
 def _fixed_text(rest: Cell) -> bytes:

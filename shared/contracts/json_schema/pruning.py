@@ -8,6 +8,7 @@ from dataclasses import replace
 from shared.contracts.grammar.language import finite_texts
 from shared.contracts.json_schema.fact import Goal
 from shared.contracts.json_schema.shape import ArrayShape, LiteralShape, ObjectShape, ScalarShape, Shape, needs
+from shared.contracts.json_schema.value import kind_of
 
 _MAX_COUNTED = 1_000
 
@@ -83,12 +84,16 @@ def _distinct_array(shape: ArrayShape, graph: Graph) -> ArrayShape | None:
     """No more items than there are values, where no two may be equal."""
     if not shape.unique or shape.prefix or shape.rest is None:
         return shape
-    count = 0
+    values: set[tuple[str, str]] = set()
     for item in graph[shape.rest]:
+        if isinstance(item, LiteralShape):
+            values.add((kind_of(item.value), item.value if isinstance(item.value, str) else item.text))
+            continue
         texts = finite_texts(item.language, _MAX_COUNTED) if isinstance(item, ScalarShape) else None
-        if texts is None and not isinstance(item, LiteralShape):
+        if texts is None or not isinstance(item, ScalarShape):
             return shape
-        count += 1 if texts is None else len(texts)
+        values.update((item.kind, text) for text in texts)
+    count = len(values)
     most = count if shape.most is None else min(shape.most, count)
     return replace(shape, most=most) if shape.least <= most else None
 

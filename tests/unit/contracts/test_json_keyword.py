@@ -153,6 +153,15 @@ CASES: dict[str, tuple[dict[str, Json], list[Json], list[Json]]] = {
         [["", "a"]],
         [[], ["a", "a"]],
     ),
+    "unique_of_too_few": (
+        {"anyOf": [
+            {"type": "null"},
+            {"type": "integer"},
+            {"type": "array", "uniqueItems": True, "minItems": 3,
+             "items": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 2}, {"enum": [2, 1]}]}}]},
+        [None, 7],
+        [[1, 2], [1, 2, 2]],
+    ),
     "unique_numbers": ({"type": "array", "items": {"type": "number"}, "uniqueItems": True}, [[1, 1.5, -1]], [[1, 1.0]]),
     "multiple_of": ({"type": "integer", "multipleOf": 25, "minimum": -110}, [-100, 0, 1075], [-125, 30]),
     "multiple_of_fraction": ({"type": "number", "multipleOf": 0.25}, [0, -1.25, 7.5, 100.75], [0.1, 1.3]),

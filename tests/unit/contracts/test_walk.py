@@ -18,10 +18,21 @@ from shared.contracts.lower import lower
 from shared.contracts.report import EngineName, Guarantee
 from shared.contracts.spec import ContractKind, ContractSpec, UndeclaredProperties
 from tests.unit.contracts.sample import SAMPLES, automaton, byte_tokens, greedy_tokens, vocabulary
-from tests.unit.contracts.test_json_keyword import CASES
+from tests.unit.contracts.test_json_keyword import CASES as KEYWORD_CASES
 from tests.walk import POLICIES, Policy, walk
 
 Json = Any  # JSON values
+CASES: dict[str, tuple[dict[str, Json], list[Json], list[Json]]] = {
+    **KEYWORD_CASES,
+    "unique_beside_a_short_list": (
+        {"properties": {
+            "a": {"type": "array", "uniqueItems": True, "minItems": 10, "items": {"type": "string"}},
+            "b": {"type": "array", "uniqueItems": True, "items": {"enum": list("abcdefghi")}}},
+         "type": "object", "required": ["a"], "additionalProperties": False},
+        [{"a": list("abcdefghij")}],
+        [{"a": list("abcdefghi")}, {"a": list("abcdefghii")}],
+    ),
+}  # fmt: skip
 SCHEMAS = {**{name: schema for name, (schema, _, _) in SAMPLES.items()}, **{n: s for n, (s, _, _) in CASES.items()}}
 _EXTRA_TOKENS = (0, 1, 2, 5, 11, 40)
 
