@@ -153,6 +153,11 @@ CASES: dict[str, tuple[dict[str, Json], list[Json], list[Json]]] = {
         [["", "a"]],
         [[], ["a", "a"]],
     ),
+    "unique_of_equal_numbers": (
+        {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"enum": [1e16, 10**16, 10**15, 1e15, 3]}},
+        [[3, 10**16], [10**15, 3]],
+        [[1e16, 10**16], [10**15, 1e15]],
+    ),
     "unique_of_too_few": (
         {"anyOf": [
             {"type": "null"},
