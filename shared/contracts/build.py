@@ -12,7 +12,7 @@ from shared.contracts.automaton_guide import AutomatonGuide
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.grammar.expression import Expression, regex
 from shared.contracts.grammar.grammar import Grammar
-from shared.contracts.index import build_automaton
+from shared.contracts.index import build_automaton, too_large
 from shared.contracts.measure import longest_tokens, typical_tokens
 from shared.contracts.report import CompileReport, EngineName, LoweredContract
 from shared.contracts.spec import ContractSpec
@@ -29,6 +29,8 @@ _INDEX_SECONDS = 2
 """Processor time that the attempt may take, so that the engine does not depend on how busy the machine is; some short
 expressions have automata of millions of states."""
 _INDEX_FAILED = 5
+_MAX_TOKENS = 2**31 - 1
+"""Of an answer: what a report has room for, and more than any context. A longer limit is none."""
 
 
 def build_contract(
@@ -36,7 +38,8 @@ def build_contract(
 ) -> CompiledContract:
     """A compiled contract: an automaton where the language is regular and small, else a grammar for llguidance.
 
-    Raises `InvalidInput`: `CONTRACT_TOO_LARGE` or `CONTRACT_UNSUPPORTED`.
+    Raises `InvalidInput`: `CONTRACT_TOO_LARGE` (also where no answer is short enough to be asked for) or
+    `CONTRACT_UNSUPPORTED`.
     """
     grammar = lowered.grammar
     if grammar is None:
@@ -73,13 +76,16 @@ def _with_grammar(
     from shared.contracts.grammar_machine import GrammarMachine
 
     machine = GrammarMachine.of(grammar, vocabulary)
+    if machine.min_tokens > _MAX_TOKENS:
+        raise too_large(f"has no answer of fewer than {machine.min_tokens} tokens")
+    longest = machine.max_tokens
     report = CompileReport(
         guarantee=lowered.guarantee,
         engine=EngineName.LLGUIDANCE,
         state_count=machine.network.state_count,
         min_tokens=machine.min_tokens,
         typical_tokens=typical_tokens(lambda: GrammarGuide(machine)),
-        max_tokens=machine.max_tokens,
+        max_tokens=None if longest is None or longest > _MAX_TOKENS else longest,
         verdicts=lowered.verdicts,
     )
     return CompiledContract(spec, vocabulary.digest, report, machine)

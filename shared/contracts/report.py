@@ -84,5 +84,5 @@ class CompileReport:
     typical_tokens: int
     """Median length of random answers, the stop token included; 0 when it is not known."""
     max_tokens: int | None
-    """Most tokens that an answer can take, the stop token included; None when there is no limit."""
+    """Most tokens that an answer can take, the stop token included; None when there is no limit below 2**31."""
     verdicts: tuple[KeywordVerdict, ...]

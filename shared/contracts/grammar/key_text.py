@@ -3,14 +3,81 @@
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Iterator
 
-from shared.contracts.grammar.network import Mark, RuleNetwork
+from shared.contracts.grammar.network import ENDLESS, Item, Mark, RuleNetwork
 from shared.contracts.grammar.stack import Cell, Thread
 from shared.contracts.grammar.tracker import Tracker
+from shared.contracts.token_table import TokenTable
 
 _MAX_TRIES = 20_000
 """Prefixes that a search for one more text looks at."""
+_MAX_PLACES = 4096
+"""Places inside of keys whose endings are remembered; beyond, all are forgotten and searched anew."""
+
+
+class KeyTexts:
+    """The texts of open keys, and the endings of begun ones, remembered as far as they were asked for.
+
+    The more keys a map has, the more of them a search from the beginning would have to pass.
+    """
+
+    def __init__(self, tracker: Tracker, table: TokenTable) -> None:
+        self._tracker, self._table = tracker, table
+        self._starts: dict[RuleNetwork, tuple[Thread, ...]] = {}
+        self._found: dict[tuple[Thread, ...], tuple[list[bytes], Iterator[bytes]]] = {}
+        self._peaks: dict[RuleNetwork, list[int]] = {}
+        # The answers of one contract are made in several threads, a generator runs in one.
+        self._lock = threading.Lock()
+
+    def of(self, rule: RuleNetwork, count: int) -> list[bytes]:
+        """At least the first `count` texts of an open key, shortest first; fewer when that is all."""
+        if rule not in self._starts:
+            self._starts[rule] = key_start(self._tracker, rule)
+        return self._texts(self._starts[rule], count)
+
+    def endings(self, place: Thread, count: int) -> list[bytes]:
+        """The same for the texts that lead from a place inside of a key to the key's end."""
+        assert place.rest is not None
+        return self._texts((Thread(place.node, self._alone(place.rest), None, None),), count)
+
+    def dearest(self, rule: RuleNetwork, count: int) -> int:
+        """Most tokens that one of the first `count` texts of an open key takes."""
+        texts = self.of(rule, count)
+        with self._lock:
+            peaks = self._peaks.setdefault(rule, [])
+            for text in texts[len(peaks) : count]:
+                cost = self._table.costs(text)[0]
+                peaks.append(max(cost, peaks[-1]) if peaks else cost)
+            return peaks[min(count, len(peaks)) - 1] if peaks else ENDLESS
+
+    def _alone(self, rest: Cell) -> Cell:
+        """A stack down to the end of its key: what lies under that is nothing to the key."""
+        items: list[Item] = []
+        while not isinstance(rest.item, Mark):
+            items.append(rest.item)
+            assert rest.rest is not None
+            rest = rest.rest
+        cell = self._tracker.cell(rest.item, None, 0)
+        for item in reversed(items):
+            cell = self._tracker.cell(item, cell, 0)
+        return cell
+
+    def _texts(self, places: tuple[Thread, ...], count: int) -> list[bytes]:
+        with self._lock:
+            found = self._found.get(places)
+            if found is None:
+                if len(self._found) >= _MAX_PLACES:
+                    self._found.clear()
+                found = self._found[places] = ([], completions(self._tracker, places))
+            texts, more = found
+            while len(texts) < count:
+                text = next(more, None)
+                if text is None:
+                    break
+                texts.append(text)
+        return texts
 
 
 def completions(tracker: Tracker, threads: tuple[Thread, ...]) -> Iterator[bytes]:

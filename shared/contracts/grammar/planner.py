@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shared.contracts.grammar.key_text import completions, key_start
+from shared.contracts.grammar.key_text import KeyTexts, key_start
 from shared.contracts.grammar.network import (
     ENDLESS,
     Call,
@@ -24,11 +23,9 @@ from shared.contracts.grammar.tracker import State, Tracker
 from shared.contracts.token_table import TokenTable
 
 _SPARE_KEYS = 64
-"""Keys of an open map, beside those it needs, whose cost is that of the dearest of the first so many."""
+"""Keys of an open map whose cost is taken as that of the dearest of the first so many."""
 _MAX_DUE_KEYS = 4_000
 """Keys that a map may ask for: the first so many texts of a key are found in half a second."""
-_MAX_PLACES = 4096
-"""Places inside of keys whose endings are remembered; beyond, all are forgotten and searched anew."""
 _MAX_PLAN_BYTES = 32 << 10
 """Longest text that is worked out as a whole; beyond, the sum of its parts' costs has to do."""
 
@@ -57,18 +54,14 @@ class Planner:
     def __init__(self, network: Network, table: TokenTable) -> None:
         self._table = table
         self._open_keys = [rule for rule in network.rules.values() if rule.is_open_key]
-        self._starts: dict[RuleNetwork, tuple[Thread, ...]] = {}
-        self._texts: dict[tuple[Thread, ...], tuple[list[bytes], Iterator[bytes]]] = {}
-        self._peaks: dict[RuleNetwork, list[int]] = {}
-        """Per open key: the most tokens of its first texts, by their number less one."""
-        self._reading = threading.Lock()
         self._priced = _SPARE_KEYS
-        """Keys, taken ones included, up to which one costs no more than its price."""
         self._hazards: dict[frozenset[bytes], Hazard] = {frozenset(): Hazard(0, frozenset())}
         self.tracker = Tracker(network)
+        self._keys = KeyTexts(self.tracker, table)
         if self._open_keys:
             self._price_keys(network)
             self.tracker = Tracker(network)  # whose sums know the new prices
+            self._keys = KeyTexts(self.tracker, table)
 
     def _price_keys(self, network: Network) -> None:
         maps = [rule for rule in network.rules.values() if rule.taken is not None]
@@ -76,7 +69,7 @@ class Planner:
         wanted = {rule: rule.body.keys + 2 * len(rule.taken or ()) for rule in maps if rule.body.cost < ENDLESS}
         self._priced = min(max(wanted.values(), default=0), _MAX_DUE_KEYS) + _SPARE_KEYS
         for rule in self._open_keys:
-            rule.key_cost = self._dearest(rule, self._priced)
+            rule.key_cost = self._keys.dearest(rule, self._priced)
         for rule in wanted:
             due, scope = rule.body.keys, Scope(rule.taken or frozenset(), None)
             rule.is_dead = due > 0 and (due > _MAX_DUE_KEYS or self._shortage(rule, due, scope) >= ENDLESS)
@@ -139,46 +132,12 @@ class Planner:
         """What `due` more keys of a map cost beyond their price; `ENDLESS` when there are not as many."""
         extra, count = 0, len(scope.used) + 1 + due
         for key in rule.own_keys:
-            texts = self._key_texts(key, count)
+            texts = self._keys.of(key, count)
             if len(texts) < count and sum(text not in scope.used for text in texts) < due:
                 return ENDLESS
             if count > self._priced:
-                extra = max(extra, due * max(0, self._dearest(key, count) - key.key_cost))
+                extra = max(extra, due * max(0, self._keys.dearest(key, count) - key.key_cost))
         return extra
-
-    def _dearest(self, rule: RuleNetwork, count: int) -> int:
-        """Most tokens that one of the first `count` texts of an open key takes."""
-        texts, peaks = self._key_texts(rule, count), self._peaks.setdefault(rule, [])
-        with self._reading:
-            for text in texts[len(peaks) : count]:
-                cost = self._table.costs(text)[0]
-                peaks.append(max(cost, peaks[-1]) if peaks else cost)
-        return peaks[min(count, len(peaks)) - 1] if peaks else ENDLESS
-
-    def _key_texts(self, rule: RuleNetwork, count: int) -> list[bytes]:
-        """The first `count` texts of an open key, shortest first; fewer when there are no more."""
-        if rule not in self._starts:
-            self._starts[rule] = key_start(self.tracker, rule)
-        return self._texts_from(self._starts[rule], count)
-
-    def _texts_from(self, places: tuple[Thread, ...], count: int) -> list[bytes]:
-        """At least the first `count` texts that lead from places to the end of their key; fewer when that is all.
-
-        Remembered: the longer a list of keys, the more of them a search from the beginning would have to pass.
-        """
-        with self._reading:  # answers of one contract are made in several threads; a generator runs in one
-            found = self._texts.get(places)
-            if found is None:
-                if len(self._texts) >= _MAX_PLACES:
-                    self._texts.clear()
-                found = self._texts[places] = ([], completions(self.tracker, places))
-            texts, more = found
-            while len(texts) < count:
-                text = next(more, None)
-                if text is None:
-                    break
-                texts.append(text)
-        return texts
 
     def _key_ending(self, thread: Thread) -> bytes | None:
         """A short text that makes an unused key of what is written of it; None when every one is used."""
@@ -189,13 +148,12 @@ class Planner:
         used = thread.scope.used
         if thread.key + ending not in used:
             return ending
-        place, count = (Thread(thread.node, thread.rest, None, None),), 1
+        texts: list[bytes] = []
         while True:
-            texts = self._texts_from(place, count)
-            unused = next((text for text in texts if thread.key + text not in used), None)
-            if unused is not None or len(texts) < count:
+            known, texts = len(texts), self._keys.endings(thread, len(texts) + 1)
+            unused = next((text for text in texts[known:] if thread.key + text not in used), None)
+            if unused is not None or len(texts) == known:
                 return unused
-            count = len(texts) + 1
 
     def _hazard(self, used: frozenset[bytes]) -> Hazard:
         found = self._hazards.get(used)
@@ -277,7 +235,7 @@ class Planner:
 
     def _unused(self, rule: RuleNetwork, used: _Used) -> bytes:
         """The first text of an open key that is not used; used from now on."""
-        texts = self._key_texts(rule, len(used.keys) + 1)
+        texts = self._keys.of(rule, len(used.keys) + 1)
         place = used.places.get(rule, 0)
         while texts[place] in used.keys:
             place += 1

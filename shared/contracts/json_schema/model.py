@@ -109,8 +109,9 @@ class ModelBuilder:
 
     def _goal_shapes(self, goal: Goal) -> tuple[Shape, ...]:
         found = [shape for kind in KINDS for shape in self._of_kind(goal, kind)]
-        texts = {shape.text: shape for shape in found if isinstance(shape, LiteralShape)}
-        return (*texts.values(), *(shape for shape in found if not isinstance(shape, LiteralShape)))
+        # One spelling for one value: 1e16 and 10000000000000000 are equal, and must not pass for two different items.
+        texts = {_identity(shape): shape for shape in reversed(found) if isinstance(shape, LiteralShape)}
+        return (*reversed(texts.values()), *(shape for shape in found if not isinstance(shape, LiteralShape)))
 
     def _of_kind(self, goal: Goal, kind: str) -> tuple[Shape, ...]:
         key = (goal, kind)
@@ -223,6 +224,11 @@ class ModelBuilder:
             stack.extend(deeper for shape in graph[below] for deeper in needs(shape))
         alive = productive(graph)
         return not any(all(below in alive for below in needs(shape)) for shape in first)
+
+
+def _identity(shape: LiteralShape) -> tuple[str, Any]:  # Any: a number, which Python compares by value, or a text
+    kind = kind_of(shape.value)
+    return kind, shape.value if kind == "number" else shape.text
 
 
 def _too_large(goal: Goal) -> InvalidInput:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from shared.contracts.grammar.acceptor import acceptor
 from shared.contracts.grammar.expression import ANYTHING, NOTHING, Expression
 from shared.contracts.grammar.language import finite_texts, intersect
 from shared.contracts.grammar.machine import Machine, TooComplex
@@ -56,7 +57,7 @@ class ObjectReader:
             return None
         extras, listed = self._extras(scoped, names, loose)
         named = dict.fromkeys([*scoped.names, *required, *listed])
-        speller = Machine.of(names) if names != ANYTHING else None
+        speller = acceptor(names) if names != ANYTHING else None
         absent |= {name for name in named if speller is not None and not speller.accepts(name)}
         if not required.keys().isdisjoint(absent):
             return None

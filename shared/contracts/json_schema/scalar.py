@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.contracts.grammar.expression import ANYTHING, NOTHING, Expression, Text, alternation
 from shared.contracts.grammar.language import intersect
-from shared.contracts.grammar.machine import TooComplex
+from shared.contracts.grammar.machine import MAX_MACHINE_STATES, TooComplex
 from shared.contracts.grammar.pattern import PatternError, parse_pattern
 from shared.contracts.json_schema.fact import Fact, Length, Limit, Loose, Multiple, Pattern, Values
 from shared.contracts.json_schema.formats import format_expression
@@ -32,10 +32,15 @@ class Patterns:
     def language(self, place: str, source: str) -> Expression:
         """The texts in which an ECMA-262 pattern is found; any text after a fault."""
         try:
-            return parsed(source)
+            language = parsed(source)
         except PatternError as err:
             self._ledger.refuse(place, f"This pattern cannot be guaranteed: {err}.")
             return ANYTHING
+        if language.positions > MAX_MACHINE_STATES:  # the check of finished texts could not be made either
+            what = f"it stands for {language.positions} characters, the limit is {MAX_MACHINE_STATES}"
+            self._ledger.refuse(place, f"This pattern cannot be guaranteed: {what}.")
+            return ANYTHING
+        return language
 
     def of(self, fact: Pattern) -> Expression:
         """The language that a fact speaks about."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from shared.contracts.grammar.acceptor import Acceptor, acceptor
 from shared.contracts.grammar.expression import Expression
-from shared.contracts.grammar.machine import Machine
 from shared.contracts.json_schema.fact import Goal, Loose
 
 
@@ -29,9 +29,9 @@ class ScalarShape:
     loose: tuple[Loose, ...] = ()
 
     @cached_property
-    def machine(self) -> Machine:
+    def acceptor(self) -> Acceptor:
         """Decides whether a text is in the language."""
-        return Machine.of(self.language)
+        return acceptor(self.language)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +70,9 @@ class ExtraShape:
     goal: Goal
 
     @cached_property
-    def machine(self) -> Machine:
+    def acceptor(self) -> Acceptor:
         """Decides whether a name is in the language."""
-        return Machine.of(self.names)
+        return acceptor(self.names)
 
 
 @dataclass(frozen=True, eq=False)

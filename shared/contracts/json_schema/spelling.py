@@ -76,7 +76,7 @@ class Speller:
         if text is None:
             what = "has more digits than can be generated: 15 significant, 6 after the point above 1"
             return "", [_fault(path, what)]
-        if not shape.machine.accepts(text):
+        if not shape.acceptor.accepts(text):
             return "", [_fault(path, f"{text} is outside the allowed range")]
         return text, []
 
@@ -85,7 +85,7 @@ class Speller:
         if controls:
             names = ", ".join(f"U+{ord(char):04X}" for char in controls)
             return "", [_fault(path, f"holds control characters that are never generated: {names}")]
-        if not shape.machine.accepts(value):
+        if not shape.acceptor.accepts(value):
             what = f"has {len(value)} characters and does not match the length, pattern or format as it is generated"
             return "", [_fault(path, what)]
         return canonical_json(value), []
@@ -129,7 +129,7 @@ class Speller:
     def _extra(self, shape: ObjectShape, name: str, value: _Value, path: str) -> tuple[str, list[FieldViolation]]:
         if name in shape.absent:
             return "", [_fault(path, "must not be there")]
-        fitting = [extra for extra in shape.extras if extra.machine.accepts(name)]
+        fitting = [extra for extra in shape.extras if extra.acceptor.accepts(name)]
         if not fitting:
             return "", [_fault(path, "is not declared in properties, so it is never generated")]
         attempts = [self._extra_value(extra, name, value, path) for extra in fitting]

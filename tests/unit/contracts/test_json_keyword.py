@@ -153,6 +153,24 @@ CASES: dict[str, tuple[dict[str, Json], list[Json], list[Json]]] = {
         [["", "a"]],
         [[], ["a", "a"]],
     ),
+    "unique_of_equal_numbers": (
+        {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"enum": [1e16, 10**16, 10**15, 1e15, 3]}},
+        [[3, 10**16], [10**15, 3]],
+        [[1e16, 10**16], [10**15, 1e15]],
+    ),
+    "named_beside_others": (
+        {"type": "object", "properties": {"v": {"type": "integer"}, "w": {"type": "string"}},
+         "additionalProperties": {"type": "array", "items": {"type": "null"}}},
+        [{"v": 1}, {"w": "", "x": []}, {"v": 2, "w": "a", "x": [None]}, {}],
+        [{"v": []}, {"w": []}, {"x": 1}],
+    ),
+    "named_beside_others_deep": (
+        {"$ref": "#/$defs/n",
+         "$defs": {"n": {"type": "object", "properties": {"v": {"type": "integer"}, "l": {"$ref": "#/$defs/n"}},
+                         "additionalProperties": {"$ref": "#/$defs/n"}, "minProperties": 1}}},
+        [{"v": 1}, {"l": {"v": 1}}, {"v": 1, "x": {"y": {"v": 2}}}],
+        [{}, {"v": {"v": 1}}, {"x": 1}],
+    ),
     "unique_of_too_few": (
         {"anyOf": [
             {"type": "null"},

@@ -48,6 +48,8 @@ REFUSED: list[tuple[Json, str]] = [
     (one(type="string", minLength=-1), "/properties/p/minLength"),
     (one(type="string", pattern="(?=a)"), "/properties/p/pattern"),
     (one(type="object", patternProperties={"(?<!a)b": {}}), "/properties/p/patternProperties"),
+    (one(type="string", pattern="^((a|b){1000}){0,200}$"), "/properties/p/pattern"),
+    (one(type="object", patternProperties={"^(a{1000}){200}$": {}}), "/properties/p/patternProperties"),
     (one(not_={}), "/properties/p"),
     (one(type="string", minLength=4, maxLength=3), "/properties/p"),
     (one(type="string", pattern="^a{5}$", maxLength=3), "/properties/p"),
@@ -200,6 +202,17 @@ class TestCanonicalise:
 
         assert refusal.value.reason == "CONTRACT_VIOLATED"
         assert refusal.value.violations[0].path.startswith("output#")
+
+    @pytest.mark.parametrize(
+        ("schema", "text"),
+        [
+            (string(maxLength=300_000), '"abc"'),
+            ({"type": "object", "propertyNames": {"maxLength": 300_000}, "required": ["a"]}, '{"a":"b","c":1}'),
+        ],
+    )
+    def test_lengths_beyond_any_automaton_are_counted(self, schema: Json, text: str) -> None:
+        """Long texts are common, and no machine of so many states is built to spell one."""
+        assert canonicalise(contract(schema), text) == text
 
     @settings(max_examples=80, deadline=None)
     @given(value=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30))
