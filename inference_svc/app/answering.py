@@ -66,8 +66,9 @@ class Answering:
         self._engine, self._fleet, self._contracts, self._renderer = engine, fleet, contracts, renderer
         self._admission, self._token_bytes, self._context_tokens = admission, token_bytes, context_tokens
         self._format_attempts = format_attempts
-        # Off the loop, since an answer under a hostile pattern takes seconds to check; in threads of their own, since
-        # the common ones may all wait for contracts to compile.
+        # Off the loop, since an answer under a hostile pattern takes seconds to check, and a large grammar a second to
+        # be made ready for its first replay; in threads of their own, since the common ones may all wait for contracts
+        # to compile.
         self._checks = ThreadPoolExecutor(_CHECK_THREADS, thread_name_prefix="check")
 
     async def answer(self, question: Question) -> Answer:
@@ -120,9 +121,11 @@ class Answering:
                 attempt.engine_end = time.monotonic()
                 if number == limit:
                     await slot.aclose()  # the engine is done with this request: its check holds nobody up
-                attempt.budget_bound_steps = _replay(target.contract, tried.max_tokens, attempt.token_ids)
-                attempt.text = self._renderer.decode(attempt.token_ids)
                 loop = asyncio.get_running_loop()
+                attempt.budget_bound_steps = await loop.run_in_executor(
+                    self._checks, _replay, target.contract, tried.max_tokens, attempt.token_ids
+                )
+                attempt.text = self._renderer.decode(attempt.token_ids)
                 faults = await loop.run_in_executor(self._checks, target.contract.check, attempt.text)
                 attempt.check_end = time.monotonic()
                 if not faults:

@@ -13,6 +13,7 @@ import pytest_asyncio
 from inference_svc.config import Settings
 from inference_svc.domain.generation import RETRY_TEMPERATURE, Answer, Question, Sampling
 from shared.contracts.compiled import CompiledContract
+from shared.contracts.guide import Guide
 from shared.contracts.report import Guarantee
 from shared.contracts.spec import ContractKind
 from shared.errors import DeadlineExceeded, FieldViolation, InternalFault, InvalidInput, StateConflict
@@ -234,6 +235,26 @@ class TestChecks:
         object.__setattr__(resident.contract, "on_check", slow)
         call = asyncio.create_task(certain.answering.answer(QUESTION))
         await checking.wait()
+        release.set()
+
+        assert (await call).text == '"perhaps"'
+
+    async def test_replays_leave_the_loop_to_others(self, certain: Replica) -> None:
+        """The first replay under a large grammar makes its networks: nobody else waits for that."""
+        _script(certain, '"perhaps"')
+        (resident,) = [resident for resident, _ in certain.fleet.residents("acme")]
+        assert resident.contract is not None
+        replaying, release, guide = asyncio.Event(), threading.Event(), resident.contract.guide
+        loop = asyncio.get_running_loop()
+
+        def slow() -> Guide:
+            loop.call_soon_threadsafe(replaying.set)
+            assert release.wait(10), "the loop was blocked by the replay"
+            return guide()
+
+        object.__setattr__(resident.contract, "guide", slow)
+        call = asyncio.create_task(certain.answering.answer(QUESTION))
+        await replaying.wait()
         release.set()
 
         assert (await call).text == '"perhaps"'
