@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from shared.errors import DataLoss, FieldViolation, InternalFault, InvalidInput,
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _SOURCE_ROOT = Path(__file__).resolve().parents[2]
+_PLACES = threading.BoundedSemaphore(2)
+"""Compilations at a time in this process: each may take a GiB, and whoever sends many must not crowd out the others."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class ContractCompiler:
         with scratch_folder(self._cache_dir) as order, scratch_folder(self._cache_dir) as scratch:
             vocabulary_file = order / "vocabulary.json"
             vocabulary_file.write_bytes(self._vocabulary.to_json())
-            self._run_worker(spec, vocabulary_file, scratch)
+            with _PLACES:
+                self._run_worker(spec, vocabulary_file, scratch)
             publish(scratch, self.folder(digest))
         return self.load(digest)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shared.contracts.automaton import pack
 from shared.contracts.grammar.network import ENDLESS, Network
 from shared.contracts.grammar.planner import Hazard, Planner
-from shared.contracts.grammar.reach import measure_reach
+from shared.contracts.grammar.reach import measure_reach, node_peak
 from shared.contracts.grammar.stack import Scope
 from shared.contracts.grammar.tracker import State
 from shared.contracts.token_table import TokenTable
@@ -98,7 +98,7 @@ class Masker:
             if terminal is not None and thread.rest is not None:
                 worst = max(worst, self._reach.peaks[terminal] + thread.rest.below)
             else:
-                worst = max(worst, thread.node.cost + (thread.rest.cost if thread.rest else 0))
+                worst = max(worst, node_peak(thread.node) + (thread.rest.cost if thread.rest else 0))
         hazards = [self._planner.hazard(scope).cost for scope in _scopes(state)]
         return remaining - 2 - worst - max(hazards, default=0) - self._fresh.cost
 

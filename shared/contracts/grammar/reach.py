@@ -7,6 +7,7 @@ it completes can commit the answer to at most `commitment` more tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.contracts.grammar.network import ENDLESS, Call, Choice, Item, Loop, Network, Pair, RuleNetwork, Unit
 from shared.contracts.grammar.utf8 import ByteNode
@@ -94,10 +95,19 @@ def _nodes(root: ByteNode) -> set[ByteNode]:
     return seen
 
 
+@lru_cache(maxsize=65_536)
+def node_peak(node: ByteNode) -> int:
+    """Most tokens that completing a unit takes, from this place in it or any further on.
+
+    A rest that is shorter may take more tokens: `items":` is two, `tems":` four.
+    """
+    return max(place.cost for place in _nodes(node))
+
+
 def _peak(part: Item, peaks: dict[Item, int]) -> int:
     match part:
         case Unit():
-            return max(node.cost for node in _nodes(part.node))
+            return node_peak(part.node)
         case Pair():
             return max(peaks[part.first] + part.second.cost, peaks[part.second])
         case Choice():
@@ -130,7 +140,7 @@ def _entries(
     def of(part: Item) -> tuple[int, int]:  # noqa: PLR0911  # one for each kind
         match part:
             case Unit():
-                return max(node.cost for node in _nodes(part.node)) - part.cost, 0
+                return node_peak(part.node) - part.cost, 0
             case Pair():
                 firsts = [part.first, part.second] if part.first.size == 0 else [part.first]
                 return max(growth[p] for p in firsts), max(chain[p] for p in firsts)

@@ -118,6 +118,21 @@ class Silent(Parser):
         """Nothing."""
 
 
+def hold_to_distance(own: GrammarMachine, rng: random.Random) -> None:
+    """Walks under tight budgets, trying tokens of every mask on the way."""
+    for extra in (0, 1, 3, 6):
+        guide = GrammarGuide(own)
+        for remaining in range(own.min_tokens + extra, 0, -1):
+            candidates = allowed(guide, remaining)
+            for token in rng.sample(candidates, min(12, len(candidates))):
+                assert guide.advance(token)
+                assert guide.distance() <= remaining - 1
+                guide.rollback(1)
+            guide.advance(rng.choice(candidates))
+            if guide.is_finished():
+                break
+
+
 def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object whose keys differ and are not taken."""
     assert len({key for key, _ in pairs}) == len(pairs), pairs
@@ -162,6 +177,21 @@ class TestGrammarGuide:
                 assert found == sorted(expected)
                 ending = allowed(guide, guide.distance())
                 guide.advance(rng.choice(found if found and rng.random() < 0.5 else ending))
+
+    @pytest.mark.parametrize("name", GRAMMARS)
+    def test_no_token_of_a_mask_leads_too_far(self, name: str) -> None:
+        """After each token of each mask of tight walks the end is near enough."""
+        hold_to_distance(machine(name), random.Random(name))
+
+    def test_nor_does_one_inside_of_a_fixed_text(self) -> None:
+        """Where a text is one token and its rest is many, the token of its first byte alone leads farther away."""
+        table = machine("records").table
+        dear = sorted(table.by_bytes, key=lambda data: -table.costs(data[1:])[0])[:6]
+        assert table.costs(dear[-1][1:])[0] >= 3
+        texts = [Text(data.decode("latin-1")) for data in dear if data.isascii()]
+        own = GrammarMachine.of(Grammar({"root": Rule(Sequence(tuple(texts)))}, "root"), vocabulary())
+
+        hold_to_distance(own, random.Random(0))
 
     def test_an_answer_too_long_to_plan_is_led_on_step_by_step(self) -> None:
         """Where the shortest answer has a million bytes, each mask under the tightest budget still leads towards it."""
