@@ -14,7 +14,7 @@ from deploy.quickstart.sales import DDL
 from inference_svc.app.ports import EngineCall
 from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import AdapterKey
-from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
+from inference_svc.engine.vllm_engine import VllmEngine
 from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.compiler import ContractCompiler
@@ -23,12 +23,11 @@ from shared.contracts.spec import ContractKind, ContractSpec, SqlProfile, Undecl
 from shared.errors import InvalidInput
 from shared.prompt import PromptRenderer
 from tests.bench.contract import BASE
+from tests.bench.engine import RUNNING, start_engine
 from tests.bench.format_schemas import load_cases
-from tests.e2e.test_engine import write_random_adapter
 
 Figures = dict[str, float | int | str]
 _REQUESTS = 2_000
-_RUNNING = 32
 _EXTRA_TOKENS = 64
 _MAX_LEAST_TOKENS = 300
 _EVERY = 14
@@ -72,26 +71,9 @@ async def _measure(folder: Path, data: Path, requests: int) -> tuple[Figures, li
     base = BaseModel.load(BASE)
     compiler = ContractCompiler(folder / "contracts", base.vocabulary())
     contracts = [contract for spec in specs(data) if (contract := _compiled(compiler, spec))]
-    engine = VllmEngine(
-        EngineSettings(
-            base_model_dir=base.folder,
-            contract_dir=folder / "contracts",
-            id_file=folder / "last_id",
-            context_tokens=1024,
-            threads=1,
-            max_lora_rank=16,
-            batch_adapters=4,
-            resident_adapters=4,
-            running_requests=_RUNNING,
-            kv_cache_gib=1,
-        )
-    )
-    await engine.start()
-    adapters = [write_random_adapter(base, folder / f"random-{seed}", seed) for seed in range(4)]
-    for key in adapters:
-        await engine.add_adapter(key)
+    engine, adapters = await start_engine(base, folder, threads=1)
     bench = Engine(engine, PromptRenderer.load(base), contracts, [None, *adapters])
-    places = asyncio.Semaphore(2 * _RUNNING)
+    places = asyncio.Semaphore(2 * RUNNING)
     outcomes = await asyncio.gather(*(_outcome(bench, number, places) for number in range(requests)))
     await engine.stop()
     certain = [number for number in range(requests) if _contract(bench, number).report.guarantee is Guarantee.CERTAIN]

@@ -12,17 +12,17 @@ from pathlib import Path
 from inference_svc.app.ports import EngineCall
 from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import AdapterKey
-from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
+from inference_svc.engine.vllm_engine import VllmEngine
 from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.prompt import PromptRenderer
 from tests.bench.contract import BASE
+from tests.bench.engine import RUNNING, start_engine
 from tests.bench.result import report
-from tests.e2e.test_engine import write_random_adapter
 
-_BATCH = 32
+_BATCH = RUNNING
 _TOKENS = 64
 _ROUNDS = 5
 # Longer than the budget can hold, so that every request decodes for the same number of steps.
@@ -45,24 +45,7 @@ async def _measure(folder: Path) -> dict[str, float | int | str]:
     compiled = ContractCompiler(folder / "contracts", base.vocabulary()).compile(
         ContractSpec(ContractKind.JSON, json_schema=_SCHEMA)
     )
-    engine = VllmEngine(
-        EngineSettings(
-            base_model_dir=base.folder,
-            contract_dir=folder / "contracts",
-            id_file=folder / "last_id",
-            context_tokens=1024,
-            threads=2,
-            max_lora_rank=16,
-            batch_adapters=4,
-            resident_adapters=4,
-            running_requests=_BATCH,
-            kv_cache_gib=1,
-        )
-    )
-    await engine.start()
-    adapters = [write_random_adapter(base, folder / f"random-{seed}", seed) for seed in range(4)]
-    for key in adapters:
-        await engine.add_adapter(key)
+    engine, adapters = await start_engine(base, folder, threads=2)
     prompt = PromptRenderer.load(base).prompt_ids("some words of a usual length for an input of this kind")
     kinds: dict[str, list[AdapterKey | None]] = {
         "base": [None],

@@ -1,0 +1,37 @@
+"""A real engine on the shipped base model with adapters of random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inference_svc.domain.residency import AdapterKey
+from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
+from shared.base_model import BaseModel
+from tests.e2e.test_engine import write_random_adapter
+
+RUNNING = 32
+"""Requests that the engine decodes at a time."""
+_ADAPTERS = 4
+
+
+async def start_engine(base: BaseModel, folder: Path, *, threads: int) -> tuple[VllmEngine, list[AdapterKey]]:
+    """An engine over the contracts in `folder / "contracts"`, and its adapters; the caller stops it."""
+    engine = VllmEngine(
+        EngineSettings(
+            base_model_dir=base.folder,
+            contract_dir=folder / "contracts",
+            id_file=folder / "last_id",
+            context_tokens=1024,
+            threads=threads,
+            max_lora_rank=16,
+            batch_adapters=_ADAPTERS,
+            resident_adapters=_ADAPTERS,
+            running_requests=RUNNING,
+            kv_cache_gib=1,
+        )
+    )
+    await engine.start()
+    adapters = [write_random_adapter(base, folder / f"random-{seed}", seed) for seed in range(_ADAPTERS)]
+    for key in adapters:
+        await engine.add_adapter(key)
+    return engine, adapters
