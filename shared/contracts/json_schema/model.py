@@ -130,7 +130,7 @@ class ModelBuilder:
             if branch.is_listed:
                 lists = [fact.values for fact in branch.facts if isinstance(fact, Values) and fact.holds]
                 values = [value for value in min(lists, key=len) if kind_of(value) == kind]
-                yield from self._literals(goal, values)
+                yield from self._literals(goal, values, is_listed=True)
             else:
                 yield from self._branch_shapes(branch, kind)
 
@@ -169,17 +169,32 @@ class ModelBuilder:
         extras = tuple(replace(extra, goal=self._follower.goal(extra.goal)) for extra in shape.extras)
         return replace(shape, members=members, extras=extras)
 
-    def _literals(self, goal: Goal, values: Sequence[Any]) -> Iterator[LiteralShape]:  # Any: JSON values
+    def _literals(
+        self, goal: Goal, values: Sequence[Any], *, is_listed: bool = False
+    ) -> Iterator[LiteralShape]:  # Any: JSON values
+        """Those of the values that meet the goal; `is_listed`: one of its own lists holds them."""
         place = min((demand.place for demand in goal), default="")
+        tested = () if is_listed and self._is_list_alone(goal) else goal
         for value in values:
             try:
-                if all(self._validator.meets(value, demand.place) == demand.holds for demand in goal):
+                if all(self._validator.meets(value, demand.place) == demand.holds for demand in tested):
                     yield LiteralShape(value, canonical_json(value))
             except Unresolvable as err:
                 if not self._ledger.faults:  # the reference itself may be known already
                     self._ledger.refuse(place, f"A reference in it cannot be followed: {err}.")
             except (ValueError, RecursionError) as err:
                 self._ledger.refuse(place, f"A value that it lists cannot be written as JSON text: {err}.")
+
+    def _is_list_alone(self, goal: Goal) -> bool:
+        """Whether the goal is one list of values: each of ten thousand need not be validated against itself."""
+        if len(goal) != 1:
+            return False
+        (demand,) = goal
+        schema = self._document.schema(demand.place)
+        if not demand.holds or not isinstance(schema, dict):
+            return False
+        spoken = schema.keys() & self._document.dialect.keywords
+        return spoken in ({"enum"}, {"const"}) or (spoken == {"enum", "type"} and schema["type"] == "string")
 
     def _names(self, goal: Goal) -> tuple[Expression, tuple[Loose, ...]]:
         """The language of strings that meet a goal: `propertyNames`."""
