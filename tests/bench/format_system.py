@@ -184,7 +184,7 @@ class XGrammar(System):
 
         pieces = [vocabulary.token_bytes.get(token, b"") for token in range(vocabulary.size)]
         info = xgrammar.TokenizerInfo(pieces, vocab_size=vocabulary.size, stop_token_ids=[vocabulary.eos_id])
-        self._compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
+        self._compiler = xgrammar.GrammarCompiler(info, max_threads=2, cache_enabled=False)
         self._mask = xgrammar.allocate_token_bitmask(1, vocabulary.size)
 
     def compile(self, schema: Json) -> None:
