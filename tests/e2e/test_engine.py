@@ -26,9 +26,10 @@ from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
-from shared.errors import StateConflict
+from shared.errors import InvalidInput, StateConflict
 from shared.prompt import PromptRenderer
 from tests.adapter_file import random_lora
+from tests.hostile import SPECS as HOSTILE
 
 pytestmark = [
     pytest.mark.engine,
@@ -141,6 +142,28 @@ class TestGuarantee:
         for index in range(15):
             call = bench.call(index, extra=20, temperature=1.0, stream=True)
             bench.assert_kept(index, call, await bench.tokens(call))
+
+    async def test_hostile_contracts_disturb_nobody(
+        self, bench: Bench, shipped_base: BaseModel, tmp_path: Path
+    ) -> None:
+        """Answers are complete while contracts that take all they may are compiled and refused beside them."""
+        compiler = ContractCompiler(tmp_path, shipped_base.vocabulary())
+        names = ("nested optional members", "crossing pattern properties", "exponential pattern", "choices")
+
+        async def refused(name: str) -> bool:
+            try:
+                await asyncio.to_thread(compiler.compile, HOSTILE[name])
+            except InvalidInput as err:
+                return err.reason == "CONTRACT_TOO_LARGE"
+            return False
+
+        calls = [bench.call(i, extra=40, temperature=1.0) for i in range(60)]
+        hostile = asyncio.gather(*map(refused, names))
+        answers = await asyncio.gather(*map(bench.tokens, calls))
+
+        for index, (call, tokens) in enumerate(zip(calls, answers, strict=True)):
+            bench.assert_kept(index, call, tokens)
+        assert sum(await hostile) >= 2
 
     async def test_adapters_change_the_answer(self, bench: Bench) -> None:
         """An adapter is applied: greedy answers differ from the base model's and from each other."""

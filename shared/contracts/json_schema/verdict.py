@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.contracts.grammar.tracker import MAX_LEVEL
 from shared.contracts.json_schema.document import Document
 from shared.contracts.json_schema.formats import PATTERNS
+from shared.contracts.json_schema.keyword_reader import REFERENCES
 from shared.contracts.json_schema.keywords import ANNOTATIONS, STRUCTURE, TYPED, escape
 from shared.contracts.json_schema.ledger import Ledger
 from shared.contracts.json_schema.model import Model
@@ -13,7 +15,7 @@ from shared.contracts.report import KeywordVerdict
 
 _NARROWED = "narrowed: only declared properties are generated"
 _DIGITS = "generated without exponent, with at most 15 significant digits"
-_OWNERS = {"$ref": "to the depth that the engine states, where it is recursive"}
+_RECURSION = f"recursion is generated to a depth of {MAX_LEVEL} nested references"
 
 
 def report(
@@ -62,4 +64,4 @@ def _is_idle(schema: dict[str, Any], keyword: str) -> bool:  # Any: JSON values
 def _note(schema: dict[str, Any], keyword: str) -> str:  # Any: JSON values
     if keyword == "type" and "number" in (schema["type"], *schema["type"]):
         return _DIGITS
-    return _OWNERS.get(keyword, "")
+    return _RECURSION if keyword in REFERENCES else ""
