@@ -63,11 +63,6 @@ class TokenAutomaton:
         return len(self.accepting)
 
     @property
-    def transition_count(self) -> int:
-        """Number of (state, token) pairs, stop token aside."""
-        return len(self.tokens)
-
-    @property
     def min_tokens(self) -> int:
         """Fewest tokens of a complete text, the stop token included."""
         return self.distance(self.start)

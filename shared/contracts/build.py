@@ -11,7 +11,6 @@ from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.automaton_guide import AutomatonGuide
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.grammar.expression import Expression, regex
-from shared.contracts.grammar.grammar import Grammar
 from shared.contracts.index import build_automaton, too_large
 from shared.contracts.measure import longest_tokens, typical_tokens
 from shared.contracts.report import CompileReport, EngineName, LoweredContract
@@ -41,17 +40,12 @@ def build_contract(
     Raises `InvalidInput`: `CONTRACT_TOO_LARGE` (also where no answer is short enough to be asked for) or
     `CONTRACT_UNSUPPORTED`.
     """
-    grammar = lowered.grammar
-    if grammar is None:
-        return _with_automaton(
-            spec, lowered, vocabulary, build_automaton(lowered.regex, vocabulary, max_states=max_states)
-        )
     places = _SMALL_PLACES if vocabulary.size <= _SMALL_VOCABULARY else _MAX_EDGES // vocabulary.size
-    expression = grammar.expression(min(max_states, places))
+    expression = lowered.grammar.expression(min(max_states, places))
     automaton = None if expression is None else _try_automaton(expression, vocabulary, max_states)
     if automaton is not None:
         return _with_automaton(spec, lowered, vocabulary, automaton)
-    return _with_grammar(spec, lowered, vocabulary, grammar)
+    return _with_grammar(spec, lowered, vocabulary)
 
 
 def _with_automaton(
@@ -69,13 +63,11 @@ def _with_automaton(
     return CompiledContract(spec, vocabulary.digest, report, automaton)
 
 
-def _with_grammar(
-    spec: ContractSpec, lowered: LoweredContract, vocabulary: TokenVocabulary, grammar: Grammar
-) -> CompiledContract:
+def _with_grammar(spec: ContractSpec, lowered: LoweredContract, vocabulary: TokenVocabulary) -> CompiledContract:
     from shared.contracts.grammar_guide import GrammarGuide
     from shared.contracts.grammar_machine import GrammarMachine
 
-    machine = GrammarMachine.of(grammar, vocabulary)
+    machine = GrammarMachine.of(lowered.grammar, vocabulary)
     if machine.min_tokens > _MAX_TOKENS:
         raise too_large(f"has no answer of fewer than {machine.min_tokens} tokens")
     longest = machine.max_tokens

@@ -34,7 +34,7 @@ class _Edges:
 
 
 def build_automaton(regex: str, vocabulary: TokenVocabulary, *, max_states: int) -> TokenAutomaton:
-    """The automaton of all token sequences that spell a text of `regex` (dialect: see `LoweredContract`).
+    """The automaton of all token sequences that spell a text of `regex` (dialect: Rust's regex-automata).
 
     Raises `InvalidInput`: `CONTRACT_TOO_LARGE` above `max_states`, `CONTRACT_UNSUPPORTED` when the vocabulary cannot
     spell any text of the language.

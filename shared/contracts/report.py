@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from shared.contracts.grammar.grammar import Grammar
 
@@ -56,10 +56,8 @@ class LoweredContract:
     spelling. `guarantee` is `NONE` only for plain text; otherwise it follows from the verdicts.
     """
 
-    regex: str = ""
-    """In the dialect of Rust's regex-automata; only where there is no `grammar` yet."""
-    verdicts: tuple[KeywordVerdict, ...] = field(default_factory=tuple)
-    grammar: Grammar | None = None
+    grammar: Grammar
+    verdicts: tuple[KeywordVerdict, ...]
     promises_format: bool = True
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from shared.contracts.grammar.call_order import finishing_order
 from shared.contracts.grammar.expression import (
     NOTHING,
     Alternation,
@@ -57,23 +58,17 @@ class Grammar:
         return any(rule.open_key for rule in self.rules.values())
 
     @cached_property
+    def calls(self) -> dict[str, tuple[str, ...]]:
+        """By rule that the root reaches: those that it refers to. They stand before it unless they lead back to it."""
+        below = {name: tuple(dict.fromkeys(references(rule.expression))) for name, rule in self.rules.items()}
+        return {name: below[name] for name in finishing_order(below, [self.root])}
+
+    @cached_property
     def order(self) -> tuple[str, ...] | None:
         """The reachable rules, each after those that it refers to; None when a rule refers to itself in the end."""
-        finished: dict[str, None] = {}
-        opened: set[str] = set()
-        stack = [(self.root, False)]
-        while stack:
-            name, is_left = stack.pop()
-            if is_left:
-                finished[name] = None
-            elif name not in opened:
-                opened.add(name)
-                stack.append((name, True))
-                below = list(dict.fromkeys(references(self.rules[name].expression)))
-                if any(other in opened and other not in finished for other in below):
-                    return None
-                stack.extend((other, False) for other in below)
-        return tuple(finished)
+        places = {name: place for place, name in enumerate(self.calls)}
+        is_recursive = any(places[other] >= places[name] for name, below in self.calls.items() for other in below)
+        return None if is_recursive else tuple(self.calls)
 
     def expression(self, max_positions: int) -> Expression | None:
         """The whole language as one regular expression; None when it is not regular or takes more places.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from shared.contracts.grammar.call_order import called, components, reachable
+from shared.contracts.grammar.call_order import components
 from shared.contracts.grammar.expression import Alternation, Chars, Expression, Reference, Repeat, Sequence, Text
 from shared.contracts.grammar.grammar import Grammar, Rule
 from shared.contracts.grammar.text_tree import text_nodes
@@ -186,10 +186,10 @@ class Network:
 
     def __init__(self, grammar: Grammar, costs: _Costs) -> None:
         self._costs = costs
-        self.rules = {name: RuleNetwork(name, grammar.rules[name]) for name in reachable(grammar)}
+        self.rules = {name: RuleNetwork(name, grammar.rules[name]) for name in grammar.calls}
         self.root = self.rules[grammar.root]
         self.has_open_keys = any(rule.is_open_key for rule in self.rules.values())
-        numbers = components({name: called(grammar.rules[name].expression) for name in self.rules})
+        numbers = components(grammar.calls)
         for name, rule in self.rules.items():
             builder = _Builder(self.rules, rule, numbers, costs)
             rule.body = builder.item(grammar.rules[name].expression)

@@ -1,4 +1,4 @@
-"""Sets of characters and texts as small automata over bytes."""
+"""Sets of characters as small automata over bytes."""
 
 from __future__ import annotations
 
@@ -32,15 +32,6 @@ class ByteNode:
 def charset_node(chars: CharSet) -> ByteNode:
     """The place before one character of a non-empty set without surrogates; every byte counts as one token."""
     return _node(frozenset(sequence for low, high in chars.ranges for sequence in _sequences(low, high)))
-
-
-def text_node(text: bytes, costs: list[int]) -> ByteNode:
-    """The place before a text that is not empty; `costs[i]` is the fewest tokens of `text[i:]`."""
-    node: ByteNode | None = None
-    for place in range(len(text) - 1, -1, -1):
-        node = ByteNode({text[place]: node}, text[place:], costs[place])
-    assert node is not None
-    return node
 
 
 @cache

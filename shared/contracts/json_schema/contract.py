@@ -75,7 +75,7 @@ def _validator(schema_text: str) -> SchemaValidator:
 def lower_schema(spec: ContractSpec) -> LoweredContract:
     """The grammar of all canonical texts of a schema, and the fate of each keyword."""
     contract = read_contract(spec.json_schema, spec.undeclared_properties)
-    return LoweredContract(grammar=contract.grammar, verdicts=contract.verdicts)
+    return LoweredContract(contract.grammar, contract.verdicts)
 
 
 def check_json(spec: ContractSpec, text: str) -> tuple[FieldViolation, ...]:

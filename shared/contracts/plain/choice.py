@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from shared.contracts.grammar.expression import Text, alternation, regex
+from shared.contracts.grammar.expression import Text, alternation
 from shared.contracts.grammar.grammar import Grammar
 from shared.contracts.plain.alphabet import foreign
 from shared.contracts.report import KeywordFate, KeywordVerdict, LoweredContract
@@ -36,7 +36,7 @@ def lower_choice(choices: Sequence[str]) -> LoweredContract:
         )
     expression = alternation(Text(choice) for choice in choices)
     verdict = KeywordVerdict("choices", KeywordFate.ENFORCED, f"{len(choices)} answer(s), spelled exactly so")
-    return LoweredContract(regex(expression), (verdict,), Grammar.of(expression))
+    return LoweredContract(Grammar.of(expression), (verdict,))
 
 
 def _faults(choices: Sequence[str]) -> list[FieldViolation]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.contracts.grammar.expression import ANY, regex, repeat
+from shared.contracts.grammar.expression import ANY, repeat
 from shared.contracts.grammar.grammar import Grammar
 from shared.contracts.plain.alphabet import foreign
 from shared.contracts.report import KeywordFate, KeywordVerdict, LoweredContract
@@ -29,7 +29,7 @@ def lower_text(max_chars: int) -> LoweredContract:
     fate = KeywordFate.ENFORCED if max_chars else KeywordFate.ANNOTATION
     note = f"at most {max_chars} characters (code points)" if max_chars else "no limit but that of the request"
     verdict = KeywordVerdict("max_chars", fate, f"{note}; no format is promised beyond UTF-8")
-    return LoweredContract(regex(expression), (verdict,), Grammar.of(expression), promises_format=False)
+    return LoweredContract(Grammar.of(expression), (verdict,), promises_format=False)
 
 
 def check_text(max_chars: int, text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from shared.contracts.grammar.expression import NOTHING, Alternation, Expression, Repeat, Sequence, regex
+from shared.contracts.grammar.expression import NOTHING, Alternation, Expression, Repeat, Sequence
 from shared.contracts.grammar.grammar import Grammar
 from shared.contracts.grammar.machine import Machine
 from shared.contracts.grammar.pattern import PatternError, parse_whole_pattern
@@ -29,7 +29,7 @@ def lower_pattern(pattern: str) -> LoweredContract:
     """
     expression = _expression(pattern)
     verdict = KeywordVerdict("pattern", KeywordFate.ENFORCED, _NOTE)
-    return LoweredContract(regex(expression), (verdict,), Grammar.of(expression))
+    return LoweredContract(Grammar.of(expression), (verdict,))
 
 
 def check_pattern(pattern: str, text: str) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 
-from shared.contracts.grammar.expression import NOTHING, regex
 from shared.contracts.report import LoweredContract
 from shared.contracts.spec import ContractSpec
 from shared.contracts.sql.check import explain, open_empty
 from shared.contracts.sql.declared import schema_of
 from shared.contracts.sql.identifier import qualified, quote
-from shared.contracts.sql.profile import FlatLanguage, language_of
+from shared.contracts.sql.profile import language_of
 from shared.contracts.sql.refusal import unsupported
 from shared.contracts.sql.schema import SqlSchema
 from shared.errors import FieldViolation
@@ -26,9 +25,7 @@ def lower_sql(spec: ContractSpec) -> LoweredContract:
     schema = schema_of(spec)
     if not schema.is_strict:
         _prove_names(schema)
-    # Whoever reads `regex` instead of the grammar must not take the nested language for the empty text.
-    flat = regex(language.expression.expression if isinstance(language, FlatLanguage) else NOTHING)
-    return LoweredContract(flat, language.verdicts(), language.grammar)
+    return LoweredContract(language.grammar, language.verdicts())
 
 
 def _prove_names(schema: SqlSchema) -> None:

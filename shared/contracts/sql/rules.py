@@ -27,14 +27,8 @@ class RuleBook:
 
     def grammar(self, root: Reference) -> Grammar:
         """The rules that the root reaches."""
-        reached: dict[str, Rule] = {}
-        pending = [root.rule]
-        while pending:
-            name = pending.pop()
-            if name not in reached:
-                reached[name] = self.rules[name]
-                pending += ex.references(self.rules[name].expression)
-        return Grammar(_with_shared_units(reached), root.rule)
+        reached = Grammar(self.rules, root.rule).calls
+        return Grammar(_with_shared_units({name: self.rules[name] for name in reached}), root.rule)
 
 
 def _with_shared_units(rules: Mapping[str, Rule]) -> dict[str, Rule]:

@@ -253,12 +253,11 @@ def build(schema: dict[str, Json]) -> TokenAutomaton:
     return build_contract(ContractSpec(ContractKind.JSON, json.dumps(schema)))
 
 
-def build_contract(spec: ContractSpec) -> TokenAutomaton:
-    """The automaton of a contract over the test vocabulary."""
-    grammar = lower(spec).grammar
-    expression = grammar and grammar.expression(100_000)
+def build_contract(spec: ContractSpec, tokens: TokenVocabulary | None = None) -> TokenAutomaton:
+    """The automaton of a contract, over the test vocabulary unless told otherwise."""
+    expression = lower(spec).grammar.expression(100_000)
     assert expression is not None, "only regular contracts have an automaton"
-    return build_automaton(regex(expression), vocabulary(), max_states=30_000)
+    return build_automaton(regex(expression), tokens or vocabulary(), max_states=30_000)
 
 
 def byte_tokens(text: str) -> list[int]:

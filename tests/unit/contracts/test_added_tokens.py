@@ -7,11 +7,10 @@ import json
 import pytest
 
 from shared.base_model import BaseModel
-from shared.contracts.index import build_automaton
-from shared.contracts.lower import lower
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InternalFault
 from shared.prompt import PromptRenderer
+from tests.unit.contracts.sample import build_contract
 
 ANYTHING = ContractSpec(ContractKind.TEXT)
 """The widest language that a contract can have: what it does not allow, no contract does."""
@@ -35,7 +34,7 @@ class TestAddedTokens:
     def test_are_allowed_in_no_state(self, base: BaseModel) -> None:
         """Not even where any text may follow; the stop token stands at the end only."""
         vocabulary, added = base.vocabulary(), _added(base)
-        automaton = build_automaton(lower(ANYTHING).regex, vocabulary, max_states=1_000)
+        automaton = build_contract(ANYTHING, vocabulary)
         allowed = {
             int(token) for state in range(automaton.state_count) for token in automaton.allowed(state, 1_000)
         } - {vocabulary.eos_id}
@@ -55,7 +54,7 @@ class TestAddedTokens:
         assert tokens[-1] == vocabulary.eos_id
         assert not _added(base).keys() & set(tokens[:-1])
         assert b"".join(vocabulary.token_bytes[token] for token in tokens[:-1]).decode() == text
-        assert build_automaton(lower(ANYTHING).regex, vocabulary, max_states=1_000).accepts(tokens[:-1])
+        assert build_contract(ANYTHING, vocabulary).accepts(tokens[:-1])
 
     def test_inside_an_answer_they_are_a_broken_guarantee(self, base: BaseModel) -> None:
         """An engine that lets one slip through is caught before the text is sent."""

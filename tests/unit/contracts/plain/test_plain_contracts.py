@@ -9,18 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.check import canonicalise, check_output
 from shared.contracts.grammar.machine import Machine
 from shared.contracts.grammar.pattern import parse_whole_pattern
-from shared.contracts.index import build_automaton
 from shared.contracts.lower import lower
 from shared.contracts.plain.alphabet import foreign
 from shared.contracts.plain.whole_pattern import widest
 from shared.contracts.report import Guarantee, KeywordFate
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput
-from tests.unit.contracts.sample import byte_tokens, vocabulary
+from tests.unit.contracts.sample import build_contract, byte_tokens, vocabulary
 
 
 def choice(*choices: str) -> ContractSpec:
@@ -49,11 +47,6 @@ SPECS = {
 }
 
 
-def automaton(spec: ContractSpec) -> TokenAutomaton:
-    """The token automaton as the worker builds it."""
-    return build_automaton(lower(spec).regex, vocabulary(), max_states=10_000)
-
-
 def refusal(spec: ContractSpec) -> InvalidInput:
     """What `lower` says no with."""
     with pytest.raises(InvalidInput) as caught:
@@ -71,19 +64,18 @@ class TestEveryKind:
         """A text is in the grammar iff the regular expression's automaton takes it iff it passes the check."""
         spec = SPECS[name]
         lowered = lower(spec)
-        assert lowered.grammar is not None
         expression = lowered.grammar.expression(10_000)
         assert expression is not None
 
         kept = not check_output(spec, sample)
 
         assert Machine.of(expression).accepts(sample) == kept
-        assert automaton(spec).accepts(byte_tokens(sample)) == kept
+        assert build_contract(spec).accepts(byte_tokens(sample)) == kept
 
     @pytest.mark.parametrize("name", SPECS)
     def test_every_walk_within_any_sufficient_budget_is_a_whole_answer(self, name: str) -> None:
         """From the least budget upward, whoever chooses among the allowed tokens."""
-        machine, rng, data = automaton(SPECS[name]), random.Random(name), vocabulary().token_bytes
+        machine, rng, data = build_contract(SPECS[name]), random.Random(name), vocabulary().token_bytes
         for budget in (machine.min_tokens + extra for extra in (0, 1, 2, 5, 40) for _ in range(20)):
             state, written = machine.start, b""
             for left in range(budget, 0, -1):
@@ -132,7 +124,7 @@ class TestChoice:
 
     def test_every_choice_can_be_written(self) -> None:
         """A choice that begins another one too."""
-        machine = automaton(SPECS["choice"])
+        machine = build_contract(SPECS["choice"])
 
         assert all(machine.accepts(byte_tokens(each)) for each in SPECS["choice"].choices)
 
