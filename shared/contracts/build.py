@@ -11,10 +11,12 @@ from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.automaton_guide import AutomatonGuide
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.grammar.expression import Expression, regex
-from shared.contracts.index import build_automaton, too_large
+from shared.contracts.index import build_automaton
+from shared.contracts.limit import TOO_SLOW, OutOfTime, processor_time, too_large
+from shared.contracts.lower import lower
 from shared.contracts.measure import longest_tokens, typical_tokens
 from shared.contracts.report import CompileReport, EngineName, LoweredContract
-from shared.contracts.spec import ContractSpec
+from shared.contracts.spec import ContractKind, ContractSpec
 from shared.contracts.vocabulary import TokenVocabulary
 from shared.errors import InvalidInput
 
@@ -30,6 +32,32 @@ expressions have automata of millions of states."""
 _INDEX_FAILED = 5
 _MAX_TOKENS = 2**31 - 1
 """Of an answer: what a report has room for, and more than any context. A longer limit is none."""
+
+
+def compile_contract(
+    spec: ContractSpec, vocabulary: TokenVocabulary, *, max_states: int, seconds: float
+) -> CompiledContract:
+    """Lowers and builds a contract within `seconds` of processor time of the main thread.
+
+    Raises `InvalidInput` as `lower` and `build_contract` do, and `CONTRACT_TOO_LARGE` naming the largest part when the
+    time is over.
+    """
+    pointer = ""
+    try:
+        with processor_time(seconds):
+            lowered = lower(spec)
+            pointer = lowered.largest
+            return build_contract(spec, lowered, vocabulary, max_states)
+    except OutOfTime as err:
+        raise too_large(TOO_SLOW, _place(spec, err.pointer or pointer)) from err
+
+
+def _place(spec: ContractSpec, pointer: str) -> str:
+    """Field path of a part of the definition."""
+    if spec.kind is ContractKind.JSON:
+        return f"json_schema#{pointer}"
+    fields = {ContractKind.SQL: "ddl", ContractKind.CHOICE: "choices", ContractKind.REGEX: "pattern"}
+    return fields.get(spec.kind, "contract")
 
 
 def build_contract(
@@ -69,7 +97,7 @@ def _with_grammar(spec: ContractSpec, lowered: LoweredContract, vocabulary: Toke
 
     machine = GrammarMachine.of(lowered.grammar, vocabulary)
     if machine.min_tokens > _MAX_TOKENS:
-        raise too_large(f"has no answer of fewer than {machine.min_tokens} tokens")
+        raise too_large(f"has no answer of fewer than {machine.min_tokens} tokens", _place(spec, lowered.largest))
     longest = machine.max_tokens
     report = CompileReport(
         guarantee=lowered.guarantee,

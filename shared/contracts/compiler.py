@@ -15,7 +15,7 @@ from pathlib import Path
 
 from shared.contracts import worker
 from shared.contracts.compiled import CompiledContract, contract_digest
-from shared.contracts.index import too_large
+from shared.contracts.limit import TOO_SLOW, too_large
 from shared.contracts.spec import ContractSpec
 from shared.contracts.store import discard, publish, read_contract, scratch_folder
 from shared.contracts.vocabulary import TokenVocabulary
@@ -137,6 +137,6 @@ class ContractCompiler:
         if status in (worker.EXIT_OUT_OF_MEMORY, -signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV):
             raise too_large(f"takes more than {self._limits.memory_bytes >> 20} MiB to compile")
         if status == -signal.SIGXCPU:
-            raise too_large(f"takes more than {self._limits.cpu_seconds} s to compile")
+            raise too_large(TOO_SLOW)
         detail = errors.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise InternalFault("INTERNAL", f"The contract compiler ended with status {status}: {detail[0]}")

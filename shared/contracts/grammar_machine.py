@@ -13,7 +13,8 @@ from shared.contracts.grammar.network import ENDLESS, Network
 from shared.contracts.grammar.parser import Parser
 from shared.contracts.grammar.planner import Planner
 from shared.contracts.grammar.serial import grammar_from_json, grammar_to_json
-from shared.contracts.index import too_large, too_poor
+from shared.contracts.index import too_poor
+from shared.contracts.limit import too_large
 from shared.contracts.token_table import TokenTable, token_table
 from shared.contracts.vocabulary import TokenVocabulary
 from shared.errors import DataLoss

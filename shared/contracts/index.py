@@ -9,6 +9,7 @@ import outlines_core
 from numpy.typing import NDArray
 
 from shared.contracts.automaton import TokenAutomaton
+from shared.contracts.limit import too_large
 from shared.contracts.vocabulary import TokenVocabulary
 from shared.errors import FieldViolation, InvalidInput
 
@@ -109,16 +110,6 @@ def _export(index: outlines_core.Index, vocabulary: TokenVocabulary, max_states:
         targets.append(np.array([numbers[target] for target in reached], dtype=np.int32))
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in tokens], dtype=np.int64)])
     return _Edges(offsets, np.concatenate(tokens), np.concatenate(targets), np.array(accepting, dtype=np.bool_))
-
-
-def too_large(why: str) -> InvalidInput:
-    """The refusal of a contract that does not fit the compile limits."""
-    return InvalidInput(
-        "CONTRACT_TOO_LARGE",
-        f"The contract {why}.",
-        hint="Lower maxLength and maxItems or drop alternatives; a string without maxLength is the smallest of all.",
-        violations=[FieldViolation("contract", f"The contract {why}.")],
-    )
 
 
 def _sources(edges: _Edges) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""From a contract as written to one regular language, whatever its kind."""
+"""From a contract as written to one language, whatever its kind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.contracts.spec import ContractKind, ContractSpec
 
 
 def lower(spec: ContractSpec) -> LoweredContract:
-    """The regular language of a contract and the fate of each of its keywords.
+    """The language of a contract and the fate of each of its keywords.
 
     Raises `InvalidInput` (`CONTRACT_UNSUPPORTED`) whose violations name every part that cannot be guaranteed, or
     `CONTRACT_TOO_LARGE`.

@@ -59,6 +59,8 @@ class LoweredContract:
     grammar: Grammar
     verdicts: tuple[KeywordVerdict, ...]
     promises_format: bool = True
+    largest: str = ""
+    """JSON Pointer of the part that most of the grammar is for; empty for the whole, or where nothing has pointers."""
 
     @property
     def guarantee(self) -> Guarantee:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from shared.contracts.build import build_contract
-from shared.contracts.lower import lower, preload
+from shared.contracts.build import compile_contract
+from shared.contracts.lower import preload
 from shared.contracts.spec import ContractSpec
 from shared.contracts.store import write_contract
 from shared.contracts.vocabulary import TokenVocabulary
@@ -21,6 +22,8 @@ from shared.errors import InvalidInput
 
 EXIT_REFUSED = 3
 EXIT_OUT_OF_MEMORY = 4
+_RESERVED_SECONDS = 0.2
+"""Processor time for writing the contract, or the refusal."""
 
 
 def main() -> int:
@@ -30,10 +33,12 @@ def main() -> int:
     vocabulary = TokenVocabulary.from_json(Path(order["vocabulary_file"]).read_bytes())
     preload(spec.kind)
     resource.setrlimit(resource.RLIMIT_AS, (order["memory_bytes"], order["memory_bytes"]))
-    # The parent kills by wall time; this ends an orphan whose parent is gone.
+    # The kernel's limit ends native code, and an orphan whose parent is gone; ours comes first and can say where.
     resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_seconds"], order["cpu_seconds"] + 5))
+    seconds = order["cpu_seconds"] - time.process_time() - _RESERVED_SECONDS
     try:
-        write_contract(Path(order["folder"]), build_contract(spec, lower(spec), vocabulary, order["max_states"]))
+        contract = compile_contract(spec, vocabulary, max_states=order["max_states"], seconds=seconds)
+        write_contract(Path(order["folder"]), contract)
     except InvalidInput as err:
         json.dump(_refusal(err), sys.stdout)
         return EXIT_REFUSED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -90,25 +89,22 @@ class Goldsmith(System):
     """Our compiler, guides and check."""
 
     def compile(self, schema: Json) -> None:
-        """As the compile worker does."""
-        from shared.contracts.build import build_contract
+        """As the compile worker does, without a process for each contract."""
+        from shared.contracts.build import compile_contract
         from shared.contracts.compiler import CompileLimits
-        from shared.contracts.lower import lower
         from shared.contracts.spec import ContractKind, ContractSpec, UndeclaredProperties
         from shared.errors import InvalidInput
 
         spec = ContractSpec(
             ContractKind.JSON, json.dumps(schema), undeclared_properties=UndeclaredProperties.AS_WRITTEN
         )
-        # The worker's limit, without its process for each contract.
-        signal.signal(signal.SIGVTALRM, _too_long)
-        signal.setitimer(signal.ITIMER_VIRTUAL, CompileLimits().cpu_seconds)
+        limits = CompileLimits()
         try:
-            self._contract = build_contract(spec, lower(spec), self.vocabulary, CompileLimits().max_states)
+            self._contract = compile_contract(
+                spec, self.vocabulary, max_states=limits.max_states, seconds=limits.cpu_seconds
+            )
         except InvalidInput as err:
             raise Refused(f"{err.violations[0].path}: {err.violations[0].description}") from err
-        finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
     def guarantee(self) -> str:
         """Of the compile report."""
@@ -245,10 +241,6 @@ class LLGuidance(System):
 SYSTEMS: dict[str, type[System]] = {
     "goldsmith": Goldsmith, "outlines": OutlinesCore, "xgrammar": XGrammar, "llguidance": LLGuidance,
 }  # fmt: skip
-
-
-def _too_long(number: int, frame: object) -> None:
-    raise Refused("takes more processor time than a compilation may")
 
 
 def declared_order(value: Json, schema: Json, root: Json) -> Json:

@@ -122,7 +122,7 @@ class Runner:
         except DomainError as err:  # a full disk or rotted bytes: the run's folder stays, its cause is told
             _log.exception("job could not be run", extra={"job": job.name, "reason": err.reason})
             await self._finish(job.name, JobState.FAILED, Failure(err.reason, str(err), user_error=False))
-        except Exception:
+        except Exception:  # whatever a job runs into, the runner lives on for the others; the job fails and says so
             _log.exception("job could not be run", extra={"job": job.name})
             await self._finish(
                 job.name, JobState.FAILED, Failure("INTERNAL", "the trainer could not run the job", user_error=False)

@@ -15,11 +15,12 @@ from shared.contracts.json_schema.document import Document
 from shared.contracts.json_schema.emission import Emission
 from shared.contracts.json_schema.keywords import escape
 from shared.contracts.json_schema.ledger import Ledger
-from shared.contracts.json_schema.model import Model, ModelBuilder
+from shared.contracts.json_schema.model import Model, ModelBuilder, largest_part
 from shared.contracts.json_schema.source import malformed, parse_json, parse_schema
 from shared.contracts.json_schema.spelling import Speller
 from shared.contracts.json_schema.validity import SchemaValidator
 from shared.contracts.json_schema.verdict import report
+from shared.contracts.limit import OutOfTime
 from shared.contracts.report import KeywordVerdict, LoweredContract
 from shared.contracts.spec import ContractSpec, UndeclaredProperties
 from shared.errors import FieldViolation, InvalidInput
@@ -51,7 +52,10 @@ def read_contract(schema_text: str, undeclared: UndeclaredProperties) -> JsonCon
     model = builder.build()
     if ledger.faults:
         raise _refused(list(ledger.faults.values()))
-    grammar = Emission(model, ledger).grammar()
+    try:
+        grammar = Emission(model, ledger).grammar()
+    except OutOfTime as err:
+        raise OutOfTime(largest_part(model)) from err
     return JsonContract(model, grammar, report(document, ledger, model, builder.reached, narrowed=narrowed))
 
 
@@ -75,7 +79,7 @@ def _validator(schema_text: str) -> SchemaValidator:
 def lower_schema(spec: ContractSpec) -> LoweredContract:
     """The grammar of all canonical texts of a schema, and the fate of each keyword."""
     contract = read_contract(spec.json_schema, spec.undeclared_properties)
-    return LoweredContract(contract.grammar, contract.verdicts)
+    return LoweredContract(contract.grammar, contract.verdicts, largest=largest_part(contract.model))
 
 
 def check_json(spec: ContractSpec, text: str) -> tuple[FieldViolation, ...]:

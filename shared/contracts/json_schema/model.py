@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from shared.contracts.json_schema.shape import (
 from shared.contracts.json_schema.tableau import Branch, Tableau
 from shared.contracts.json_schema.validity import SchemaValidator
 from shared.contracts.json_schema.value import canonical_json, kind_of
+from shared.contracts.limit import OutOfTime
 from shared.errors import FieldViolation, InvalidInput
 
 MAX_GOALS = 10_000
@@ -86,7 +88,10 @@ class ModelBuilder:
                 continue
             if len(graph) >= MAX_GOALS:
                 raise _too_large(goal)
-            graph[goal] = self._goal_shapes(goal)
+            try:
+                graph[goal] = self._goal_shapes(goal)
+            except OutOfTime as err:
+                raise OutOfTime(_place(goal)) from err
             stack.extend(below for shape in graph[goal] for below in children(shape))
         alive = pruned(graph)
         if root not in alive:
@@ -103,7 +108,7 @@ class ModelBuilder:
     def _blame(self, goal: Goal) -> None:
         """No value at all: a fault, unless another fault explains it."""
         if not self._ledger.faults:
-            place = min((demand.place for demand in goal), default="")
+            place = _place(goal)
             what = "No value satisfies this part in a form that can be generated: its keywords contradict each other."
             self._ledger.refuse(place, what)
 
@@ -173,7 +178,7 @@ class ModelBuilder:
         self, goal: Goal, values: Sequence[Any], *, is_listed: bool = False
     ) -> Iterator[LiteralShape]:  # Any: JSON values
         """Those of the values that meet the goal; `is_listed`: one of its own lists holds them."""
-        place = min((demand.place for demand in goal), default="")
+        place = _place(goal)
         tested = () if is_listed and self._is_list_alone(goal) else goal
         for value in values:
             try:
@@ -241,13 +246,26 @@ class ModelBuilder:
         return not any(all(below in alive for below in needs(shape)) for shape in first)
 
 
+def largest_part(model: Model) -> str:
+    """JSON Pointer of the smallest part that more than half of the model's shapes are for."""
+    weights: Counter[str] = Counter()
+    for goal, shapes in model.shapes.items():
+        steps = _place(goal).split("/")
+        weights.update({"/".join(steps[:size]): len(shapes) for size in range(1, len(steps) + 1)})
+    return max((place for place, weight in weights.items() if 2 * weight > weights[""]), key=len, default="")
+
+
+def _place(goal: Goal) -> str:
+    return min((demand.place for demand in goal), default="")
+
+
 def _identity(shape: LiteralShape) -> tuple[str, Any]:  # Any: a number, which Python compares by value, or a text
     kind = kind_of(shape.value)
     return kind, shape.value if kind == "number" else shape.text
 
 
 def _too_large(goal: Goal) -> InvalidInput:
-    place = min((demand.place for demand in goal), default="")
+    place = _place(goal)
     what = f"The schema stands for more than {MAX_GOALS} combinations of its parts."
     return InvalidInput(
         "CONTRACT_TOO_LARGE", what, hint="Simplify what combines anyOf, oneOf, not and if.",
