@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.contracts.grammar.anchor import BEGIN, END, AnchorError, settled
 from shared.contracts.grammar.charset import DOT, CharClass, CharSet, shorthand
 from shared.contracts.grammar.expression import (
     ANYTHING,
@@ -26,8 +27,8 @@ class PatternError(Exception):
 def parse_pattern(source: str) -> Expression:
     """The language of all texts in which `source` is found.
 
-    Anchors are understood at the ends of the pattern and of its alternatives. Raises `PatternError` for look-around,
-    back references, word boundaries, Unicode properties and anchors elsewhere.
+    Raises `PatternError` for look-around, back references, word boundaries, Unicode properties and anchors that are
+    repeated by themselves.
     """
     return _parsed(source, anchored=False, max_chars=MAX_PATTERN_CHARS)
 
@@ -44,10 +45,13 @@ def _parsed(source: str, *, anchored: bool, max_chars: int | None) -> Expression
     if max_chars is not None and len(source) > max_chars:
         raise PatternError(f"has {len(source)} characters, the limit is {max_chars}")
     parser = _Parser(source)
-    found = parser.alternatives(0, anchored_left=anchored, anchored_right=anchored)
+    found = parser.alternatives(0)
     if parser.position < len(source):
         raise parser.error("unbalanced )")
-    return found
+    try:
+        return settled(found if anchored else sequence([ANYTHING, found, ANYTHING]))
+    except AnchorError as err:
+        raise PatternError(str(err)) from err
 
 
 class _Parser:
@@ -60,66 +64,20 @@ class _Parser:
     def error(self, what: str) -> PatternError:
         return PatternError(f"{what} at character {self.position}")
 
-    def alternatives(self, depth: int, *, anchored_left: bool, anchored_right: bool) -> Expression:
-        """Branches up to `)` or the end; a side that is not anchored outside is open unless the branch anchors it."""
+    def alternatives(self, depth: int) -> Expression:
+        """Branches up to `)` or the end."""
         if depth > _MAX_DEPTH:
             raise self.error(f"more than {_MAX_DEPTH} nested groups")
-        branches = [self._branch(depth, anchored_left=anchored_left, anchored_right=anchored_right)]
+        branches = [self._branch(depth)]
         while self._take("|"):
-            branches.append(self._branch(depth, anchored_left=anchored_left, anchored_right=anchored_right))
+            branches.append(self._branch(depth))
         return alternation(branches)
 
-    def _branch(self, depth: int, *, anchored_left: bool, anchored_right: bool) -> Expression:
-        left, right = anchored_left, anchored_right
-        while self._take("^"):
-            if anchored_left and depth:
-                raise self.error("^ inside the pattern is not supported; put it first")
-            left = True
-        whole = self._whole_group(depth, anchored_left=left, anchored_right=right)
-        if whole is not None:
-            return whole
+    def _branch(self, depth: int) -> Expression:
         items: list[Expression] = []
         while self.position < len(self._source) and self._peek() not in "|)":
-            if self._take("$"):
-                while self._take("$"):
-                    pass
-                if self.position < len(self._source) and self._peek() not in "|)":
-                    raise self.error("$ inside the pattern is not supported; put it last")
-                if anchored_right and depth:
-                    raise self.error("$ inside the pattern is not supported; put it last")
-                right = True
-                break
             items.append(self._quantified(depth))
-        return sequence([*([] if left else [ANYTHING]), *items, *([] if right else [ANYTHING])])
-
-    def _whole_group(self, depth: int, *, anchored_left: bool, anchored_right: bool) -> Expression | None:
-        """A branch that is nothing but one group may hold anchors inside: `(^a|b$)`."""
-        end = self._group_end()
-        if end is None or self._source[end : end + 1] not in ("", "|", ")"):
-            return None
-        self._open_group()
-        inside = self.alternatives(depth + 1, anchored_left=anchored_left, anchored_right=anchored_right)
-        if not self._take(")"):
-            raise self.error("missing )")
-        return inside
-
-    def _group_end(self) -> int | None:
-        """Where the group that begins here ends; None where none begins."""
-        if not self._source.startswith("(", self.position):
-            return None
-        level, in_class, position = 0, False, self.position
-        while position < len(self._source):
-            char = self._source[position]
-            if char == "\\":
-                position += 1
-            elif char == "[" or (in_class and char == "]"):
-                in_class = char == "["
-            elif char in "()" and not in_class:
-                level += 1 if char == "(" else -1
-            position += 1
-            if level == 0:
-                return position
-        return None
+        return sequence(items)
 
     def _peek(self) -> str:
         return self._source[self.position]
@@ -179,7 +137,7 @@ class _Parser:
 
     def _atom(self, depth: int) -> Expression:
         if self._open_group():
-            inside = self.alternatives(depth + 1, anchored_left=True, anchored_right=True)
+            inside = self.alternatives(depth + 1)
             if not self._take(")"):
                 raise self.error("missing )")
             return inside
@@ -190,9 +148,11 @@ class _Parser:
         if self._take("\\"):
             return chars(self._escape(in_class=False).narrow)
         char = self._peek()
-        if char in "^*+?{}])":
+        if char in "*+?{}])":
             raise self.error(f"{char} must be escaped here")
         self.position += 1
+        if char in "^$":
+            return BEGIN if char == "^" else END
         return chars(CharSet.chars(char))
 
     def _bracket(self) -> CharClass:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -10,13 +11,17 @@ from hypothesis import strategies as st
 
 from shared.contracts.grammar.language import intersect
 from shared.contracts.grammar.machine import Machine, TooComplex
-from shared.contracts.grammar.pattern import PatternError, parse_pattern
+from shared.contracts.grammar.pattern import PatternError, parse_pattern, parse_whole_pattern
 
 texts = st.text(alphabet='abc019 _-"\\\n\tZé', max_size=9)
 PATTERNS = [
     "^[a-z]+$", "a", "^a|b$", "(^a|b$)", "^(a|bc)*$", "[0-9]{2}", "^[^a]*$", r"^\w+\s\S$", r"\d", r"^[\s\S]{2,4}$",
     r"^\D\W", "^(?:ab?){2,}$", "^a{2}b{1,}c{0,2}$", "", "^$", "^(?P<x>)$", "^.*$", r"^[\]a\\-]+$", r'^["]', "a??b",
     "^[-a]$", "(a|(b|c0))1", "^((a))$|^b", r"^\x61\u0062$", "[^\\n]", "^(a|)b$",
+]  # fmt: skip
+INNER_ANCHORS = [
+    "a^b", "a$b", "$^", "(^|1)a(1|$)", "^([^1]+(1|$)){2,}$", "(^a)*b", "((^|b)a)+$", "(?:^a|b$)?1", "(a|^)(b|$)",
+    "^^a$$", "((^a$|b)){1,2}", "(a$)+|1", "((^a|b?)){2,3}1", "(a|b$)(^|b)", "b*^a", "a$b*", "(^(^a|b$)$)|1a",
 ]  # fmt: skip
 
 
@@ -42,16 +47,25 @@ class TestParsePattern:
         "pattern",
         [
             "(?=a)b", "(?!a)b",
-            "(?<=a)b", "(?<!a)b", r"(a)\1", r"\bword\b", "a{1,2", "(a", "[a", "a**", "a^b", "a$b",
+            "(?<=a)b", "(?<!a)b", r"(a)\1", r"\bword\b", "a{1,2", "(a", "[a", "a**", "(^|a)*",
             r"\p{L}", "[z-a]", ")", "*", "[a-\\d]", r"\k<a>", "a{3,2}", r"\x6", "(?i)a", "x" * 3000,
             "(" * 50 + ")" * 50,
-            "a{20000}", "\\", "(?P<a>b)", "]", "{", "^" + "(" * 29 + "a$b" + ")" * 29 + "$",
+            "a{20000}", "\\", "(?P<a>b)", "]", "{", "((" * 14 + "^a|b" + "){9}){9}" * 14,
         ],
     )  # fmt: skip
     def test_refuses_what_is_not_regular_or_malformed(self, pattern: str) -> None:
-        """Look-around, back references, boundaries, inner anchors and broken syntax are refused with a place."""
+        """Look-around, back references, boundaries, repeated anchors and broken syntax are refused with a place."""
         with pytest.raises(PatternError):
             parse_pattern(pattern)
+
+    @pytest.mark.parametrize("pattern", INNER_ANCHORS)
+    def test_anchors_hold_where_a_text_begins_and_ends(self, pattern: str) -> None:
+        """Wherever they stand in the pattern: every text of up to five characters is told as `re` tells it."""
+        inside, whole = Machine.of(parse_pattern(pattern)), Machine.of(parse_whole_pattern(pattern))
+
+        for text in ("".join(letters) for size in range(6) for letters in product("ab1", repeat=size)):
+            assert inside.accepts(text) == found(pattern, text)
+            assert whole.accepts(text) == bool(re.fullmatch(pattern.replace("$", r"\Z"), text))
 
     def test_a_shorthand_holds_only_what_every_reader_agrees_on(self) -> None:
         r"""`\d` is ASCII and `\D` excludes all digits of Unicode: ECMA-262 and Python both accept our texts."""
