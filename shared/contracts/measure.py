@@ -11,7 +11,7 @@ import numpy as np
 from shared.contracts.automaton import TokenAutomaton
 from shared.contracts.guide import Guide
 
-_WALKS = 9
+_WALKS = 5
 _HOMEWARD_RATIO = 0.4
 """Share of steps on a shortest way to the end: uniform choice among tokens would hardly ever close a string."""
 _STEPS = 40

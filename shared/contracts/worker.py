@@ -22,8 +22,8 @@ from shared.errors import InvalidInput
 
 EXIT_REFUSED = 3
 EXIT_OUT_OF_MEMORY = 4
-_RESERVED_SECONDS = 0.2
-"""Processor time for writing the contract, or the refusal."""
+_RESERVED_SECONDS = 0.3
+"""Processor time for native code that is not interrupted, and for writing the contract or the refusal."""
 
 
 def main() -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 from shared.contracts.grammar.network import ENDLESS, Item, Mark, RuleNetwork
 from shared.contracts.grammar.stack import Cell, Thread
@@ -15,6 +16,8 @@ _MAX_TRIES = 20_000
 """Prefixes that a search for one more text looks at."""
 _MAX_PLACES = 4096
 """Places inside of keys whose endings are remembered; beyond, all are forgotten and searched anew."""
+
+_Inside = Callable[[Cell], tuple[tuple[Thread, ...], bool]]
 
 
 class KeyTexts:
@@ -89,6 +92,7 @@ def completions(tracker: Tracker, threads: tuple[Thread, ...]) -> Iterator[bytes
     start = tuple(Thread(thread.node, thread.rest, None, None) for thread in threads)
     heap: list[tuple[int, bytes, int, tuple[Thread, ...]]] = [(_least(start), b"", 0, start)]
     ends: set[bytes] = set()
+    inside = cache(partial(_inside, tracker))
     for order in range(_MAX_TRIES):
         if not heap:
             return
@@ -97,7 +101,7 @@ def completions(tracker: Tracker, threads: tuple[Thread, ...]) -> Iterator[bytes
             yield text
             continue
         for byte in sorted({byte for place in places for byte in place.node.table}):
-            following, is_end = _step(tracker, places, byte)
+            following, is_end = _step(inside, places, byte)
             longer = text + bytes([byte])
             if following:
                 heapq.heappush(heap, (len(longer) + _least(following), longer, order, following))
@@ -116,7 +120,7 @@ def _least(places: tuple[Thread, ...]) -> int:
     return min(place.node.size + (place.rest.to_key_end if place.rest else 0) for place in places)
 
 
-def _step(tracker: Tracker, places: tuple[Thread, ...], byte: int) -> tuple[tuple[Thread, ...], bool]:
+def _step(inside: _Inside, places: tuple[Thread, ...], byte: int) -> tuple[tuple[Thread, ...], bool]:
     """The places after a byte, and whether the terminal may end there."""
     following: dict[Thread, None] = {}
     is_end = False
@@ -128,7 +132,7 @@ def _step(tracker: Tracker, places: tuple[Thread, ...], byte: int) -> tuple[tupl
             following[Thread(node, place.rest, None, None)] = None
             continue
         assert place.rest is not None
-        more, ended = _inside(tracker, place.rest)
+        more, ended = inside(place.rest)
         following.update(dict.fromkeys(more))
         is_end |= ended
     return tuple(following), is_end

@@ -37,7 +37,10 @@ class Product:
         self._wanted = len(machines)
         # Above this count every longer text is treated alike.
         self._cap = least if most is None else most
-        self._alphabet = _minterms(chars for m in self._machines for row in m.steps for chars, _ in row)
+        sets = [{chars for row in machine.steps for chars, _ in row} for machine in self._machines]
+        self._alphabet = _minterms(chars for own in sets for chars in own)
+        self._alike = [self._told_apart(own) for own in sets]
+        self._steps: dict[tuple[int, frozenset[int], int], frozenset[int]] = {}
 
     def expression(self) -> Expression:
         """The language as one expression."""
@@ -76,9 +79,22 @@ class Product:
             return
         for chars in self._alphabet:
             code = chars.ranges[0][0]
-            stepped = tuple(m.step(states, code) for m, states in zip(self._machines, groups, strict=True))
+            stepped = tuple(self._step(index, states, code) for index, states in enumerate(groups))
             if all(stepped[: self._wanted]):
                 yield chars, (stepped, min(count + 1, self._cap))
+
+    def _step(self, index: int, states: frozenset[int], code: int) -> frozenset[int]:
+        """The same step is asked for in every state that differs in another machine or in the count only."""
+        key = (index, states, self._alike[index][code])
+        if key not in self._steps:
+            self._steps[key] = self._machines[index].step(states, code)
+        return self._steps[key]
+
+    def _told_apart(self, sets: set[CharSet]) -> dict[int, int]:
+        """For the first character of each part of the alphabet: one that these sets do not tell from it."""
+        first: dict[tuple[bool, ...], int] = {}
+        codes = [chars.ranges[0][0] for chars in self._alphabet]
+        return {code: first.setdefault(tuple(code in chars for chars in sets), code) for code in codes}
 
 
 def _minterms(sets: Iterable[CharSet]) -> list[CharSet]:
