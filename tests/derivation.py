@@ -81,7 +81,7 @@ class RandomTexts:
 
     def _measure(self, names: tuple[str, ...]) -> None:
         """Characters of the shortest text of each rule: the least fixed point; at once where no rule is recursive."""
-        found = {}
+        found: dict[str, float] = {}
         while found != self._least:
             found = dict(self._least)
             for name in names:
