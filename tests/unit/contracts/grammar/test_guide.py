@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from shared.contracts.grammar_guide import GrammarGuide
 from shared.contracts.grammar_machine import GrammarMachine
 from shared.contracts.guide import Guide
 from tests.unit.contracts.grammar.grammars import GRAMMARS, machine
-from tests.unit.contracts.grammar.walks import CHOOSERS, EOS, EXTRA, Chooser, allowed, uniform, walk
+from tests.unit.contracts.grammar.walks import CHOOSERS, EOS, EXTRA, Chooser, allowed, distinct, uniform, walk
 from tests.unit.contracts.sample import automaton, byte_tokens, vocabulary
 
 
@@ -62,12 +61,6 @@ def hold_to_distance(own: GrammarMachine, rng: random.Random) -> None:
             guide.advance(rng.choice(candidates))
             if guide.is_finished():
                 break
-
-
-def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object whose keys differ and are not taken."""
-    assert len({key for key, _ in pairs}) == len(pairs), pairs
-    return dict(pairs)
 
 
 class TestGrammarGuide:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from shared.contracts.guide import Guide
 from tests.unit.contracts.sample import vocabulary
@@ -65,3 +66,9 @@ def walk(guide: Guide, budget: int, choose: Chooser, rng: random.Random) -> str:
         assert guide.distance() <= remaining - 1
         tokens.append(token)
     raise AssertionError("the budget is used up")
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys differ and are not taken."""
+    assert len({key for key, _ in pairs}) == len(pairs), pairs
+    return dict(pairs)
