@@ -1,12 +1,19 @@
-"""Adapter weights for tests, named and shaped as PEFT saves them."""
+"""Adapters of random weights, named and shaped as PEFT saves them."""
 
 from __future__ import annotations
 
-import numpy as np
+import json
+from pathlib import Path
 
+import numpy as np
+from safetensors.numpy import save_file
+
+from inference_svc.domain.residency import AdapterKey
+from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
 from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 
+_RANK = 16
 _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -24,3 +31,12 @@ def random_lora(base: BaseModel, *, rank: int, seed: int, scale: float) -> dict[
             tensors[f"{stem}.lora_A.weight"] = rng.normal(0, scale, (rank, columns)).astype(np.float32)
             tensors[f"{stem}.lora_B.weight"] = rng.normal(0, scale, (out, rank)).astype(np.float32)
     return tensors
+
+
+def write_random_adapter(base: BaseModel, folder: Path, seed: int, scale: float = 0.3) -> AdapterKey:
+    """An adapter that wrecks the model: large random weights in every projection."""
+    folder.mkdir(parents=True)
+    save_file(random_lora(base, rank=_RANK, seed=seed, scale=scale), folder / WEIGHTS_NAME)
+    config = {"peft_type": "LORA", "r": _RANK, "lora_alpha": 32, "target_modules": list(TARGET_MODULES), "bias": "none"}
+    (folder / CONFIG_NAME).write_text(json.dumps(config))
+    return AdapterKey(f"acme/{folder.name}@{seed}", str(folder))

@@ -1,1 +1,1 @@
-"""Benchmarks: each measures ratios in one run, prints a table and writes build/bench/NAME.json."""
+"""Benchmarks: each module of `__main__.NAMES`, and `format`, prints a table and writes build/bench/NAME.json."""

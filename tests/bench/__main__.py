@@ -1,4 +1,4 @@
-"""`python -m tests.bench [NAME ...]`: runs the named benchmarks, or all of them."""
+"""`python -m tests.bench [NAME ...]`: runs the named benchmarks, or those that take minutes."""
 
 from __future__ import annotations
 

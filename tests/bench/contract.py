@@ -1,4 +1,4 @@
-"""What a contract costs: compile time, size, and microseconds for each token's mask against one token's decoding."""
+"""What a contract costs: compile time, size, and microseconds for each token's mask."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from inference_svc.domain.residency import AdapterKey
 from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
 from shared.base_model import BaseModel
-from tests.e2e.test_engine import write_random_adapter
+from tests.adapter_file import write_random_adapter
 
 RUNNING = 32
 """Requests that the engine decodes at a time."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.bench.format_system import SYSTEMS, Judgement
-from tests.bench.process_pool import DIED, TIMED_OUT, KillableWorker
+from tests.bench.killable_worker import DIED, TIMED_OUT, KillableWorker
 from tests.vocabularies import tekken_131k
 
 Json = Any  # JSON values

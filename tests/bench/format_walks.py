@@ -17,7 +17,7 @@ from shared.contracts.report import Guarantee
 from shared.contracts.spec import ContractKind, ContractSpec, UndeclaredProperties
 from shared.errors import InvalidInput
 from tests.bench.format_schemas import load_cases
-from tests.bench.process_pool import KillableWorker
+from tests.bench.killable_worker import KillableWorker
 from tests.vocabularies import ALL
 from tests.walk import POLICIES, walk
 
@@ -35,13 +35,13 @@ class Tally:
     invalid: int = 0
     incomplete: int = 0
     incomplete_certain: int = 0
-    unchecked: int = 0
-    """Complete, but a checked keyword is broken: served never, tried again."""
+    for_a_retry: int = 0
+    """Complete, but a keyword that only the check holds is broken: never served, tried again."""
     example: str = ""
 
     def add(self, other: Tally) -> None:
         """Sums."""
-        for name in ("walks", "invalid", "incomplete", "incomplete_certain", "unchecked"):
+        for name in ("walks", "invalid", "incomplete", "incomplete_certain", "for_a_retry"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -66,7 +66,7 @@ def measure(data: Path, every: int = 2) -> tuple[dict[str, float | int | str], l
         "walks_invalid": total.invalid,
         "walks_incomplete_certain": total.incomplete_certain,
         "walks_incomplete": total.incomplete,
-        "walks_for_a_retry": total.unchecked,
+        "walks_for_a_retry": total.for_a_retry,
     }
     return figures, notes
 
@@ -76,7 +76,7 @@ def _prepare(name: str) -> Callable[[dict[str, Json]], Tally]:
 
 
 def _walks(name: str, case: dict[str, Json]) -> Tally:
-    """Each policy once, with as many budgets."""
+    """Each policy once, each with a budget of its own."""
     vocabulary, tally, rng = ALL[name](), Tally(), random.Random(case["name"])
     undeclared = rng.choice(list(UndeclaredProperties))
     spec = ContractSpec(ContractKind.JSON, json.dumps(case["schema"]), undeclared_properties=undeclared)
@@ -103,5 +103,5 @@ def _walks(name: str, case: dict[str, Json]) -> Tally:
         if faults and is_certain:
             tally.invalid += 1
             tally.example = f"{policy.__name__}: {faults[0].path} {faults[0].description}: {data[:200]!r}"
-        tally.unchecked += bool(faults) and not is_certain
+        tally.for_a_retry += bool(faults) and not is_certain
     return tally

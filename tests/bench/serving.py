@@ -1,4 +1,4 @@
-"""What guarantee and adapters cost inside vLLM: token throughput at batch 32, all kinds in one run, in turn."""
+"""What guarantee and adapters cost inside vLLM: token throughput at batch 32, each against another in one run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 
 from inference_svc.app.ports import EngineCall
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def measure() -> dict[str, float | int | str]:
-    """Starts one engine and measures base, base with contract, and adapters with contract, round by round."""
+    """Starts one engine and measures the base with and without a contract, and adapters with it, round by round."""
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(_measure(Path(folder)))
 
@@ -49,7 +50,7 @@ async def _measure(folder: Path) -> dict[str, float | int | str]:
     prompt = PromptRenderer.load(base).prompt_ids("some words of a usual length for an input of this kind")
     kinds: dict[str, list[AdapterKey | None]] = {
         "base": [None],
-        "one_adapter": adapters[:1],
+        "one_adapter": [*adapters[:1]],
         "four_adapters": [*adapters],
     }
     speeds: dict[str, list[float]] = {"unconstrained": [], **{kind: [] for kind in kinds}}
@@ -114,9 +115,9 @@ async def _constrained(
     return await _tokens_per_second([one(index) for index in range(_BATCH)])
 
 
-async def _tokens_per_second(requests: list[object]) -> float:
+async def _tokens_per_second(requests: list[Coroutine[None, None, int]]) -> float:
     begin = time.perf_counter()
-    counts = await asyncio.gather(*requests)  # type: ignore[call-overload]  # coroutines of one kind
+    counts = await asyncio.gather(*requests)
     return sum(counts) / (time.perf_counter() - begin)
 
 

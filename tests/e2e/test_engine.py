@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import torch
-from safetensors.numpy import save_file
 
 from deploy.quickstart.invoices import SCHEMA
 from deploy.quickstart.sales import DDL
@@ -21,14 +20,13 @@ from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import AdapterKey
 from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
-from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput, StateConflict
 from shared.prompt import PromptRenderer
-from tests.adapter_file import random_lora
+from tests.adapter_file import write_random_adapter
 from tests.hostile import SPECS as HOSTILE
 
 pytestmark = [
@@ -37,8 +35,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.filterwarnings("ignore"),  # vLLM's own imports warn
 ]
-
-RANK = 16
 
 
 @dataclass
@@ -78,15 +74,6 @@ class Bench:
         assert guide.is_finished()
         assert len(tokens) <= call.max_tokens
         assert contract.check(self.renderer.decode(tokens)) == ()
-
-
-def write_random_adapter(base: BaseModel, folder: Path, seed: int, scale: float = 0.3) -> AdapterKey:
-    """An adapter that wrecks the model: large random weights in every projection."""
-    folder.mkdir(parents=True)
-    save_file(random_lora(base, rank=RANK, seed=seed, scale=scale), folder / WEIGHTS_NAME)
-    config = {"peft_type": "LORA", "r": RANK, "lora_alpha": 32, "target_modules": list(TARGET_MODULES), "bias": "none"}
-    (folder / CONFIG_NAME).write_text(json.dumps(config))
-    return AdapterKey(f"acme/{folder.name}@{seed}", str(folder))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

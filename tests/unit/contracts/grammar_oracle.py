@@ -1,83 +1,20 @@
-"""A grammar read literally, slowly and independently of the engines: what texts it derives and which it accepts."""
+"""A grammar read literally, slowly and independently of the engines: which texts it derives."""
 
 from __future__ import annotations
 
-import random
 from functools import cache
 
-from shared.contracts.grammar.charset import CharSet
 from shared.contracts.grammar.expression import Alternation, Chars, Expression, Reference, Repeat, Sequence
 from shared.contracts.grammar.grammar import Grammar
 from shared.contracts.grammar.machine import Machine
 
-_PLAIN = CharSet.of([(0x20, 0x7E)])
-
-
-class KeyTwice(Exception):
-    """A derivation used a key twice, or one that is taken."""
-
 
 class Oracle:
-    """Derivations and membership for one grammar."""
+    """Membership for one grammar."""
 
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
-        self._shortest = self._least_lengths()
         self._machine = cache(lambda rule: Machine.of(grammar.rules[rule].expression))
-
-    def _least_lengths(self) -> dict[str, int]:
-        """Characters of the shortest text of each rule: the least fixed point."""
-        lengths = dict.fromkeys(self._grammar.rules, 10**9)
-        while True:
-            found = {name: self._least(rule.expression, lengths) for name, rule in self._grammar.rules.items()}
-            if found == lengths:
-                return lengths
-            lengths = found
-
-    def _least(self, expression: Expression, lengths: dict[str, int]) -> int:
-        match expression:
-            case Reference(rule):
-                return lengths[rule]
-            case Sequence(items):
-                return min(sum(self._least(item, lengths) for item in items), 10**9)
-            case Alternation(branches):
-                return min((self._least(branch, lengths) for branch in branches), default=10**9)
-            case Repeat(item, least):
-                return self._least(item, lengths) * least if least else 0
-        return expression.min_length
-
-    def derive(self, rng: random.Random, depth: int = 6) -> str:
-        """A random text; raises `KeyTwice` where chance repeats a key."""
-        return self._derive(Reference(self._grammar.root), rng, depth, [set()])
-
-    def _derive(self, expression: Expression, rng: random.Random, depth: int, keys: list[set[str]]) -> str:
-        match expression:
-            case Reference(name):
-                rule = self._grammar.rules[name]
-                if rule.taken is not None:
-                    keys = [*keys, set(rule.taken)]
-                text = self._derive(rule.expression, rng, depth - (not rule.terminal), keys)
-                if rule.open_key:
-                    if text in keys[-1]:
-                        raise KeyTwice(text)
-                    keys[-1].add(text)
-                return text
-            case Sequence(items):
-                return "".join(self._derive(item, rng, depth, keys) for item in items)
-            case Alternation(branches):
-                options = list(branches)
-                if depth <= 0:
-                    least = min(self._least(branch, self._shortest) for branch in branches)
-                    options = [branch for branch in branches if self._least(branch, self._shortest) == least]
-                return self._derive(rng.choice(options), rng, depth, keys)
-            case Repeat(item, least, most):
-                more = 0 if depth <= 0 else min(rng.choice([0, 0, 1, 2, 5]), 9 if most is None else most - least)
-                return "".join(self._derive(item, rng, depth, keys) for _ in range(least + more))
-            case Chars(members):
-                plain = members & _PLAIN
-                ranges = (plain if plain and rng.random() < 0.8 else members).ranges
-                return chr(rng.randint(*rng.choice(ranges)))
-        return expression.text
 
     def accepts(self, text: str) -> bool:
         """Whether the root derives the text; keys that repeat are not looked at."""

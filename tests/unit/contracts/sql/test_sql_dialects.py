@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from shared.contracts.report import KeywordFate
@@ -10,7 +12,7 @@ from shared.contracts.spec import ContractSpec
 from shared.contracts.sql import ColumnKind, canonicalise_sql, check_sql, lower_sql, read_schema
 from shared.contracts.sql.profile import language_of
 from shared.errors import InvalidInput
-from tests.bench.derivation import Walker
+from tests.derivation import RandomTexts
 from tests.unit.contracts.sql.schemas import flat, nested
 
 _TABLES = """
@@ -89,9 +91,9 @@ class TestLanguage:
         spec = spec_of(dialect)
         grammar = lower_sql(spec).grammar
         assert grammar is not None
-        walker = Walker(grammar, seed=5)
+        texts = RandomTexts(grammar, random.Random(5))
 
-        for text in [walker.text() for _ in range(60)]:
+        for text in [texts.draw() for _ in range(60)]:
             canonical = canonicalise_sql(spec, text)
 
             assert check_sql(spec, text) == (), text

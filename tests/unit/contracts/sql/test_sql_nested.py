@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 
 import pytest
@@ -15,7 +16,7 @@ from shared.contracts.sql.declared import schema_of
 from shared.contracts.sql.nested import MAX_DEPTH
 from shared.contracts.sql.profile import language_of
 from shared.errors import InvalidInput
-from tests.bench.derivation import Walker
+from tests.derivation import RandomTexts
 from tests.unit.contracts.sql.rows import answer, database
 from tests.unit.contracts.sql.schemas import ALL, PARALLEL, SALES, WIDE, flat, nested
 
@@ -86,9 +87,9 @@ class TestSoundness:
         spec = nested(ddl)
         grammar = lower_sql(spec).grammar
         assert grammar is not None
-        walker = Walker(grammar, seed=11)
+        texts = RandomTexts(grammar, random.Random(11))
 
-        for text in [walker.text() for _ in range(40)]:
+        for text in [texts.draw() for _ in range(40)]:
             assert check_sql(spec, text) == (), text
             assert canonicalise_sql(spec, text) == text
 

@@ -1,4 +1,4 @@
-"""Runs jobs in a process that is killed when a job takes too long: compilers in native code know no timeout."""
+"""A process for jobs that is killed when one takes too long: compilers in native code know no timeout."""
 
 from __future__ import annotations
 
