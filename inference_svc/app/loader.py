@@ -49,8 +49,7 @@ class Loader:
             manifest = await asyncio.to_thread(self._verify, folder, resident.digest)
             resident.contract = await self._contracts.get(manifest.contract)
             resident.manifest = manifest
-            name = f"{resident.revision.tenant}/{resident.revision.adapter}@{hex_part(resident.digest)[:12]}"
-            resident.key = AdapterKey(name, str(folder))
+            resident.key = AdapterKey.of(resident.revision, resident.digest, folder)
             resident.move(ResidentState.LOADING)
             await self._engine.add_adapter(resident.key)
             await self._prove(resident, manifest)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
 
 from shared.adapter.manifest import AdapterManifest
 from shared.contracts.compiled import CompiledContract
+from shared.digest import hex_part
 from shared.names import RevisionName
 
 
@@ -37,14 +40,20 @@ MOVES: dict[ResidentState, frozenset[ResidentState]] = {
 
 @dataclass(frozen=True)
 class AdapterKey:
-    """How an engine knows an adapter: unique and immutable for each revision's content.
+    """How an engine knows an adapter: unique and immutable for each revision and its content.
 
-    `name` is `tenant/adapter@digest12`, `path` an absolute folder named by the digest. Both differ between any two
-    contents, so no cache that is keyed by either can mix two revisions.
+    `name` is `tenant/adapter/revision@digest12`, `path` an absolute folder named by the digest. Both differ between any
+    two contents, so no cache that is keyed by either can mix two. Two revisions of the same content differ by name: one
+    leaves the engine without the other.
     """
 
     name: str
     path: str
+
+    @classmethod
+    def of(cls, revision: RevisionName, digest: str, folder: Path) -> Self:
+        """The key of a revision whose files, of this digest, lie in `folder`."""
+        return cls(f"{revision.tenant}/{revision.adapter}/{revision.number}@{hex_part(digest)[:12]}", str(folder))
 
 
 @dataclass

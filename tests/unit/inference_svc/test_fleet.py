@@ -47,6 +47,21 @@ class TestPromotion:
         assert old.key not in replica.engine.adapters
         assert _states(replica) == {1: ResidentState.UNLOADED, 2: ResidentState.LIVE}
 
+    async def test_two_revisions_of_the_same_content_are_two_adapters(self, replica: Replica) -> None:
+        """The same data trained twice gives the same bytes: the older one leaves the engine alone."""
+        first = replica.publish(1)
+        for table in (replica.registry.packages, replica.registry.digests):
+            table[revision(2)] = table[first]
+        replica.fleet.point(ALIAS, first)
+        await replica.settle()
+        replica.fleet.point(ALIAS, revision(2))
+        await replica.settle()
+
+        async with replica.fleet.lease(ADAPTER) as resident:
+            assert resident.revision == revision(2)
+            assert list(replica.engine.adapters) == [resident.key]
+        assert _states(replica) == {1: ResidentState.UNLOADED, 2: ResidentState.LIVE}
+
     async def test_a_rejected_revision_leaves_the_old_one_serving(self, replica: Replica) -> None:
         """A revision that fails its checks never serves; its reason is kept and nothing stays in the engine."""
         replica.fleet.point(ALIAS, replica.publish(1))
