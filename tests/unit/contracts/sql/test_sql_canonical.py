@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from shared.contracts.sql import canonicalise_sql, check_sql
-from shared.contracts.sql.part import python_regex
 from shared.contracts.sql.profile import language_of
 from shared.errors import InvalidInput
+from tests.derivation import RandomTexts
 from tests.unit.contracts.sql.rows import answer, database
-from tests.unit.contracts.sql.sampler import texts
 from tests.unit.contracts.sql.schemas import ALL, SALES, UNDECLARED, flat
 
 SPELLINGS = [
@@ -86,7 +85,8 @@ class TestCanonicaliseSql:
     @pytest.mark.parametrize("name", ALL)
     def test_a_text_of_the_language_is_its_own_canonical_spelling(self, name: str) -> None:
         """Canonicalising what the automaton spells changes nothing."""
-        members = texts(python_regex(language_of(flat(ALL[name])).expression.expression), 120, seed=1)
+        drawer = RandomTexts(language_of(flat(ALL[name])).grammar, random.Random(1), eagerness=0.45)
+        members = [drawer.draw() for _ in range(120)]
 
         assert members == [canonicalise_sql(flat(ALL[name]), text) for text in members]
 

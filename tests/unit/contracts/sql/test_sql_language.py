@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 
 import outlines_core
 import pytest
@@ -10,10 +11,9 @@ import pytest
 from shared.contracts.grammar.expression import regex
 from shared.contracts.sql import check_sql, lower_sql
 from shared.contracts.sql.language import Profile
-from shared.contracts.sql.part import python_regex
 from shared.contracts.sql.profile import MAX_STATES, language_of
 from shared.errors import InvalidInput
-from tests.unit.contracts.sql.sampler import texts
+from tests.derivation import RandomTexts
 from tests.unit.contracts.sql.schemas import ALL, PARALLEL, SALES, UNDECLARED, WIDE, flat
 
 
@@ -29,9 +29,9 @@ class TestSoundness:
     @pytest.mark.parametrize("ddl", [*ALL.values(), WIDE], ids=[*ALL, "wide"])
     def test_every_random_text_is_valid_sql(self, ddl: str) -> None:
         """Random texts of the language parse, name existing columns and are prepared by SQLite."""
-        pattern = python_regex(language_of(flat(ddl)).expression.expression)
+        drawer = RandomTexts(language_of(flat(ddl)).grammar, random.Random(0), eagerness=0.45)
 
-        faults = [(text, check_sql(flat(ddl), text)) for text in texts(pattern, 120)]
+        faults = [(text, check_sql(flat(ddl), text)) for text in (drawer.draw() for _ in range(120))]
 
         assert [fault for fault in faults if fault[1]] == []
 
