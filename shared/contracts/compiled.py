@@ -18,7 +18,7 @@ from shared.errors import FieldViolation
 if TYPE_CHECKING:  # it brings llguidance, which contracts with an automaton do without
     from shared.contracts.grammar_machine import GrammarMachine
 
-COMPILER_VERSION = "4"
+COMPILER_VERSION = "5"
 """Part of every digest: raise it whenever the same contract compiles to another automaton."""
 
 
