@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -94,9 +95,32 @@ class Family:
         assert tally[True] >= _MIN_SHARE * tally.total()
 
 
+def library_of(schema: Schema) -> Any:  # Any: a validator of jsonschema
+    """The library's validator; it reads `$` and `.` as ECMA-262 does, not as Python, to whom `.` is also U+2028."""
+    return dialect_of(schema).validator(_with_python_patterns(schema))
+
+
+def _with_python_patterns(schema: Json) -> Json:
+    if isinstance(schema, list):
+        return [_with_python_patterns(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {keyword: _with_python_patterns(value) for keyword, value in schema.items()}
+    if isinstance(found.get("pattern"), str):
+        found["pattern"] = python_pattern(found["pattern"])
+    if "patternProperties" in found:
+        found["patternProperties"] = {python_pattern(s): part for s, part in found["patternProperties"].items()}
+    return found
+
+
+def python_pattern(source: str) -> str:
+    """A simple ECMA-262 pattern, without `.` or `$` in classes, as Python's `re` must be told."""
+    return re.sub(r"(?<!\\)\.", lambda _: r"[^\n\r\u2028\u2029]", source.replace("$", r"\Z"))
+
+
 def sides(schema: Schema, values: Sequence[Json]) -> list[list[Json]]:
     """Values that the library finds valid, and those that it finds invalid, without a side that has none."""
-    library = dialect_of(schema).validator(schema)
+    library = library_of(schema)
     found: tuple[list[Json], list[Json]] = ([], [])
     for value in values:
         found[library.is_valid(value)].append(value)
@@ -108,6 +132,7 @@ class RewriteCase(SchemaCase):
 
     def __init__(self, schema: Schema) -> None:
         super().__init__(schema, UndeclaredProperties.AS_WRITTEN)
+        self._library = library_of(schema)
         self._model = read_contract(self.spec.json_schema, self.spec.undeclared_properties).model
 
     def is_generated(self, value: Json) -> bool:
@@ -140,7 +165,7 @@ def case_of(schema: Schema, values: Sequence[Json]) -> RewriteCase | None:
         return RewriteCase(schema)
     except InvalidInput as refusal:
         refused = tuple(refusal.violations)
-    library = dialect_of(schema).validator(schema)
+    library = library_of(schema)
     valid = [value for value in values if library.is_valid(value)]
     assert all("No value satisfies" in fault.description for fault in refused), refused
     assert not valid, f"refused although it has values: {valid}"

@@ -160,8 +160,18 @@ _AROUND = st.one_of(
     _SEEN.map(lambda seen: {"$defs": {"d": seen}, "$ref": "#/$defs/d"}),
     _SEEN.map(lambda seen: {"not": {"not": seen}}),
 )
+
+
+def _denies_items_beside_prefix(schema: Schema) -> bool:
+    """A branch of oneOf that excludes `items` asks for an item that breaks it: beside prefixItems that is checked."""
+    branches = schema.get("oneOf", [])
+    return any("items" in branch for branch in branches) and any("prefixItems" in branch for branch in branches)
+
+
 UNEVALUATED = Family(
-    st.tuples(_AROUND, _UNEVALUATED).map(lambda two: {"type": "array", **two[0], "unevaluatedItems": two[1]}), _pool
+    st.tuples(_AROUND, _UNEVALUATED).map(lambda two: {"type": "array", **two[0], "unevaluatedItems": two[1]}),
+    _pool,
+    _denies_items_beside_prefix,
 )
 
 
