@@ -29,7 +29,7 @@ Schema = dict[str, Json]
 SCALARS: tuple[Json, ...] = (None, True, -1, 0, 1, 2, 3.0, 4, 2.5, "", "a", "ab", "b", "abc")
 MIXED: tuple[Json, ...] = (*SCALARS, [], [1], ["a"], [1, 2], {}, {"a": 1}, {"a": "x"}, {"b": 1}, {"b": "x", "a": 1})
 
-PER_EXAMPLE = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+PER_EXAMPLE = settings(max_examples=14, deadline=None, suppress_health_check=list(HealthCheck))
 _MIN_SHARE = 0.5
 """Of the schemas of a family: those that have values on both sides of the boundary."""
 
@@ -86,7 +86,7 @@ class Family:
         """Most schemas of the family have values of both kinds: both directions of the equivalence are tried."""
         tally: Counter[bool] = Counter()
 
-        @settings(PER_EXAMPLE, max_examples=30, derandomize=True, database=None)
+        @settings(PER_EXAMPLE, max_examples=20, derandomize=True, database=None)
         @given(self.schemas)
         def count(schema: Schema) -> None:
             tally[len(sides(schema, self.values(schema))) == 2] += 1
