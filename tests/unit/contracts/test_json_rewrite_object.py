@@ -118,20 +118,24 @@ class TestRewriteOfMembers:
         family.check_sides()
 
 
-_SEEN = st.one_of(
+_DENIABLE = st.one_of(
     st.dictionaries(_NAMES, _VALUES, min_size=1, max_size=2).map(lambda named: {"properties": named}),
     st.dictionaries(_NAMES, _VALUES, min_size=1, max_size=1).map(
         lambda named: {"properties": named, "required": list(named)}
     ),
-    st.sampled_from([{"patternProperties": {"^[ab]$": {"type": "integer"}}}, {"required": ["a"]}, {"maxProperties": 2},
-                     {"properties": {"b": True}, "additionalProperties": {"type": "string"}}]),
-)  # fmt: skip
+    st.sampled_from([{"required": ["a"]}, {"maxProperties": 2}]),
+)
+_BY_PATTERN_ONLY: list[Schema] = [
+    {"patternProperties": {"^[ab]$": {"type": "integer"}}},
+    {"properties": {"b": True}, "additionalProperties": {"type": "string"}},
+]
+_SEEN = _DENIABLE | st.sampled_from(_BY_PATTERN_ONLY)
 _AROUND = st.one_of(
     _SEEN,
     st.fixed_dictionaries({"allOf": st.lists(_SEEN, min_size=1, max_size=2)}),
     st.fixed_dictionaries({"anyOf": st.lists(_SEEN, min_size=1, max_size=3)}),
-    st.fixed_dictionaries({"oneOf": st.lists(_SEEN, min_size=1, max_size=2)}),
-    st.fixed_dictionaries({"if": _SEEN}, optional={"then": _SEEN, "else": _SEEN}),
+    st.fixed_dictionaries({"oneOf": st.lists(_DENIABLE, min_size=1, max_size=2)}),
+    st.fixed_dictionaries({"if": _DENIABLE}, optional={"then": _SEEN, "else": _SEEN}),
     _SEEN.map(lambda seen: {"$defs": {"d": seen}, "$ref": "#/$defs/d"}),
     _SEEN.map(lambda seen: {"dependentSchemas": {"a": seen}}),
     _SEEN.map(lambda seen: {"not": {"not": seen}}),
@@ -163,6 +167,18 @@ class TestUnevaluatedProperties:
     def test_is_asked_on_both_sides(self) -> None:
         """Most of its schemas have valid and invalid values."""
         UNEVALUATED.check_sides()
+
+    @PER_EXAMPLE
+    @given(part=st.sampled_from(_BY_PATTERN_ONLY), data=st.data())
+    def test_a_condition_on_names_by_pattern_is_checked(self, part: Schema, data: st.DataObject) -> None:
+        """Its negation asks for a member that breaks it, of any name: that is left to the finished text, and said."""
+        schema = {
+            "type": "object",
+            "if": part,
+            "else": {"maxProperties": 2},
+            "unevaluatedProperties": {"type": "string"},
+        }
+        Family(st.just(schema), _pool, lambda schema: True).check_values(data)
 
 
 def _inlined(name: str, expression: Expression) -> Any:  # an expression in place of a reference to its rule
