@@ -68,8 +68,6 @@ ENCODABLE = CharSet.of([(0x08, 0x0A), (0x0C, 0x0D), (0x20, 0xD7FF), (0xE000, _LA
 
 DIGIT = CharSet.of([(0x30, 0x39)])
 WORD = CharSet.of([(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)])
-DOT = ~CharSet.chars("\n\r\u2028\u2029")
-"""ECMA-262's `.`; Python's also holds the last three."""
 
 
 @cache
@@ -93,20 +91,29 @@ _ECMA_SPACE = CharSet.chars("\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u30
 
 @dataclass(frozen=True)
 class CharClass:
-    r"""A class whose members two readers may disagree on: `narrow` is in it for both, `wide` for at least one.
+    r"""A class that two readers may read differently: its members for ECMA-262, and for Python's `re`.
 
-    ECMA-262 (which JSON Schema names) reads `\d` and `\w` as ASCII, Python's validator as Unicode. We generate
-    `narrow`, so that both accept; negation swaps the two.
+    ECMA-262 (which JSON Schema names) reads `\d` and `\w` as ASCII, Python's validator as Unicode.
     """
 
-    narrow: CharSet
-    wide: CharSet
+    ecma: CharSet
+    python: CharSet
 
     def __or__(self, other: CharClass) -> CharClass:
-        return CharClass(self.narrow | other.narrow, self.wide | other.wide)
+        return CharClass(self.ecma | other.ecma, self.python | other.python)
 
     def __invert__(self) -> CharClass:
-        return CharClass(~self.wide, ~self.narrow)
+        return CharClass(~self.ecma, ~self.python)
+
+    @property
+    def narrow(self) -> CharSet:
+        r"""What is in the class for both, and so is generated: all of `[\s\S]`, though they disagree on each half."""
+        return self.ecma if self.ecma == self.python else self.ecma & self.python
+
+    @property
+    def wide(self) -> CharSet:
+        """What is in the class for at least one of them: what is not generated where a pattern must not be found."""
+        return self.ecma | self.python
 
     @classmethod
     def exact(cls, chars: CharSet) -> CharClass:
@@ -114,11 +121,15 @@ class CharClass:
         return cls(chars, chars)
 
 
+DOT = CharClass(~CharSet.chars("\n\r\u2028\u2029"), ~CharSet.chars("\n"))
+"""What `.` stands for."""
+
+
 def shorthand(letter: str) -> CharClass:
     r"""The class of `\d`, `\w`, `\s` or their upper-case complement."""
     positive = {
         "d": lambda: CharClass(DIGIT, _where("digit")),
         "w": lambda: CharClass(WORD, _where("word")),
-        "s": lambda: CharClass(_ECMA_SPACE & _where("space"), _ECMA_SPACE | _where("space")),
+        "s": lambda: CharClass(_ECMA_SPACE, _where("space")),
     }[letter.lower()]()
     return positive if letter.islower() else ~positive

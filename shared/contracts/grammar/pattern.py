@@ -24,13 +24,16 @@ class PatternError(Exception):
     """The pattern is malformed or not regular; the text says what and where."""
 
 
-def parse_pattern(source: str) -> Expression:
-    """The language of all texts in which `source` is found.
+def parse_pattern(source: str, *, wide: bool = False) -> Expression:
+    r"""The language of all texts in which both ECMA-262 and Python's `re` find `source`; `wide`: in which either does.
+
+    They differ about shorthand classes, about `.`, and about `$` before a last line break. What both find in two ways
+    may be missing (`\s|\S` in U+FEFF), and what neither finds may be in the wide language.
 
     Raises `PatternError` for look-around, back references, word boundaries, Unicode properties and anchors that are
     repeated by themselves.
     """
-    return _parsed(source, anchored=False, max_chars=MAX_PATTERN_CHARS)
+    return _parsed(source, anchored=False, max_chars=MAX_PATTERN_CHARS, wide=wide)
 
 
 def parse_whole_pattern(source: str, *, max_chars: int | None = MAX_PATTERN_CHARS) -> Expression:
@@ -38,13 +41,13 @@ def parse_whole_pattern(source: str, *, max_chars: int | None = MAX_PATTERN_CHAR
 
     As if each alternative stood between `^` and `$`, which may be written all the same. Raises as `parse_pattern`.
     """
-    return _parsed(source, anchored=True, max_chars=max_chars)
+    return _parsed(source, anchored=True, max_chars=max_chars, wide=False)
 
 
-def _parsed(source: str, *, anchored: bool, max_chars: int | None) -> Expression:
+def _parsed(source: str, *, anchored: bool, max_chars: int | None, wide: bool) -> Expression:
     if max_chars is not None and len(source) > max_chars:
         raise PatternError(f"has {len(source)} characters, the limit is {max_chars}")
-    parser = _Parser(source)
+    parser = _Parser(source, wide=wide)
     found = parser.alternatives(0)
     if parser.position < len(source):
         raise parser.error("unbalanced )")
@@ -57,8 +60,8 @@ def _parsed(source: str, *, anchored: bool, max_chars: int | None) -> Expression
 class _Parser:
     """Recursive descent over one pattern."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def __init__(self, source: str, *, wide: bool) -> None:
+        self._source, self._wide = source, wide
         self.position = 0
 
     def error(self, what: str) -> PatternError:
@@ -142,18 +145,24 @@ class _Parser:
                 raise self.error("missing )")
             return inside
         if self._take("["):
-            return chars(self._bracket().narrow)
+            return self._members(self._bracket())
         if self._take("."):
-            return chars(DOT)
+            return self._members(DOT)
         if self._take("\\"):
-            return chars(self._escape(in_class=False).narrow)
+            return self._members(self._escape(in_class=False))
         char = self._peek()
         if char in "*+?{}])":
             raise self.error(f"{char} must be escaped here")
         self.position += 1
-        if char in "^$":
-            return BEGIN if char == "^" else END
-        return chars(CharSet.chars(char))
+        return {"^": BEGIN, "$": self._end}.get(char, chars(CharSet.chars(char)))
+
+    @property
+    def _end(self) -> Expression:
+        """Python finds `$` before a last line break, too."""
+        return sequence([repeat(chars(CharSet.chars("\n")), 0, 1), END]) if self._wide else END
+
+    def _members(self, found: CharClass) -> Expression:
+        return chars(found.wide if self._wide else found.narrow)
 
     def _bracket(self) -> CharClass:
         negated = self._take("^")

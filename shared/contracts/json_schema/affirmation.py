@@ -130,9 +130,11 @@ class Affirmation:
             found.append(Fork(place, ((Presence(place, name, holds=False),), (Presence(place, name), *needs))))
         return found
 
-    def _contains(self, entry: Entry, owners: _Owners) -> list[Step]:
-        least, most = int(entry.schema.get("minContains", 1)), entry.schema.get("maxContains")
-        return [Contains(entry.here, Demand(entry.here), least, None if most is None else int(most), owners)]
+    def _contains(self, entry: Entry, owners: _Owners) -> list[Step] | None:
+        least, most = self._reader.contained(entry)
+        if most is not None and most < least:
+            return None
+        return [Contains(entry.here, Demand(entry.here), least, most, owners)]
 
     def _unevaluated(self, entry: Entry, owners: _Owners) -> list[Step]:
         return [Unevaluated(entry.here, entry.place, Demand(entry.here), owners)]

@@ -59,7 +59,7 @@ class Denial:
             "oneOf": _not_one,
             "not": lambda entry: iter([[Demand(entry.here)]]),
             "if": _broken_condition,
-            "contains": _contains,
+            "contains": self._contains,
             "required": lambda e: ([Presence(e.here, name, holds=False)] for name in e.value),
             "uniqueItems": lambda e: iter([[Unique(e.here, holds=False)]] if e.value else []),
             "format": _format,
@@ -103,6 +103,15 @@ class Denial:
         if target is not None:
             yield [Demand(target, holds=False)]
 
+    def _contains(self, entry: Entry) -> _Options:
+        least, most = self._reader.contained(entry)
+        if least == 1:
+            yield [Items(entry.here, (), Demand(entry.here, holds=False), _NOBODY)]
+        elif least > 1:
+            yield [Loose(entry.here, _WHY)]
+        if most is not None:
+            yield [Contains(entry.here, Demand(entry.here), most + 1, None, _NOBODY)]
+
     def _broken_items(self, entry: Entry) -> _Options:
         items = self._reader.items(entry, _NOBODY)
         for index, demand in enumerate(items.prefix):
@@ -145,16 +154,6 @@ def _broken_members(entry: Entry) -> _Options:
         if entry.schema.get(keyword, True) not in (True, {}):
             here = f"{entry.place}/{keyword}"
             yield [Length(here, 1), Loose(here, _WHY)]
-
-
-def _contains(entry: Entry) -> _Options:
-    least, most = int(entry.schema.get("minContains", 1)), entry.schema.get("maxContains")
-    if least == 1:
-        yield [Items(entry.here, (), Demand(entry.here, holds=False), _NOBODY)]
-    elif least > 1:
-        yield [Loose(entry.here, _WHY)]
-    if most is not None:
-        yield [Contains(entry.here, Demand(entry.here), int(most) + 1, None, _NOBODY)]
 
 
 def _format(entry: Entry) -> _Options:

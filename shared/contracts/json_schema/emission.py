@@ -178,7 +178,8 @@ class Emission:
         """No two items are equal: their canonical texts differ."""
         plain = ArrayShape(shape.prefix, shape.rest, shape.least, shape.most, shape.contains)
         item = None if shape.rest is None or shape.prefix or shape.contains else self._scalar_language(shape.rest)
-        if shape.rest is None and len(shape.prefix) < 2:
+        is_short = shape.most is not None and shape.most < 2
+        if is_short or (shape.rest is None and len(shape.prefix) < 2):
             return self._array(plain)
         if item is None:
             self._ledger.check(shape.unique, "only lists of strings, numbers and literals are held to it")

@@ -84,6 +84,13 @@ class KeywordReader:
             rest = Demand(f"{place}/items")
         return Items(place, tuple(Demand(f"{place}/{first}/{i}") for i in range(len(prefix or ()))), rest, owners)
 
+    def contained(self, entry: Entry) -> tuple[int, int | None]:
+        """How many items `contains` asks for, at least and at most; drafts before 2019-09 count none."""
+        least, most = (
+            entry.schema.get(word) if word in self._keywords else None for word in ("minContains", "maxContains")
+        )
+        return 1 if least is None else int(least), None if most is None else int(most)
+
 
 def size(entry: Entry) -> Length:
     """`minLength` and its like."""

@@ -56,8 +56,10 @@ class MemberList:
             following = repeat(sequence([_COMMA, self._extras]), 0, None)
             members.append((sequence([self._extras, following]), False))
         pivot = next((i for i, (_, required) in enumerate(members) if required), None)
+        if not members:
+            return EMPTY if may_be_empty else NOTHING
         if pivot is None:
-            some = _some_of([member for member, _ in members]) if members else EMPTY
+            some = _some_of([member for member, _ in members])
             return optional(some) if may_be_empty else some
         # Commas need to know whether something stands on their other side: a required member always does.
         before = [optional(sequence([member, _COMMA])) for member, _ in members[:pivot]]

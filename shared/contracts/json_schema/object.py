@@ -108,6 +108,11 @@ class _Scopes:
         self._languages = {
             source: patterns.language(f"{place}/patternProperties", source) for source, place in sources.items()
         }
+        self._wide = {
+            source: patterns.language(f"{place}/patternProperties", source, wide=True)
+            for source, place in sources.items()
+        }
+        """What is not of a pattern for any reader is outside of these."""
         self.names = tuple(
             dict.fromkeys([name for s in scopes for name, _ in s.properties] + [m.name for m in members])
         )
@@ -144,7 +149,7 @@ class _Scopes:
                 for matched, wanted, unwanted in found
                 for part in (
                     ((matched | {source}), [*wanted, language], unwanted),
-                    (matched, wanted, [*unwanted, language]),
+                    (matched, wanted, [*unwanted, self._wide[source]]),
                 )
             ]
         return [(self._goal(None, matched), wanted, unwanted) for matched, wanted, unwanted in found]

@@ -29,10 +29,10 @@ class Patterns:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def language(self, place: str, source: str) -> Expression:
-        """The texts in which an ECMA-262 pattern is found; any text after a fault."""
+    def language(self, place: str, source: str, *, wide: bool = False) -> Expression:
+        """The texts in which an ECMA-262 pattern is found; any text after a fault. `wide`: see `parse_pattern`."""
         try:
-            language = parsed(source)
+            language = parsed(source, wide=wide)
         except PatternError as err:
             self._ledger.refuse(place, f"This pattern cannot be guaranteed: {err}.")
             return ANYTHING
@@ -43,14 +43,16 @@ class Patterns:
         return language
 
     def of(self, fact: Pattern) -> Expression:
-        """The language that a fact speaks about."""
-        return format_expression(fact.source) if fact.is_format else self.language(fact.place, fact.source)
+        """The language that a fact speaks about; of a pattern that must not be found, all that any reader finds."""
+        if fact.is_format:
+            return format_expression(fact.source)
+        return self.language(fact.place, fact.source, wide=not fact.holds)
 
 
 @lru_cache(maxsize=2048)
-def parsed(source: str) -> Expression:
+def parsed(source: str, *, wide: bool) -> Expression:
     """`parse_pattern`, remembered."""
-    return parse_pattern(source)
+    return parse_pattern(source, wide=wide)
 
 
 def string_shape(facts: Iterable[Fact], patterns: Patterns) -> ScalarShape | None:

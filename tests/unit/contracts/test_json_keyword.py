@@ -143,6 +143,30 @@ CASES: dict[str, tuple[dict[str, Json], list[Json], list[Json]]] = {
     "contains_more": ({"type": "array", "contains": {"const": 1}, "minItems": 3}, [[0, 0, 1, 0], [1, 2, 3]], [[1, 2]]),
     "contains_none": ({"type": "array", "contains": {"type": "string"}, "maxContains": 0, "minContains": 0},
                       [[], [1]], [["x"]]),
+    "contains_more_than_at_most": (
+        {"anyOf": [{"type": "null"}, {"type": "array", "contains": {"type": "string"}, "maxContains": 0},
+                   {"type": "array", "contains": True, "minContains": 3, "maxContains": 2}]},
+        [None],
+        [[], [1], ["x"], [1, 2], [1, 2, 3]],
+    ),
+    "draft7_contains_counts_nothing": (
+        {**_DRAFT7, "type": "array", "contains": {"type": "integer"}, "minContains": 0, "maxContains": 1},
+        [[1], [1, "x", 2]],
+        [[], ["x"]],
+    ),
+    "draft7_not_contains_counts_nothing": (
+        {**_DRAFT7, "type": "array", "not": {"contains": {"type": "integer"}, "maxContains": 1}},
+        [[], ["x"]],
+        [[1], [1, 2]],
+    ),
+    "unique_without_items": (
+        {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "maxItems": 0}, [[]], [["a"]],
+    ),
+    "unique_of_one_item": (
+        {"type": "array", "items": {"type": "object"}, "uniqueItems": True, "maxItems": 1},
+        [[], [{"a": 1}]],
+        [[{}, {}]],
+    ),
     "unique_enum": (
         {"type": "array", "items": {"enum": ["a", "b", 3]}, "uniqueItems": True},
         [[], ["b"], [3, "a", "b"]],

@@ -76,6 +76,33 @@ class TestParsePattern:
         assert not other.accepts("٣")
         assert other.accepts("x")
 
+    @pytest.mark.parametrize("pattern", [r"^[\s\S]$", r"^[\D\d]$", r"^[\w\W]$"])
+    @pytest.mark.parametrize("text", ["\ufeff", "\x85", "๓", "é", "1", " "])
+    def test_two_halves_are_the_whole_for_every_reader(self, pattern: str, text: str) -> None:
+        r"""Readers disagree about the byte order mark and Thai digits, but not about `[\s\S]`, which is anything."""
+        assert Machine.of(parse_pattern(pattern)).accepts(text)
+
+    @settings(max_examples=300, deadline=None)
+    @given(
+        pattern=st.sampled_from([p for p in PATTERNS if "(?P" not in p]),
+        text=texts | st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=3),
+    )
+    def test_read_widely_it_misses_no_reader(self, pattern: str, text: str) -> None:
+        """A text in which Python or ECMA-262 finds the pattern is in the wide language; the other one is part of it."""
+        wide = Machine.of(parse_pattern(pattern, wide=True))
+        readings = [re.search(pattern, text, flags) for flags in (re.ASCII, re.UNICODE)]
+
+        assert wide.accepts(text) or not any(readings)
+        assert wide.accepts(text) or not Machine.of(parse_pattern(pattern)).accepts(text)
+
+    @pytest.mark.parametrize(
+        ("pattern", "text"), [("^a$", "a\n"), ("(^a|b$)", "b\n"), ("^.$", "\r"), (r"^\d", "٣"), (r"(\s|\S)", "\ufeff")]
+    )
+    def test_what_one_reader_finds_is_found_widely_only(self, pattern: str, text: str) -> None:
+        """It is neither generated for the pattern nor for its negation."""
+        assert not Machine.of(parse_pattern(pattern)).accepts(text)
+        assert Machine.of(parse_pattern(pattern, wide=True)).accepts(text)
+
 
 class TestIntersect:
     """Patterns with lengths and with each other."""
