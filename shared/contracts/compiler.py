@@ -39,6 +39,7 @@ class CompileLimits:
     wall_seconds: float = 20.0
     """For machines that are busy with other work."""
     cpu_seconds: int = 4
+    """The start of the process, 0.7 s, included."""
     memory_bytes: int = 1024**3
     max_states: int = 120_000
     """Above it a contract is a grammar, not an automaton."""
