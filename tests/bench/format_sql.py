@@ -64,9 +64,7 @@ def walk_faults(folder: Path = DATA, count: int = WALKS) -> list[tuple[str, str]
     specs += [replace(spec, profile=SqlProfile.FLAT) for spec in specs]
     faults = []
     for number, spec in enumerate(specs):
-        grammar = lower_sql(spec).grammar
-        assert grammar is not None
-        texts = RandomTexts(grammar, random.Random(number))
+        texts = RandomTexts(lower_sql(spec).grammar, random.Random(number))
         for _ in range(count // len(specs) + (number < count % len(specs))):
             text = texts.draw()
             faults += [(text, fault.description) for fault in check_sql(spec, text)]

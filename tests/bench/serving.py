@@ -27,7 +27,11 @@ _BATCH = RUNNING
 _TOKENS = 64
 _ROUNDS = 5
 # Longer than the budget can hold, so that every request decodes for the same number of steps.
-_SCHEMA = json.dumps({"type": "array", "items": {"type": "integer"}, "minItems": 20, "maxItems": 200})
+_LIST = {"type": "array", "items": {"type": "integer"}, "minItems": 20, "maxItems": 200}
+_SCHEMAS = {
+    "contract": _LIST,  # an automaton
+    "recursive_contract": _LIST | {"items": {"anyOf": [{"type": "integer"}, {"$ref": "#"}]}},  # a grammar
+}
 
 
 def main() -> None:
@@ -43,22 +47,24 @@ def measure() -> dict[str, float | int | str]:
 
 async def _measure(folder: Path) -> dict[str, float | int | str]:
     base = BaseModel.load(BASE)
-    compiled = ContractCompiler(folder / "contracts", base.vocabulary()).compile(
-        ContractSpec(ContractKind.JSON, json_schema=_SCHEMA)
-    )
+    compiler = ContractCompiler(folder / "contracts", base.vocabulary())
+    contracts = {
+        name: compiler.compile(ContractSpec(ContractKind.JSON, json.dumps(schema))) for name, schema in _SCHEMAS.items()
+    }
     engine, adapters = await start_engine(base, folder, threads=2)
     prompt = PromptRenderer.load(base).prompt_ids("some words of a usual length for an input of this kind")
-    kinds: dict[str, list[AdapterKey | None]] = {
-        "base": [None],
-        "one_adapter": [*adapters[:1]],
-        "four_adapters": [*adapters],
+    kinds: dict[str, tuple[str, list[AdapterKey | None]]] = {
+        "base": ("contract", [None]),
+        "recursive": ("recursive_contract", [None]),
+        "one_adapter": ("contract", [*adapters[:1]]),
+        "four_adapters": ("contract", [*adapters]),
     }
     speeds: dict[str, list[float]] = {"unconstrained": [], **{kind: [] for kind in kinds}}
     for round_number in range(_ROUNDS + 1):
         speed = await _unconstrained(engine, prompt, round_number)
         measured = {"unconstrained": speed}
-        for kind, keys in kinds.items():
-            measured[kind] = await _constrained(engine, compiled, prompt, keys, f"{round_number}-{kind}")
+        for kind, (name, keys) in kinds.items():
+            measured[kind] = await _constrained(engine, contracts[name], prompt, keys, f"{round_number}-{kind}")
         if round_number:  # the first round warms kernels and caches
             for kind, speed in measured.items():
                 speeds[kind].append(speed)
@@ -68,6 +74,7 @@ async def _measure(folder: Path) -> dict[str, float | int | str]:
         "batch": _BATCH,
         "unconstrained_tokens_per_s": medians["unconstrained"],
         "contract_over_unconstrained": _ratio(speeds, "base", "unconstrained"),
+        "recursive_contract_over_unconstrained": _ratio(speeds, "recursive", "unconstrained"),
         "one_adapter_over_base": _ratio(speeds, "one_adapter", "base"),
         "four_adapters_over_base": _ratio(speeds, "four_adapters", "base"),
     }
