@@ -54,7 +54,7 @@ class Product:
     def _explore(self) -> tuple[dict[tuple[int, int], Expression], set[int]]:
         start: _State = (tuple(machine.closure([0]) for machine in self._machines), 0)
         numbers, queue = {start: 0}, [start]
-        labels: dict[tuple[int, int], CharSet] = {}
+        labels: dict[tuple[int, int], list[tuple[int, int]]] = {}
         accepting = set()
         for state in queue:  # grows while it is read
             number = numbers[state]
@@ -66,9 +66,8 @@ class Product:
                     queue.append(target)
                     if len(queue) > _MAX_PRODUCT_STATES:
                         raise TooComplex(f"their intersection needs more than {_MAX_PRODUCT_STATES} states")
-                arrow = (number, numbers[target])
-                labels[arrow] = labels.get(arrow, CharSet(())) | chars
-        return {arrow: Chars(chars) for arrow, chars in labels.items()}, accepting
+                labels.setdefault((number, numbers[target]), []).extend(chars.ranges)
+        return {arrow: Chars(CharSet.of(ranges)) for arrow, ranges in labels.items()}, accepting
 
     def _accepts(self, groups: tuple[frozenset[int], ...]) -> bool:
         return all((1 in states) == (i < self._wanted) for i, states in enumerate(groups))
