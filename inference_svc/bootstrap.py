@@ -56,8 +56,9 @@ class InferenceApplication:
         return {"base_model": self._base.model_id, "base_model_digest": digest}
 
     async def drain(self) -> None:
-        """Refuses new requests."""
+        """Refuses new requests and ends every watch."""
         self._admission.close()
+        self._fleet.close_watches()
 
     async def stop(self) -> None:
         """Ends follower, loads and engine."""

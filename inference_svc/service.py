@@ -69,6 +69,15 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             adapters=[translate.resident(resident, aliases) for resident, aliases in page], next_page_token=token
         )
 
+    async def WatchResidentAdapters(
+        self, request: pb.WatchResidentAdaptersRequest, context: Context
+    ) -> AsyncIterator[pb.WatchResidentAdaptersResponse]:
+        """Adapters known to this replica, then what becomes of them."""
+        parent = TenantName.parse(request.parent)
+        async for change in self._fleet.watch(parent.tenant):
+            adapter = None if change is None else translate.resident(*change)
+            yield pb.WatchResidentAdaptersResponse(adapter=adapter)
+
 
 def _question(
     request: pb.GenerateRequest | pb.ExtractRequest | pb.GenerateSqlRequest | pb.GenerateStreamRequest,

@@ -18,10 +18,10 @@ from goldsmith.trainer.v1 import (
     training_service_pb2_grpc,
 )
 from shared.base_model import BaseModel
+from shared.changes import Changes
 from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
 from shared.storage.local import LocalBlobStore
-from trainer_svc.app.changes import Changes
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.jobs import Jobs

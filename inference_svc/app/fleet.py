@@ -13,6 +13,7 @@ from pathlib import Path
 from inference_svc.app.loader import Loader
 from inference_svc.app.ports import InferenceEngine, Registry
 from inference_svc.domain.residency import Resident, ResidentState
+from shared.changes import Changes
 from shared.errors import NotFound, Unavailable
 from shared.files import write_atomic
 from shared.names import AdapterName, AliasName, RevisionName
@@ -23,7 +24,8 @@ LIVE_ALIAS = "live"
 _RETRY_SECONDS = 1.0
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.2, 30.0
 _SERVABLE = (ResidentState.LIVE, ResidentState.DRAINING)
-_LOADING = (ResidentState.FETCHING, ResidentState.VERIFYING, ResidentState.LOADING)
+_LOADING = (ResidentState.FETCHING, ResidentState.VERIFYING, ResidentState.LOADING, ResidentState.PROVING)
+HEARTBEAT_SECONDS = 15.0
 
 
 class Fleet:
@@ -46,6 +48,7 @@ class Fleet:
         self._room = asyncio.Lock()
         self._uses = itertools.count(1)
         self._digests: dict[RevisionName, str] = {}
+        self._changes = Changes()
 
     def restore(self) -> None:
         """Points the aliases as they were at the last shutdown, so that a replica serves without its registry."""
@@ -72,6 +75,30 @@ class Fleet:
             if revision.tenant == tenant:
                 found.append((resident, sorted(str(a) for a, r in self._serving.items() if r == revision)))
         return found
+
+    async def watch(self, tenant: str) -> AsyncIterator[tuple[Resident, list[str]] | None]:
+        """The present state of each revision of a tenant, then every change; None is a heartbeat.
+
+        A reader that falls behind is told the state that holds by then, not each one between. Raises `Unavailable`
+        (NOT_SERVING) when the process drains.
+        """
+        told: dict[RevisionName, tuple[ResidentState, list[str]]] = {}
+        while True:
+            mark, before = self._changes.mark(), dict(told)
+            for resident, aliases in self.residents(tenant):
+                if told.get(resident.revision) != (resident.state, aliases):
+                    told[resident.revision] = (resident.state, aliases)
+                    yield resident, aliases
+            if told != before:
+                continue
+            if self._changes.closed:
+                raise Unavailable("NOT_SERVING", "the service drains", hint="watch another replica")
+            if not await Changes.wait(mark, HEARTBEAT_SECONDS):
+                yield None
+
+    def close_watches(self) -> None:
+        """Ends every watch: the process drains."""
+        self._changes.close()
 
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Resident]:
@@ -148,13 +175,12 @@ class Fleet:
     async def _load(self, revision: RevisionName) -> Resident:
         resident = self._residents.get(revision)
         if resident is None:
-            resident = Resident(revision, self._digests.get(revision) or await self._digest(revision))
-            self._residents[revision] = resident
+            digest = self._digests.get(revision) or await self._digest(revision)
+            resident = self._residents[revision] = Resident(revision, digest, self._changes.ring)
+            self._changes.ring()
         elif resident.state is ResidentState.REJECTED:
             raise NotFound("ADAPTER_NOT_FOUND", f"{revision} was rejected: {resident.rejection}")
-        else:
-            resident.move(ResidentState.FETCHING)
-        await self._make_room(resident)
+        await self._take_place(resident)
         await self._loader.load(resident)
         return resident
 
@@ -166,22 +192,23 @@ class Fleet:
                 "ADAPTER_NOT_FOUND", f"{revision} does not exist", metadata={"adapter": str(revision)}
             ) from err
 
-    async def _make_room(self, coming: Resident) -> None:
-        """Unloads the least recently used idle revision when the engine is full: we evict, the engine never has to."""
+    async def _take_place(self, coming: Resident) -> None:
+        """Begins the load of a revision, which has a place in the engine from then on.
+
+        When the engine is full the least recently used idle revision is unloaded: we evict, the engine never has to.
+        """
         async with self._room:
-            inside = [r for r in self._residents.values() if r is not coming and r.state in (*_SERVABLE, *_LOADING)]
-            idle = sorted(
-                (r for r in inside if r.state is ResidentState.LIVE and not r.leases), key=lambda r: r.last_use
-            )
-            if len(inside) < self._capacity:
-                return
-            if not idle:
-                coming.move(ResidentState.UNLOADED)
-                raise Unavailable(
-                    "ADAPTER_NOT_READY", "every adapter slot is in use", retry_after_seconds=_RETRY_SECONDS
-                )
-            idle[0].move(ResidentState.DRAINING)
-            await self._unload(idle[0])
+            inside = [r for r in self._residents.values() if r.state in (*_SERVABLE, *_LOADING)]
+            if len(inside) >= self._capacity:
+                idle = [r for r in inside if r.state is ResidentState.LIVE and not r.leases]
+                if not idle:
+                    raise Unavailable(
+                        "ADAPTER_NOT_READY", "every adapter slot is in use", retry_after_seconds=_RETRY_SECONDS
+                    )
+                oldest = min(idle, key=lambda resident: resident.last_use)
+                oldest.move(ResidentState.DRAINING)
+                await self._unload(oldest)
+            coming.move(ResidentState.FETCHING)
 
     async def _promote(self, alias: AliasName, revision: RevisionName) -> None:
         resident = await self._wanted_resident(alias, revision)
@@ -191,6 +218,7 @@ class Fleet:
             resident.move(ResidentState.LIVE)
         before = self._serving.get(alias)
         self._serving[alias] = revision
+        self._changes.ring()
         self._save()
         _log.info("alias flipped", extra={"alias": str(alias), "revision": str(revision)})
         if before is not None and before != revision and before not in self._serving.values():

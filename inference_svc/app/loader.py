@@ -52,6 +52,7 @@ class Loader:
             resident.key = AdapterKey.of(resident.revision, resident.digest, folder)
             resident.move(ResidentState.LOADING)
             await self._engine.add_adapter(resident.key)
+            resident.move(ResidentState.PROVING)
             await self._prove(resident, manifest)
             resident.move(ResidentState.LIVE)
         except (StateConflict, DataLoss, InvalidInput) as err:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -16,9 +17,11 @@ from shared.names import RevisionName
 class ResidentState(enum.StrEnum):
     """Where a revision is in its life here."""
 
+    REGISTERED = "registered"
     FETCHING = "fetching"
     VERIFYING = "verifying"
     LOADING = "loading"
+    PROVING = "proving"
     LIVE = "live"
     DRAINING = "draining"
     UNLOADED = "unloaded"
@@ -28,9 +31,11 @@ class ResidentState(enum.StrEnum):
 # LIVE is entered after the revision serves, DRAINING before it stops. A revision that was unloaded or drained may come
 # back (roll back); a rejected one never does: its digest names the same bytes for ever.
 MOVES: dict[ResidentState, frozenset[ResidentState]] = {
+    ResidentState.REGISTERED: frozenset({ResidentState.FETCHING}),
     ResidentState.FETCHING: frozenset({ResidentState.VERIFYING, ResidentState.REJECTED, ResidentState.UNLOADED}),
     ResidentState.VERIFYING: frozenset({ResidentState.LOADING, ResidentState.REJECTED, ResidentState.UNLOADED}),
-    ResidentState.LOADING: frozenset({ResidentState.LIVE, ResidentState.REJECTED, ResidentState.UNLOADED}),
+    ResidentState.LOADING: frozenset({ResidentState.PROVING, ResidentState.REJECTED, ResidentState.UNLOADED}),
+    ResidentState.PROVING: frozenset({ResidentState.LIVE, ResidentState.REJECTED, ResidentState.UNLOADED}),
     ResidentState.LIVE: frozenset({ResidentState.DRAINING}),
     ResidentState.DRAINING: frozenset({ResidentState.LIVE, ResidentState.UNLOADED}),
     ResidentState.UNLOADED: frozenset({ResidentState.FETCHING}),
@@ -62,7 +67,9 @@ class Resident:
 
     revision: RevisionName
     digest: str
-    state: ResidentState = ResidentState.FETCHING
+    on_move: Callable[[], None] = field(repr=False)
+    """Called after each change of state."""
+    state: ResidentState = ResidentState.REGISTERED
     rejection: str = ""
     leases: int = 0
     """Requests that began on it and have not ended."""
@@ -76,3 +83,4 @@ class Resident:
         """Goes on to `state`; a move outside the table is a bug of ours."""
         assert state in MOVES[self.state], f"{self.revision}: {self.state} -> {state}"
         self.state = state
+        self.on_move()

@@ -11,6 +11,7 @@ from pathlib import Path
 from vllm.lora.request import LoRARequest
 
 from inference_svc.domain.residency import AdapterKey
+from shared.errors import StateConflict
 from shared.files import write_atomic
 
 
@@ -27,8 +28,14 @@ class AdapterLedger:
         return self._held.get(key)
 
     def issue(self, key: AdapterKey) -> LoRARequest:
-        """A fresh triple; its id is on disk before it is used, so that a crash burns it."""
+        """A fresh triple; its id is on disk before it is used, so that a crash burns it.
+
+        Raises `StateConflict` (ADAPTER_REJECTED) while the engine holds other files under this name: two such requests
+        in one batch are the end of vLLM.
+        """
         assert Path(key.path).is_absolute(), key
+        if any(other.name == key.name for other in self._held):
+            raise StateConflict("ADAPTER_REJECTED", f"the engine holds other files under the name {key.name}")
         self._last_id += 1
         write_atomic(self._id_file, str(self._last_id).encode())
         return LoRARequest(lora_name=key.name, lora_int_id=self._last_id, lora_path=key.path)

@@ -30,21 +30,18 @@ MAX_DELTA_NORM = 1e4
 """Frobenius norm of one scaled delta. Trained adapters measure below 1e2; a bit-flipped exponent far above."""
 _NAME = re.compile(r"base_model\.model\.model\.layers\.(\d+)\.(self_attn|mlp)\.([a-z]+_proj)\.lora_(A|B)\.weight")
 _MAX_CONFIG_BYTES = 64 << 10
-# Keys of adapter_config.json that change what is served, with the only value that may stand there.
-_FIXED_CONFIG = {
-    "peft_type": "LORA",
-    "bias": "none",
-    "use_dora": False,
-    "modules_to_save": None,
-    "layer_replication": None,
-    "rank_pattern": {},
-    "alpha_pattern": {},
-    "lora_bias": False,
-    "trainable_token_indices": None,
-    "target_parameters": None,
-    "megatron_config": None,
-    "fan_in_fan_out": False,
-}
+# What adapter_config.json may say. Whatever else is set changes what is served, or is ignored by the engine, which then
+# serves something else than was trained.
+_ONLY: dict[str, tuple[Any, ...]] = {
+    "peft_type": ("LORA",),
+    "bias": ("none", None),
+    "init_lora_weights": (True, False, None, "gaussian", "orthogonal"),  # all others change the base's own weights
+}  # Any: JSON values
+_HARMLESS = frozenset(
+    {"auto_mapping", "inference_mode", "lora_dropout", "megatron_core", "peft_version", "qalora_group_size", "revision",
+     "task_type"}
+)  # fmt: skip
+"""Options that say how it was trained, or go with another that is off."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def validate_adapter(folder: Path, manifest: AdapterManifest, base: BaseModel, *
             f"adapter was trained on {manifest.base_model_id} ({manifest.base_model_digest}), served is {base.digest}",
         )
     _check_manifest(manifest, max_rank)
-    _check_config(folder / CONFIG_NAME, manifest)
+    _check_config(_read_config(folder / CONFIG_NAME), manifest)
     tensors = read_tensors(folder / WEIGHTS_NAME)
     expected = _expected_shapes(base, manifest.target_modules)
     _check_names(set(tensors), set(expected))
@@ -86,16 +83,19 @@ def validate_adapter(folder: Path, manifest: AdapterManifest, base: BaseModel, *
         raise _rejected("every delta is zero: the adapter changes nothing")
 
 
-def _check_config(path: Path, manifest: AdapterManifest) -> None:
+def _read_config(path: Path) -> dict[str, Any]:  # Any: JSON values, compared one by one
     if path.stat().st_size > _MAX_CONFIG_BYTES:
         raise _rejected(f"{CONFIG_NAME} exceeds {_MAX_CONFIG_BYTES} bytes")
     try:
-        config: dict[str, Any] = json.loads(path.read_bytes())  # Any: every key that matters is compared below
+        config = json.loads(path.read_bytes())
     except ValueError as err:
         raise _rejected(f"{CONFIG_NAME} is not JSON: {err}") from err
-    for key, only in _FIXED_CONFIG.items():
-        if (config.get(key, only) or only) != only:
-            raise _rejected(f"{CONFIG_NAME}: {key} must be {only!r}, got {config[key]!r}")
+    if not isinstance(config, dict):
+        raise _rejected(f"{CONFIG_NAME} is not an object")
+    return config
+
+
+def _check_config(config: dict[str, Any], manifest: AdapterManifest) -> None:  # Any: as above
     facts = {
         "base_model_name_or_path": manifest.base_model_id,
         "r": manifest.rank,
@@ -103,10 +103,17 @@ def _check_config(path: Path, manifest: AdapterManifest) -> None:
         "use_rslora": manifest.use_rslora,
     }
     for key, value in facts.items():
-        if config.get(key, False) != value:
+        if config.get(key, False) != value or (key == "r" and type(config[key]) is not int):
             raise _rejected(f"{CONFIG_NAME}: {key} is {config.get(key)!r}, the manifest says {value!r}")
-    if sorted(config.get("target_modules") or ()) != sorted(manifest.target_modules):
+    modules = config.get("target_modules")
+    if not isinstance(modules, list) or sorted(map(str, modules)) != sorted(manifest.target_modules):
         raise _rejected(f"{CONFIG_NAME}: target_modules differ from the manifest")
+    for key, values in _ONLY.items():
+        if config.get(key) not in values:
+            raise _rejected(f"{CONFIG_NAME}: {key} must be one of {values}, got {config.get(key)!r}")
+    for key, value in config.items():
+        if value and key not in {*facts, "target_modules", *_ONLY, *_HARMLESS}:
+            raise _rejected(f"{CONFIG_NAME}: {key[:80]} must not be set, got {str(value)[:80]}")
 
 
 def _check_manifest(manifest: AdapterManifest, max_rank: int) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from shared.cli import contract
+from shared.cli.adapters import adapters
 
 app = typer.Typer(name="goldsmith", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(contract.app, name="contract")
+app.command()(adapters)
 
 
 @app.callback()

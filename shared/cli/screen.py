@@ -1,10 +1,11 @@
-"""What commands show: compile reports and errors as tables."""
+"""What commands show: compile reports, adapters and errors."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import typer
 from rich import box
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from goldsmith.contract.v1 import contract_pb2
+from goldsmith.inference.v1 import inference_service_pb2
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordFate
 from shared.errors import DomainError
 from shared.rpc.contract_message import report_of, spec_of
@@ -73,6 +75,31 @@ def show_contracts(console: Console, contracts: Iterable[contract_pb2.OutputCont
             f"{contract.create_time.ToDatetime():%Y-%m-%d %H:%M} UTC",
         )
     console.print(table)
+
+
+def show_adapters(console: Console, adapters: Iterable[inference_service_pb2.ResidentAdapter]) -> None:
+    """The adapters of a replica, one a line."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("revision", "state", "aliases", "requests", "why"):
+        table.add_column(column, justify="right" if column == "requests" else "left", overflow="fold")
+    for adapter in adapters:
+        state = _state(adapter)
+        # `Text`, since a reason may hold what rich would read as markup.
+        row = (adapter.revision, state, " ".join(adapter.aliases), str(adapter.active_request_count), adapter.rejection)
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+def show_adapter_change(console: Console, adapter: inference_service_pb2.ResidentAdapter) -> None:
+    """One line: when, which revision, what it is now, under which aliases, and why if it was rejected."""
+    parts = [f"{datetime.now(UTC):%H:%M:%S}", adapter.revision, _state(adapter), *adapter.aliases, adapter.rejection]
+    console.print(Text(" ".join(part for part in parts if part)))
+
+
+def _state(adapter: inference_service_pb2.ResidentAdapter) -> str:
+    names = {value: name for name, value in inference_service_pb2.ResidentAdapterState.items()}
+    # A newer server may have more of them.
+    return names.get(adapter.state, str(adapter.state)).removeprefix("RESIDENT_ADAPTER_STATE_").lower()
 
 
 @contextmanager

@@ -104,6 +104,23 @@ class InferenceClient:
             if not token:
                 return found
 
+    def watch_resident_adapters(
+        self, tenant: str, timeout_seconds: float | None = None
+    ) -> Iterator[inference_service_pb2.ResidentAdapter]:
+        """Adapters of `tenants/{tenant}` on this replica with their state, then each change, without end.
+
+        Raises `Unavailable` when the replica drains, and `DeadlineExceeded` after `timeout_seconds`.
+        """
+        request = inference_service_pb2.WatchResidentAdaptersRequest(parent=tenant)
+        with domain_errors():
+            stream = self._stub.WatchResidentAdapters(request, timeout=timeout_seconds, wait_for_ready=False)
+            try:
+                for message in stream:
+                    if message.HasField("adapter"):
+                        yield message.adapter
+            finally:
+                stream.cancel()  # a dropped stream would otherwise run on for ever on the server
+
 
 def _route(adapter: str) -> dict[str, str]:
     """Metadata by which a proxy keeps an adapter's requests on one replica."""

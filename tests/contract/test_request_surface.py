@@ -58,7 +58,7 @@ class TestProtobuf:
 
     def test_every_method_is_known_here(self) -> None:
         """A new method that generates must join the list."""
-        assert set(SERVICE.methods_by_name) == {*GENERATING, "ListResidentAdapters"}
+        assert set(SERVICE.methods_by_name) == {*GENERATING, "ListResidentAdapters", "WatchResidentAdapters"}
 
     def test_the_parts_hold_what_is_harmless(self) -> None:
         """Exactly these fields, in protobuf and in the domain."""

@@ -12,19 +12,21 @@ import grpc
 import pytest
 import pytest_asyncio
 from google.protobuf.message import Message
+from typer.testing import CliRunner, Result
 
 from goldsmith.contract.v1 import contract_pb2
 from goldsmith.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
 from inference_svc.service import InferenceServicer
 from shared.base_model import BaseModel
+from shared.cli.main import app
 from shared.client import InferenceClient
 from shared.client.channel import call, open_channel
 from shared.client.inference import Answer
 from shared.contracts.check import check_output
 from shared.contracts.spec import ContractKind, ContractSpec
-from shared.errors import InvalidInput, StateConflict
+from shared.errors import InvalidInput, StateConflict, Unavailable
 from shared.rpc.interceptor import ErrorInterceptor
-from tests.unit.inference_svc.conftest import Replica
+from tests.unit.inference_svc.conftest import ALIAS, Replica
 
 SPECS = {
     f"tenants/acme/contracts/{spec.kind}": spec
@@ -55,7 +57,7 @@ PAIRS_SPEC = ContractSpec(
     ),
 )
 TWINS, PAIR = '[{"a":"x"},{"a":"x"}]', '[{"a":"x"},{"a":"y"}]'
-Result = TypeVar("Result")
+Found = TypeVar("Found")
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
 
@@ -70,10 +72,10 @@ class House:
         """What the engine answers next, each as the model's own tokens."""
         self.replica.engine.script = [self.replica.renderer.completion_ids(text) for text in texts]
 
-    async def ask(self, work: Callable[[InferenceClient], Result]) -> Result:
+    async def ask(self, work: Callable[[InferenceClient], Found]) -> Found:
         """Runs what a client does in a thread of its own, as the client is a blocking one."""
 
-        def run() -> Result:
+        def run() -> Found:
             with InferenceClient(self.address) as client:
                 return work(client)
 
@@ -249,3 +251,64 @@ class TestUnknownFields:
         assert [(v.path, v.description) for v in caught.value.violations] == [(path, "holds unknown field number(s) 9")]
         assert answered
         assert len(house.replica.engine.calls) == 1
+
+
+class TestAdapters:
+    """What a replica tells of its adapters, over the socket and on the command line."""
+
+    async def test_a_watch_follows_a_promotion_to_its_end(self, house: House) -> None:
+        """From the first state to LIVE under its alias; what the list says then is the same."""
+        seen: list[inference_service_pb2.ResidentAdapter] = []
+
+        def follow(client: InferenceClient) -> None:
+            for adapter in client.watch_resident_adapters("tenants/acme", timeout_seconds=30):
+                seen.append(adapter)
+                if adapter.aliases:
+                    return
+
+        watching = asyncio.create_task(house.ask(follow))
+        house.replica.fleet.point(ALIAS, house.replica.publish(1))
+        await watching
+        listed = await house.ask(lambda client: client.resident_adapters("tenants/acme"))
+
+        assert seen[-1].state == inference_service_pb2.RESIDENT_ADAPTER_STATE_LIVE
+        assert list(seen[-1].aliases) == [str(ALIAS)]
+        assert listed == seen[-1:]
+
+    async def test_a_watch_ends_when_the_replica_drains(self, house: House) -> None:
+        """With UNAVAILABLE, so that a client tries another one."""
+        loop = asyncio.get_running_loop()
+
+        def follow(client: InferenceClient) -> None:
+            for _ in client.watch_resident_adapters("tenants/acme", timeout_seconds=30):
+                loop.call_soon_threadsafe(house.replica.fleet.close_watches)
+
+        house.replica.fleet.point(ALIAS, house.replica.publish(1))
+        with pytest.raises(Unavailable, match="drains"):
+            await house.ask(follow)
+
+    async def test_the_command_lists_and_watches_them(self, house: House) -> None:
+        """One line for each; a watch that is cut off ends with 1 and says why."""
+        house.replica.fleet.point(ALIAS, house.replica.publish(1))
+        await house.replica.settle()
+        house.replica.fleet.point(ALIAS, house.replica.publish(2, prompt_digest="sha256:" + "f" * 64))
+        await house.replica.settle()
+
+        def run(*options: str) -> Result:
+            env = {"COLUMNS": "250", "NO_COLOR": "1", "TERM": "dumb"}
+            return CliRunner().invoke(app, ["adapters", "tenants/acme", "--address", house.address, *options], env=env)
+
+        listed = await asyncio.to_thread(run)
+        watching = asyncio.create_task(asyncio.to_thread(run, "--watch"))
+        await asyncio.sleep(0.5)
+        house.replica.fleet.close_watches()
+        watched = await watching
+
+        assert (listed.exit_code, watched.exit_code) == (0, 1), listed.output + watched.output
+        for shown in (listed.stdout, watched.stdout):
+            first, second = (line for line in shown.splitlines() if "/revisions/" in line)
+            assert "live" in first
+            assert str(ALIAS) in first
+            assert "rejected" in second
+            assert "BASE_MODEL_MISMATCH" in second
+        assert "NOT_SERVING" in watched.stderr

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 
 from sqlalchemy import Connection
 
+from shared.changes import Changes
 from shared.clock import Clock
 from shared.digest import sha256_bytes
 from shared.errors import StateConflict, Unavailable
 from shared.names import AdapterName, DatasetName, JobName, TenantName, check_id, invalid_field
 from shared.rpc.page import Page
-from trainer_svc.app.changes import Changes
 from trainer_svc.domain.dataset import DatasetState
 from trainer_svc.domain.job import FINAL, Event, Job, JobSpec, JobState
 from trainer_svc.domain.plan import RANKS

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from shared.changes import Changes
 from shared.clock import Clock
 from shared.errors import NotFound, OutOfRange, Unavailable
 from shared.names import AdapterName, AliasName, RevisionName, invalid_field
 from shared.rpc.page import Page
 from shared.storage.base import BlobStore
-from trainer_svc.app.changes import Changes
 from trainer_svc.domain.registry import Alias, AliasChange, Revision
 from trainer_svc.store import shelf
 from trainer_svc.store.database import Database

@@ -16,12 +16,12 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from shared.base_model import BaseModel
+from shared.changes import Changes
 from shared.clock import Clock
 from shared.errors import DomainError
 from shared.files import write_atomic
 from shared.names import ContractName, DatasetName, JobName
 from shared.storage.base import BlobStore
-from trainer_svc.app.changes import Changes
 from trainer_svc.app.journal_reader import ingest
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.job import MAX_STALLED_ATTEMPTS, Failure, Job, JobState

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 
 from inference_svc.domain.residency import MOVES, ResidentState
-from shared.errors import DataLoss, InvalidInput, NotFound, Unavailable
+from shared.errors import DataLoss, InvalidInput, NotFound, StateConflict, Unavailable
 from tests.unit.inference_svc.conftest import ALIAS, Replica, revision
 
 pytestmark = pytest.mark.asyncio
@@ -126,6 +127,79 @@ class TestPromotion:
             assert resident.revision == revision(1)
 
 
+class TestWatch:
+    """What a tenant is told of its adapters."""
+
+    async def test_gives_the_present_then_every_change(self, replica: Replica) -> None:
+        """Each revision's states come in the order of the table, and the alias with the state that it moved in."""
+        replica.fleet.point(ALIAS, replica.publish(1))
+        await replica.settle()
+        told: list[tuple[int, ResidentState, tuple[str, ...]]] = []
+
+        replaced = {(1, ResidentState.UNLOADED, ()), (2, ResidentState.LIVE, (str(ALIAS),))}
+
+        async def follow() -> None:
+            async with aclosing(replica.fleet.watch("acme")) as changes:
+                async for change in changes:
+                    assert change is not None
+                    told.append((change[0].revision.number, change[0].state, tuple(change[1])))
+                    if replaced <= set(told):
+                        return
+
+        watching = asyncio.create_task(follow())
+        await asyncio.sleep(0)
+        replica.fleet.point(ALIAS, replica.publish(2))
+        await asyncio.wait_for(watching, 20)
+
+        assert told[0] == (1, ResidentState.LIVE, (str(ALIAS),))
+        states = [state for number, state, _ in told if number == 2]
+        assert len(states) > 3
+        assert states == sorted(states, key=list(ResidentState).index)
+
+    async def test_tells_nothing_of_other_tenants(self, replica: Replica) -> None:
+        """Not even that something happened."""
+        replica.fleet.point(ALIAS, replica.publish(1))
+        await replica.settle()
+
+        async with aclosing(replica.fleet.watch("globex")) as changes:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(changes), 0.05)
+
+    async def test_ends_when_the_process_drains(self, replica: Replica) -> None:
+        """With what is worth a retry elsewhere."""
+        watching = asyncio.create_task(anext(replica.fleet.watch("acme")))
+        await asyncio.sleep(0)
+        replica.fleet.close_watches()
+
+        with pytest.raises(Unavailable, match="drains"):
+            await watching
+
+    async def test_a_revision_proves_itself_before_it_is_live(self, replica: Replica) -> None:
+        """While its canaries run it is PROVING and serves nobody."""
+        replica.engine.gate.clear()
+        replica.fleet.point(ALIAS, replica.publish(1, canary=(5, 6)))
+        await replica.engine.entered.wait()
+
+        assert _states(replica) == {1: ResidentState.PROVING}
+        with pytest.raises(Unavailable):
+            async with replica.fleet.lease(ADAPTER):
+                pass
+        replica.engine.gate.set()
+        await replica.settle()
+
+    async def test_a_revision_without_a_place_stays_registered(self, replica: Replica) -> None:
+        """Both places are in use: the third waits, and is told so."""
+        names = [f"{ADAPTER}/revisions/{replica.publish(number).number}" for number in (1, 2, 3)]
+        async with replica.fleet.lease(names[0]), replica.fleet.lease(names[1]):
+            with pytest.raises(Unavailable, match="slot"):
+                async with replica.fleet.lease(names[2]):
+                    pass
+            assert _states(replica)[3] is ResidentState.REGISTERED
+
+        async with replica.fleet.lease(names[2]) as resident:
+            assert resident.state is ResidentState.LIVE
+
+
 class TestLease:
     """Who may use an adapter."""
 
@@ -196,6 +270,18 @@ class TestChecks:
         assert _states(replica) == {1: ResidentState.REJECTED}
         assert replica.engine.adapters == set()
 
+    async def test_what_the_engine_refuses_is_rejected(self, replica: Replica) -> None:
+        """With the engine's reason, and nothing of it stays there."""
+        name = replica.publish(1)
+        replica.engine.refused.add("acme/answer/1")
+
+        with pytest.raises(StateConflict, match="refused by the engine"):
+            async with replica.fleet.lease(str(name)):
+                pass
+
+        assert _states(replica) == {1: ResidentState.REJECTED}
+        assert replica.engine.adapters == set()
+
     async def test_canaries_that_differ_reject_it(self, replica: Replica) -> None:
         """An adapter that does not answer as its trainer saw is removed from the engine again."""
         name = replica.publish(1, canary=(7, 7, 7, 7))
@@ -211,7 +297,7 @@ class TestMoves:
     """The table of states."""
 
     async def test_final_state_is_rejection_only(self) -> None:
-        """Every other state leads on, and LIVE is reached only through LOADING or back from DRAINING."""
+        """Every other state leads on, and LIVE is reached only through PROVING or back from DRAINING."""
         assert [state for state, moves in MOVES.items() if not moves] == [ResidentState.REJECTED]
         before_live = {state for state, moves in MOVES.items() if ResidentState.LIVE in moves}
-        assert before_live == {ResidentState.LOADING, ResidentState.DRAINING}
+        assert before_live == {ResidentState.PROVING, ResidentState.DRAINING}

@@ -14,12 +14,12 @@ import pytest
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
 from shared.base_model import BaseModel
+from shared.changes import Changes
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.names import AdapterName, JobName
 from shared.rpc.page import Page
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
-from trainer_svc.app.changes import Changes
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.runner import Runner, RunnerSettings

@@ -15,11 +15,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
+from shared.changes import Changes
 from shared.errors import Conflict, InvalidInput, NotFound, OutOfRange, Unavailable
 from shared.names import AdapterName, AliasName, DatasetName, RevisionName
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
-from trainer_svc.app.changes import Changes
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.upload import Uploads
 from trainer_svc.domain.registry import AliasChange, Revision

@@ -33,7 +33,7 @@ class _ResidentAdapterStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     RESIDENT_ADAPTER_STATE_VERIFYING: _ResidentAdapterState.ValueType  # 2
     """Digests, base model and tensors are being checked; its contract is being compiled."""
     RESIDENT_ADAPTER_STATE_LOADING: _ResidentAdapterState.ValueType  # 3
-    """The engine is taking it up and replaying its canary prompts."""
+    """The engine is taking it up."""
     RESIDENT_ADAPTER_STATE_LIVE: _ResidentAdapterState.ValueType  # 4
     """Serves requests."""
     RESIDENT_ADAPTER_STATE_DRAINING: _ResidentAdapterState.ValueType  # 5
@@ -42,10 +42,15 @@ class _ResidentAdapterStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     """Removed from the engine; its files stay for a roll back."""
     RESIDENT_ADAPTER_STATE_REJECTED: _ResidentAdapterState.ValueType  # 7
     """A check failed; it never serves."""
+    RESIDENT_ADAPTER_STATE_REGISTERED: _ResidentAdapterState.ValueType  # 8
+    """Known to the replica; waits for a place in the engine."""
+    RESIDENT_ADAPTER_STATE_PROVING: _ResidentAdapterState.ValueType  # 9
+    """The engine replays its canary prompts."""
 
 class ResidentAdapterState(_ResidentAdapterState, metaclass=_ResidentAdapterStateEnumTypeWrapper):
-    """Life of an adapter on a replica: FETCHING -> VERIFYING -> LOADING -> LIVE -> DRAINING -> UNLOADED, or REJECTED from any
-    of the first three. LIVE is reported after it serves.
+    """Life of an adapter on a replica: REGISTERED -> FETCHING -> VERIFYING -> LOADING -> PROVING -> LIVE -> DRAINING ->
+    UNLOADED, from where it may be fetched again. REJECTED from FETCHING to PROVING when a check fails, UNLOADED when
+    something else does. LIVE is reported after it serves.
     """
 
 RESIDENT_ADAPTER_STATE_UNSPECIFIED: ResidentAdapterState.ValueType  # 0
@@ -55,7 +60,7 @@ RESIDENT_ADAPTER_STATE_FETCHING: ResidentAdapterState.ValueType  # 1
 RESIDENT_ADAPTER_STATE_VERIFYING: ResidentAdapterState.ValueType  # 2
 """Digests, base model and tensors are being checked; its contract is being compiled."""
 RESIDENT_ADAPTER_STATE_LOADING: ResidentAdapterState.ValueType  # 3
-"""The engine is taking it up and replaying its canary prompts."""
+"""The engine is taking it up."""
 RESIDENT_ADAPTER_STATE_LIVE: ResidentAdapterState.ValueType  # 4
 """Serves requests."""
 RESIDENT_ADAPTER_STATE_DRAINING: ResidentAdapterState.ValueType  # 5
@@ -64,6 +69,10 @@ RESIDENT_ADAPTER_STATE_UNLOADED: ResidentAdapterState.ValueType  # 6
 """Removed from the engine; its files stay for a roll back."""
 RESIDENT_ADAPTER_STATE_REJECTED: ResidentAdapterState.ValueType  # 7
 """A check failed; it never serves."""
+RESIDENT_ADAPTER_STATE_REGISTERED: ResidentAdapterState.ValueType  # 8
+"""Known to the replica; waits for a place in the engine."""
+RESIDENT_ADAPTER_STATE_PROVING: ResidentAdapterState.ValueType  # 9
+"""The engine replays its canary prompts."""
 Global___ResidentAdapterState: _TypeAlias = ResidentAdapterState  # noqa: Y015
 
 @_typing.final
@@ -393,6 +402,52 @@ class ListResidentAdaptersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListResidentAdaptersResponse: _TypeAlias = ListResidentAdaptersResponse  # noqa: Y015
+
+@_typing.final
+class WatchResidentAdaptersRequest(_message.Message):
+    """Request of WatchResidentAdapters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. tenants/{tenant}."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchResidentAdaptersRequest: _TypeAlias = WatchResidentAdaptersRequest  # noqa: Y015
+
+@_typing.final
+class WatchResidentAdaptersResponse(_message.Message):
+    """One message of WatchResidentAdapters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADAPTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def adapter(self) -> Global___ResidentAdapter:
+        """What changed: the state or the aliases. Not set in heartbeats, which come every 15 s when nothing happens."""
+
+    def __init__(
+        self,
+        *,
+        adapter: Global___ResidentAdapter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchResidentAdaptersResponse: _TypeAlias = WatchResidentAdaptersResponse  # noqa: Y015
 
 @_typing.final
 class ResidentAdapter(_message.Message):

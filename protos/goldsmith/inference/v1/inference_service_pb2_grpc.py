@@ -63,6 +63,11 @@ class InferenceServiceStub(object):
                 request_serializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.ListResidentAdaptersRequest.SerializeToString,
                 response_deserializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.ListResidentAdaptersResponse.FromString,
                 _registered_method=True)
+        self.WatchResidentAdapters = channel.unary_stream(
+                '/goldsmith.inference.v1.InferenceService/WatchResidentAdapters',
+                request_serializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.WatchResidentAdaptersRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.WatchResidentAdaptersResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer(object):
@@ -109,6 +114,15 @@ class InferenceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchResidentAdapters(self, request, context):
+        """The present state of each adapter of a tenant on this replica, then every change until the caller goes away. A
+        reader that falls behind gets the state that holds by then, not each one between. Ends with UNAVAILABLE when the
+        replica drains. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -136,6 +150,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.ListResidentAdapters,
                     request_deserializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.ListResidentAdaptersRequest.FromString,
                     response_serializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.ListResidentAdaptersResponse.SerializeToString,
+            ),
+            'WatchResidentAdapters': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchResidentAdapters,
+                    request_deserializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.WatchResidentAdaptersRequest.FromString,
+                    response_serializer=goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.WatchResidentAdaptersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -277,6 +296,33 @@ class InferenceService(object):
             '/goldsmith.inference.v1.InferenceService/ListResidentAdapters',
             goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.ListResidentAdaptersRequest.SerializeToString,
             goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.ListResidentAdaptersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchResidentAdapters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/goldsmith.inference.v1.InferenceService/WatchResidentAdapters',
+            goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.WatchResidentAdaptersRequest.SerializeToString,
+            goldsmith_dot_inference_dot_v1_dot_inference__service__pb2.WatchResidentAdaptersResponse.FromString,
             options,
             channel_credentials,
             insecure,

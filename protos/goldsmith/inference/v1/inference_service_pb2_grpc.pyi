@@ -50,6 +50,11 @@ class InferenceServiceStub:
     """
     ListResidentAdapters: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.ListResidentAdaptersRequest, _inference_service_pb2.ListResidentAdaptersResponse]
     """Adapters known to this replica with their state. Idempotent."""
+    WatchResidentAdapters: _grpc.UnaryStreamMultiCallable[_inference_service_pb2.WatchResidentAdaptersRequest, _inference_service_pb2.WatchResidentAdaptersResponse]
+    """The present state of each adapter of a tenant on this replica, then every change until the caller goes away. A
+    reader that falls behind gets the state that holds by then, not each one between. Ends with UNAVAILABLE when the
+    replica drains. Idempotent.
+    """
 
 @_typing.type_check_only
 class InferenceServiceAsyncStub(InferenceServiceStub):
@@ -73,6 +78,11 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """
     ListResidentAdapters: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.ListResidentAdaptersRequest, _inference_service_pb2.ListResidentAdaptersResponse]  # type: ignore[assignment]
     """Adapters known to this replica with their state. Idempotent."""
+    WatchResidentAdapters: _aio.UnaryStreamMultiCallable[_inference_service_pb2.WatchResidentAdaptersRequest, _inference_service_pb2.WatchResidentAdaptersResponse]  # type: ignore[assignment]
+    """The present state of each adapter of a tenant on this replica, then every change until the caller goes away. A
+    reader that falls behind gets the state that holds by then, not each one between. Ends with UNAVAILABLE when the
+    replica drains. Idempotent.
+    """
 
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
@@ -123,5 +133,16 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_service_pb2.ListResidentAdaptersResponse, _abc.Awaitable[_inference_service_pb2.ListResidentAdaptersResponse]]:
         """Adapters known to this replica with their state. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def WatchResidentAdapters(
+        self,
+        request: _inference_service_pb2.WatchResidentAdaptersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_inference_service_pb2.WatchResidentAdaptersResponse], _abc.AsyncIterator[_inference_service_pb2.WatchResidentAdaptersResponse]]:
+        """The present state of each adapter of a tenant on this replica, then every change until the caller goes away. A
+        reader that falls behind gets the state that holds by then, not each one between. Ends with UNAVAILABLE when the
+        replica drains. Idempotent.
+        """
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
