@@ -10,6 +10,8 @@ Private parts of vLLM 0.32 that this file relies on, pinned by tests/contract/te
   much for each request as its mask: replaced while there are no drafts.
 - `StructuredOutputManager.grammar_init(request)` with `_use_async_grammar_compilation`, read for each request: switched
   off for contracts that are in memory.
+- `vllm.v1.structured_output.utils.apply_grammar_bitmask(scheduled, grammars, batch, logits)`, imported by name into the
+  model runner: replaced on CPU by `mask_kernel`.
 - `request.max_tokens`, `request.num_prompt_tokens`, `request.structured_output_request.structured_output_key`.
 
 No tenant schema is compiled here: requests name a contract by digest, and its compiled form is mapped from disk.
@@ -50,7 +52,7 @@ def register() -> None:
     from vllm.v1.structured_output import backend_outlines
     from vllm.v1.structured_output.backend_types import StructuredOutputBackend
 
-    from inference_svc.engine import lora_kernel
+    from inference_svc.engine import lora_kernel, mask_kernel
     from inference_svc.engine.contract_grammar import ContractGrammar
     from shared.contracts.compiled import CompiledContract
     from shared.contracts.report import EngineName
@@ -98,6 +100,7 @@ def register() -> None:
     manager.grammar_init = _direct_init(manager.grammar_init, loaded)
     manager.grammar_bitmask = _lean_bitmask(manager.grammar_bitmask)
     lora_kernel.register()
+    mask_kernel.register()
 
 
 def _direct_init(stock: Callable[..., None], loaded: set[str]) -> Callable[..., None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -165,7 +164,6 @@ class VllmEngine:
         if self._engine is not None:
             self._engine.shutdown()
             self._engine = None
-            gc.collect()  # its own circles keep it: left alone, it would end in a half dismantled interpreter
 
     async def _watch_health(self) -> None:
         """Notices a dead engine even while no request runs."""

@@ -55,6 +55,18 @@ class TestHooks:
         assert "return bitmask_tensor.numpy()" in stock
         assert "self.structured_output_manager.grammar_bitmask(" in inspect.getsource(Scheduler)
 
+    def test_masks_reach_the_logits_through_one_function(self) -> None:
+        """The model runner takes it from its module by name, and calls it with what is in it."""
+        from vllm.v1.structured_output import utils
+        from vllm.v1.worker import gpu_model_runner
+
+        stock = getattr(utils.apply_grammar_bitmask, "stock", utils.apply_grammar_bitmask)
+        names = ["scheduler_output", "grammar_output", "input_batch", "logits"]
+        assert list(inspect.signature(stock).parameters) == names
+        source = inspect.getsource(gpu_model_runner)
+        assert "from vllm.v1.structured_output.utils import apply_grammar_bitmask" in source
+        assert source.count("apply_grammar_bitmask(") == 1
+
     def test_grammar_interface_is_the_one_implemented(self) -> None:
         """No abstract method came or went."""
         from vllm.v1.structured_output.backend_types import StructuredOutputBackend, StructuredOutputGrammar
