@@ -45,7 +45,7 @@ protos-check: ## lint the contracts and compare them with the released ones (nee
 bench: $(READY) ## benchmarks; tables on screen and in build/bench/
 	$(BIN)/python -m tests.bench
 
-bench-format: $(READY) ## the format guarantee against three libraries, walks, vLLM (needs the real data; about an hour)
+bench-format: $(READY) ## the format guarantee against three libraries, walks, vLLM (needs the real data; about 20 minutes)
 	$(BIN)/python -m tests.bench format
 
 base-model: $(READY) ## retrain the shipped base model from scratch (about 40 minutes on 2 cores)
