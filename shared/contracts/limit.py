@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from shared.errors import FieldViolation, InvalidInput
 
+_AGAIN_SECONDS = 0.2
 TOO_SLOW = "takes more processor time than a compilation may"
 
 
@@ -35,7 +36,8 @@ def processor_time(seconds: float) -> Iterator[None]:
 
     before = signal.signal(signal.SIGPROF, end)
     try:
-        signal.setitimer(signal.ITIMER_PROF, max(seconds, 1e-6))  # zero would be no limit
+        # Zero would be no limit. Again and again: Python drops what is raised in callbacks of its garbage collector.
+        signal.setitimer(signal.ITIMER_PROF, max(seconds, 1e-6), _AGAIN_SECONDS)
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
