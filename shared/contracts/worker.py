@@ -41,7 +41,10 @@ def main() -> int:
     except InvalidInput as err:
         json.dump(_refusal(err), sys.stdout)
         return EXIT_REFUSED
-    except MemoryError:
+    except (MemoryError, SystemError) as err:
+        # CPython 3.11 sets no exception when the stack of its frames cannot grow; the eval loop then raises this text.
+        if isinstance(err, SystemError) and str(err) != "error return without exception set":
+            raise
         return EXIT_OUT_OF_MEMORY
     return 0
 
