@@ -95,6 +95,26 @@ class Family:
         assert tally[True] >= _MIN_SHARE * tally.total()
 
 
+class FamilyChecks:
+    """What holds of every family; a test class names its own by `parametrize` or as a fixture `family`."""
+
+    @PER_EXAMPLE
+    @given(data=st.data())
+    def test_keeps_exactly_the_valid_values(self, family: Family, data: st.DataObject) -> None:
+        """A value has a text iff it is valid; where nothing is checked, the grammar alone says so."""
+        family.check_values(data)
+
+    @PER_EXAMPLE
+    @given(data=st.data())
+    def test_derives_valid_texts_only(self, family: Family, data: st.DataObject) -> None:
+        """Whatever a certain contract derives satisfies the schema as it was written."""
+        family.check_texts(data)
+
+    def test_is_asked_on_both_sides(self, family: Family) -> None:
+        """Most of its schemas have valid and invalid values."""
+        family.check_sides()
+
+
 def library_of(schema: Schema) -> Any:  # Any: a validator of jsonschema
     """The library's validator; it reads `$` and `.` as ECMA-262 does, not as Python, to whom `.` is also U+2028."""
     return dialect_of(schema).validator(_with_python_patterns(schema))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, RewriteCase, arrays, case_of
+from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, FamilyChecks, RewriteCase, arrays, case_of
 
 Json = Any  # JSON values
 Schema = dict[str, Json]
@@ -101,24 +101,8 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-class TestRewriteOfArrays:
+class TestRewriteOfArrays(FamilyChecks):
     """One family for each rewrite, named after it."""
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_keeps_exactly_the_valid_values(self, family: Family, data: st.DataObject) -> None:
-        """A value has a text iff it is valid; where nothing is checked, the grammar alone says so."""
-        family.check_values(data)
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_derives_valid_texts_only(self, family: Family, data: st.DataObject) -> None:
-        """Whatever a certain contract derives satisfies the schema as it was written."""
-        family.check_texts(data)
-
-    def test_is_asked_on_both_sides(self, family: Family) -> None:
-        """Most of its schemas have valid and invalid values."""
-        family.check_sides()
 
 
 class TestUniqueItems:
@@ -175,24 +159,13 @@ UNEVALUATED = Family(
 )
 
 
-class TestUnevaluatedItems:
+class TestUnevaluatedItems(FamilyChecks):
     """`unevaluatedItems` as the items behind what other keywords see."""
 
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_keeps_exactly_the_valid_values(self, data: st.DataObject) -> None:
-        """Whatever the branch that a value takes, the items behind its prefix meet the demand."""
-        UNEVALUATED.check_values(data)
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_derives_valid_texts_only(self, data: st.DataObject) -> None:
-        """No text holds an item that is not evaluated and does not meet the demand."""
-        UNEVALUATED.check_texts(data)
-
-    def test_is_asked_on_both_sides(self) -> None:
-        """Most of its schemas have valid and invalid values."""
-        UNEVALUATED.check_sides()
+    @pytest.fixture
+    def family(self) -> Family:
+        """The schemas of this class."""
+        return UNEVALUATED
 
     @PER_EXAMPLE
     @given(contained=_PARTS.filter(lambda part: part is not True), data=st.data())

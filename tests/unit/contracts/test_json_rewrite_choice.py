@@ -14,7 +14,16 @@ from shared.contracts.json_schema.contract import read_contract
 from shared.contracts.json_schema.fact import Demand
 from shared.contracts.json_schema.keyword_reader import Entry
 from shared.contracts.spec import UndeclaredProperties
-from tests.unit.contracts.json_rewrite import MIXED, PER_EXAMPLE, SCALARS, Family, RewriteCase, case_of, seeded
+from tests.unit.contracts.json_rewrite import (
+    MIXED,
+    PER_EXAMPLE,
+    SCALARS,
+    Family,
+    FamilyChecks,
+    RewriteCase,
+    case_of,
+    seeded,
+)
 
 Json = Any  # JSON values
 
@@ -70,24 +79,8 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-class TestRewriteOfChoices:
+class TestRewriteOfChoices(FamilyChecks):
     """One family for each rewrite, named after it."""
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_keeps_exactly_the_valid_values(self, family: Family, data: st.DataObject) -> None:
-        """A value has a text iff it is valid, and the grammar alone says so."""
-        family.check_values(data)
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_derives_valid_texts_only(self, family: Family, data: st.DataObject) -> None:
-        """Whatever the grammar derives satisfies the schema as it was written."""
-        family.check_texts(data)
-
-    def test_is_asked_on_both_sides(self, family: Family) -> None:
-        """Most of its schemas have valid and invalid values."""
-        family.check_sides()
 
 
 _BRANCHES = st.sampled_from([

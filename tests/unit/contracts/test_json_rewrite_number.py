@@ -16,7 +16,7 @@ from shared.contracts.json_schema.fact import Limit, Multiple, Values
 from shared.contracts.json_schema.multiple import multiples
 from shared.contracts.json_schema.number import Bound, NumberRange, fraction_text
 from shared.contracts.json_schema.scalar import number_shapes
-from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, RewriteCase, case_of
+from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, FamilyChecks, RewriteCase, case_of
 
 Json = Any  # JSON values
 Schema = dict[str, Json]
@@ -104,24 +104,8 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-class TestRewriteOfNumbers:
+class TestRewriteOfNumbers(FamilyChecks):
     """One family for each rewrite, named after it."""
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_keeps_exactly_the_valid_values(self, family: Family, data: st.DataObject) -> None:
-        """A value has a text iff it is valid; where nothing is checked, the grammar alone says so."""
-        family.check_values(data)
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_derives_valid_texts_only(self, family: Family, data: st.DataObject) -> None:
-        """Whatever a certain contract derives satisfies the schema as it was written."""
-        family.check_texts(data)
-
-    def test_is_asked_on_both_sides(self, family: Family) -> None:
-        """Most of its schemas have valid and invalid values."""
-        family.check_sides()
 
 
 _STEPS = st.sampled_from([Fraction(n) for n in (1, 2, 3, 5, 7, 12, 25, 100)]) | st.sampled_from(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.contracts.grammar.expression import NOTHING, Expression, Text
 from shared.contracts.grammar.machine import Machine
 from shared.contracts.json_schema.member import MemberList
-from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, objects
+from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, FamilyChecks, objects
 
 Json = Any  # JSON values
 Schema = dict[str, Json]
@@ -98,24 +98,8 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-class TestRewriteOfMembers:
+class TestRewriteOfMembers(FamilyChecks):
     """One family for each rewrite, named after it."""
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_keeps_exactly_the_valid_values(self, family: Family, data: st.DataObject) -> None:
-        """A value has a text iff it is valid, and the grammar alone says so."""
-        family.check_values(data)
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_derives_valid_texts_only(self, family: Family, data: st.DataObject) -> None:
-        """Whatever the grammar derives satisfies the schema as it was written."""
-        family.check_texts(data)
-
-    def test_is_asked_on_both_sides(self, family: Family) -> None:
-        """Most of its schemas have valid and invalid values."""
-        family.check_sides()
 
 
 _DENIABLE = st.one_of(
@@ -149,24 +133,13 @@ UNEVALUATED = Family(
 )
 
 
-class TestUnevaluatedProperties:
+class TestUnevaluatedProperties(FamilyChecks):
     """`unevaluatedProperties` as a schema that declares all names which others see."""
 
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_keeps_exactly_the_valid_values(self, data: st.DataObject) -> None:
-        """Whatever branches a value takes, the members that none of them sees meet the demand."""
-        UNEVALUATED.check_values(data)
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_derives_valid_texts_only(self, data: st.DataObject) -> None:
-        """No text holds a member that is not evaluated and does not meet the demand."""
-        UNEVALUATED.check_texts(data)
-
-    def test_is_asked_on_both_sides(self) -> None:
-        """Most of its schemas have valid and invalid values."""
-        UNEVALUATED.check_sides()
+    @pytest.fixture
+    def family(self) -> Family:
+        """The schemas of this class."""
+        return UNEVALUATED
 
     @PER_EXAMPLE
     @given(part=st.sampled_from(_BY_PATTERN_ONLY), data=st.data())

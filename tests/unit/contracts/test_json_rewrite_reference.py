@@ -19,7 +19,7 @@ from shared.contracts.report import KeywordFate
 from shared.contracts.spec import UndeclaredProperties
 from shared.errors import InvalidInput
 from tests.unit.contracts.json_oracle import SchemaCase
-from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, RewriteCase, case_of
+from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, FamilyChecks, RewriteCase, case_of
 
 Json = Any  # JSON values
 Schema = dict[str, Json]
@@ -55,24 +55,13 @@ RECURSION = Family(
 )
 
 
-class TestRewriteOfRecursion:
+class TestRewriteOfRecursion(FamilyChecks):
     """Two schemas that refer to each other and to themselves from inside of values."""
 
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_keeps_exactly_the_valid_values(self, data: st.DataObject) -> None:
-        """At every depth; a schema that only endless values satisfy is refused."""
-        RECURSION.check_values(data)
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_derives_valid_texts_only(self, data: st.DataObject) -> None:
-        """Whatever the grammar derives satisfies the schema as it was written."""
-        RECURSION.check_texts(data)
-
-    def test_is_asked_on_both_sides(self) -> None:
-        """Most of its schemas have valid and invalid values."""
-        RECURSION.check_sides()
+    @pytest.fixture
+    def family(self) -> Family:
+        """The schemas of this class."""
+        return RECURSION
 
     @PER_EXAMPLE
     @given(node=_NODE)

@@ -19,7 +19,7 @@ from shared.contracts.grammar.pattern import parse_pattern
 from shared.contracts.json_schema.encoding import quoted
 from shared.contracts.json_schema.formats import PATTERNS as FORMATS
 from shared.contracts.report import KeywordFate
-from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, RewriteCase, python_pattern, seeded
+from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, FamilyChecks, RewriteCase, python_pattern, seeded
 
 Json = Any  # JSON values
 Schema = dict[str, Json]
@@ -73,24 +73,8 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-class TestRewriteOfStrings:
+class TestRewriteOfStrings(FamilyChecks):
     """One family for each rewrite, named after it."""
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_keeps_exactly_the_valid_values(self, family: Family, data: st.DataObject) -> None:
-        """A value has a text iff it is valid, and the grammar alone says so."""
-        family.check_values(data)
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_derives_valid_texts_only(self, family: Family, data: st.DataObject) -> None:
-        """Whatever the grammar derives satisfies the schema as it was written."""
-        family.check_texts(data)
-
-    def test_is_asked_on_both_sides(self, family: Family) -> None:
-        """Most of its schemas have valid and invalid values."""
-        family.check_sides()
 
 
 class TestReaders:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from shared.contracts.json_schema.value import canonical_json, same_value
-from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, RewriteCase
+from tests.unit.contracts.json_rewrite import PER_EXAMPLE, Family, FamilyChecks, RewriteCase
 
 Json = Any  # JSON values
 Schema = dict[str, Json]
@@ -80,24 +80,8 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-class TestRewriteOfValues:
+class TestRewriteOfValues(FamilyChecks):
     """One family for each rewrite, named after it."""
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_keeps_exactly_the_valid_values(self, family: Family, data: st.DataObject) -> None:
-        """A value has a text iff it equals a listed one, and the grammar alone says so."""
-        family.check_values(data)
-
-    @PER_EXAMPLE
-    @given(data=st.data())
-    def test_derives_valid_texts_only(self, family: Family, data: st.DataObject) -> None:
-        """Whatever the grammar derives satisfies the schema as it was written."""
-        family.check_texts(data)
-
-    def test_is_asked_on_both_sides(self, family: Family) -> None:
-        """Most of its schemas have valid and invalid values."""
-        family.check_sides()
 
 
 class TestSameValue:
