@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import grpc
 
@@ -15,6 +15,7 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.follower import follow_aliases
 from inference_svc.app.loader import Loader
+from inference_svc.app.supervisor import Supervisor
 from inference_svc.config import Settings
 from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
 from inference_svc.registry_client import GrpcRegistry
@@ -23,6 +24,8 @@ from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.prompt import PromptRenderer
 
+_log = logging.getLogger(__name__)
+
 _SERVICE = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
 
 
@@ -30,12 +33,12 @@ class InferenceApplication:
     """Implements `shared.rpc.server.Application`."""
 
     def __init__(
-        self, base: BaseModel, engine: VllmEngine, fleet: Fleet, registry: GrpcRegistry, answering: Answering,
+        self, base: BaseModel, engine: Supervisor, fleet: Fleet, registry: GrpcRegistry, answering: Answering,
         admission: Admission,
     ) -> None:  # fmt: skip
         self._base, self._engine, self._fleet, self._registry = base, engine, fleet, registry
         self._answering, self._admission = answering, admission
-        self._follower: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     @property
     def service_names(self) -> Sequence[str]:
@@ -51,7 +54,10 @@ class InferenceApplication:
         """Starts the engine, then takes up the adapters known from before and follows the registry."""
         await self._engine.start()
         self._fleet.restore()
-        self._follower = asyncio.create_task(follow_aliases(self._registry, self._fleet))
+        self._background = [
+            asyncio.create_task(follow_aliases(self._registry, self._fleet)),
+            asyncio.create_task(self._engine.run(self._fleet.engine_lost, self._fleet.engine_back)),
+        ]
         digest = await asyncio.to_thread(lambda: self._base.digest)
         return {"base_model": self._base.model_id, "base_model_digest": digest}
 
@@ -61,21 +67,23 @@ class InferenceApplication:
         self._fleet.close_watches()
 
     async def stop(self) -> None:
-        """Ends follower, loads and engine."""
-        if self._follower is not None:
-            self._follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._follower
+        """Ends follower, supervision, loads and engine."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await self._fleet.stop()
         await self._engine.stop()
         await self._registry.close()
 
+    def readiness(self) -> AsyncIterator[bool]:
+        """Whether the engine is up."""
+        return self._engine.readiness()
+
     async def failed(self) -> None:
-        """Returns when the engine or the alias follower is dead."""
-        assert self._follower is not None, "start() comes first"
-        engine = asyncio.create_task(self._engine.failed())
-        await asyncio.wait({engine, self._follower}, return_when=asyncio.FIRST_COMPLETED)
-        engine.cancel()
+        """Returns when the engine dies again and again, or the alias follower ended, which is a bug."""
+        done, _ = await asyncio.wait(self._background, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            _log.error("a background task ended", exc_info=task.exception())
 
 
 async def build(settings: Settings) -> InferenceApplication:
@@ -85,7 +93,7 @@ async def build(settings: Settings) -> InferenceApplication:
     vocabulary = base.vocabulary()
     data_dir = settings.data_dir.resolve()
     contract_dir = data_dir / "contracts"
-    engine = VllmEngine(
+    vllm = VllmEngine(
         EngineSettings(
             base_model_dir=base.folder,
             contract_dir=contract_dir,
@@ -99,6 +107,7 @@ async def build(settings: Settings) -> InferenceApplication:
             kv_cache_gib=settings.kv_cache_gib,
         )
     )
+    engine = Supervisor(vllm)
     registry = GrpcRegistry(settings.registry)
     contracts = ContractLibrary(ContractCompiler(contract_dir, vocabulary), registry)
     loader = Loader(

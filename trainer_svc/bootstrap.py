@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import grpc
 
@@ -113,6 +113,10 @@ class TrainerApplication:
                 await self._running
         await self._runner.stop()
         await asyncio.to_thread(self._database.close)
+
+    async def readiness(self) -> AsyncIterator[bool]:
+        """Serves from start to end."""
+        yield True
 
     async def failed(self) -> None:
         """Returns when the runner ended, which only a bug makes it do."""

@@ -94,6 +94,7 @@ class Answering:
         return self._run(question, stream=True)
 
     async def _run(self, question: Question, *, stream: bool) -> AsyncGenerator[str | Answer]:
+        self._engine.check()
         progress = Progress()
         try:
             async with asyncio.timeout(question.deadline_seconds), self._target(question) as target:

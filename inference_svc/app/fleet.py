@@ -14,7 +14,7 @@ from inference_svc.app.loader import Loader
 from inference_svc.app.ports import InferenceEngine, Registry
 from inference_svc.domain.residency import Resident, ResidentState
 from shared.changes import Changes
-from shared.errors import NotFound, Unavailable
+from shared.errors import DomainError, NotFound, Unavailable
 from shared.files import write_atomic
 from shared.names import AdapterName, AliasName, RevisionName
 
@@ -124,6 +124,21 @@ class Fleet:
             if resident.leases == 0 and resident.state is ResidentState.DRAINING:
                 await asyncio.shield(self._unload(resident))
 
+    def engine_lost(self) -> None:
+        """The engine died, and every adapter with it. Aliases keep their meaning; leases end by themselves."""
+        for resident in self._residents.values():
+            if resident.state in _SERVABLE:
+                resident.move(ResidentState.UNLOADED)
+
+    async def engine_back(self) -> None:
+        """Loads what aliases mean into the new engine, the last used first; what fails is tried at its next use."""
+        wanted = [self._residents[revision] for revision in set(self._serving.values())]
+        for resident in sorted(wanted, key=lambda resident: -resident.last_use)[: self._capacity]:
+            try:
+                await self._ensure(resident.revision)
+            except DomainError as err:
+                _log.warning("not reloaded", extra={"revision": str(resident.revision), "detail": str(err)})
+
     async def stop(self) -> None:
         """Ends loads that run."""
         tasks = [*self._promotions, *self._loads.values()]
@@ -173,6 +188,7 @@ class Fleet:
         return await asyncio.shield(task)
 
     async def _load(self, revision: RevisionName) -> Resident:
+        self._engine.check()
         resident = self._residents.get(revision)
         if resident is None:
             digest = self._digests.get(revision) or await self._digest(revision)

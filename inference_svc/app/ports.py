@@ -41,11 +41,15 @@ class EngineChunk:
 class InferenceEngine(Protocol):
     """Runs the base model with adapters under compiled contracts."""
 
-    async def start(self) -> None:
-        """Brings the engine up. Raises `Unavailable` when it cannot."""
+    def check(self) -> None:
+        """Raises `Unavailable` (NOT_SERVING) while the engine cannot be asked."""
 
     async def add_adapter(self, key: AdapterKey) -> None:
-        """Takes an adapter up; idempotent. Raises `StateConflict` (ADAPTER_REJECTED) and forgets it when it cannot."""
+        """Takes an adapter up; idempotent.
+
+        Raises `StateConflict` (ADAPTER_REJECTED) and forgets it when it cannot, `Unavailable` (NOT_SERVING) when the
+        engine is dead.
+        """
 
     async def remove_adapter(self, key: AdapterKey) -> None:
         """Forgets an adapter; the caller sees to it that no request uses it. Idempotent."""
@@ -53,11 +57,18 @@ class InferenceEngine(Protocol):
     def generate(self, call: EngineCall) -> AsyncGenerator[EngineChunk]:
         """Chunks of one answer; closing the iterator aborts the request in the engine.
 
-        Raises `Unavailable` (NOT_SERVING) when the engine died.
+        Raises `Unavailable` (NOT_SERVING) when the engine is dead.
         """
 
+
+class MortalEngine(InferenceEngine, Protocol):
+    """An engine in processes of its own, which may die."""
+
+    async def start(self) -> None:
+        """Brings the engine up, again after `stop`; it holds no adapter then. Raises `Unavailable` when it cannot."""
+
     async def failed(self) -> None:
-        """Returns when the engine is dead and the process must be restarted; otherwise never."""
+        """Returns when the engine is dead; whatever was asked of it has failed or will, with `Unavailable`."""
 
     async def stop(self) -> None:
         """Ends the engine and its processes."""

@@ -28,15 +28,15 @@ class ResidentState(enum.StrEnum):
     REJECTED = "rejected"
 
 
-# LIVE is entered after the revision serves, DRAINING before it stops. A revision that was unloaded or drained may come
-# back (roll back); a rejected one never does: its digest names the same bytes for ever.
+# LIVE is entered after the revision serves, DRAINING before it stops; both end at once with the engine. A revision that
+# was unloaded or drained may come back (roll back); a rejected one never: its digest names the same bytes for ever.
 MOVES: dict[ResidentState, frozenset[ResidentState]] = {
     ResidentState.REGISTERED: frozenset({ResidentState.FETCHING}),
     ResidentState.FETCHING: frozenset({ResidentState.VERIFYING, ResidentState.REJECTED, ResidentState.UNLOADED}),
     ResidentState.VERIFYING: frozenset({ResidentState.LOADING, ResidentState.REJECTED, ResidentState.UNLOADED}),
     ResidentState.LOADING: frozenset({ResidentState.PROVING, ResidentState.REJECTED, ResidentState.UNLOADED}),
     ResidentState.PROVING: frozenset({ResidentState.LIVE, ResidentState.REJECTED, ResidentState.UNLOADED}),
-    ResidentState.LIVE: frozenset({ResidentState.DRAINING}),
+    ResidentState.LIVE: frozenset({ResidentState.DRAINING, ResidentState.UNLOADED}),
     ResidentState.DRAINING: frozenset({ResidentState.LIVE, ResidentState.UNLOADED}),
     ResidentState.UNLOADED: frozenset({ResidentState.FETCHING}),
     ResidentState.REJECTED: frozenset(),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class EngineSettings:
 
 
 class VllmEngine:
-    """Implements `InferenceEngine`. vLLM is imported by `start`, not before."""
+    """Implements `MortalEngine`. vLLM is imported by `start`, not before."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -44,19 +45,25 @@ class VllmEngine:
         self._ledger: Any = None  # AdapterLedger, which imports vLLM
         self._adding = asyncio.Lock()
         self._dead = asyncio.Event()
+        self._building: asyncio.Task[Any] | None = None
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Starts vLLM's processes and waits for them; about half a minute on CPU."""
+        """Starts vLLM's processes and waits for them; about half a minute on CPU. Holds no adapter then.
+
+        May be called again after `stop`. Raises `Unavailable` when vLLM does not start.
+        """
         self._set_environment()
         self._settings.contract_dir.mkdir(parents=True, exist_ok=True)
+        # Off the loop, which answers health checks meanwhile.
+        self._building = asyncio.create_task(asyncio.to_thread(self._build))
         try:
-            # Off the loop, which answers health checks meanwhile.
-            self._engine = await asyncio.to_thread(self._build)
+            self._engine = await asyncio.shield(self._building)
         except Exception as err:
             raise Unavailable("NOT_SERVING", f"the engine does not start: {err}") from err
         from inference_svc.engine.adapter_ledger import AdapterLedger
 
+        self._dead.clear()
         self._ledger = AdapterLedger(self._settings.id_file)
         self._watch = asyncio.create_task(self._watch_health())
 
@@ -102,12 +109,17 @@ class VllmEngine:
 
     async def add_adapter(self, key: AdapterKey) -> None:
         """Takes an adapter up. One at a time: each load stops decoding for a few milliseconds."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         async with self._adding:
             if self._ledger.held(key) is not None:
                 return
+            self.check()
             request = self._ledger.issue(key)
             try:
-                await self._engine.add_lora(request)
+                await self._unless_dead(self._engine.add_lora(request))
+            except (EngineDeadError, Unavailable) as err:  # which says nothing about the adapter
+                raise self._died() from err
             except Exception as err:
                 # A failed load may have registered half an adapter under its id, which a retry would then serve.
                 await self._remove(request.lora_int_id)
@@ -116,9 +128,7 @@ class VllmEngine:
 
     async def remove_adapter(self, key: AdapterKey) -> None:
         """Forgets an adapter."""
-        if self._ledger is None:
-            return
-        request = self._ledger.release(key)
+        request = self._ledger.release(key) if self._engine is not None else None
         if request is not None:
             await self._remove(request.lora_int_id)
 
@@ -126,14 +136,27 @@ class VllmEngine:
         from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
-            await self._engine.remove_lora(adapter_id)
-        except EngineDeadError:
+            await self._unless_dead(self._engine.remove_lora(adapter_id))
+        except (EngineDeadError, Unavailable):
             self._dead.set()
+
+    async def _unless_dead(self, call: Coroutine[Any, Any, object]) -> None:
+        """Waits for a call to the engine, which vLLM leaves unanswered when its process dies meanwhile."""
+        answer, death = asyncio.ensure_future(call), asyncio.ensure_future(self._dead.wait())
+        try:
+            await asyncio.wait({answer, death}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise self._died()
+            answer.result()
+        finally:
+            answer.cancel()
+            death.cancel()
 
     async def generate(self, call: EngineCall) -> AsyncGenerator[EngineChunk]:
         """Chunks of one answer; closing the iterator aborts the request in the engine."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
+        self.check()
         lora = None
         if call.adapter is not None:
             lora = self._ledger.held(call.adapter)
@@ -148,26 +171,38 @@ class VllmEngine:
                     raise InternalFault("INTERNAL", f"the engine ended the request: {completion.finish_reason}")
                 yield EngineChunk(tuple(completion.token_ids), output.num_cached_tokens or 0, output.finished)
         except EngineDeadError as err:
-            self._dead.set()
-            raise Unavailable("NOT_SERVING", "the engine died", retry_after_seconds=5.0) from err
+            raise self._died() from err
         finally:
             await outputs.aclose()
 
+    def check(self) -> None:
+        """Raises `Unavailable` (NOT_SERVING) when the engine is dead or not started."""
+        if self._engine is None or self._dead.is_set():
+            raise Unavailable("NOT_SERVING", "the engine does not run")
+
+    def _died(self) -> Unavailable:
+        self._dead.set()
+        return Unavailable("NOT_SERVING", "the engine died")
+
     async def failed(self) -> None:
-        """Returns when the engine is dead."""
+        """Returns when the engine is dead; `stop` and `start` bring it back."""
         await self._dead.wait()
 
     async def stop(self) -> None:
         """Ends vLLM's processes."""
         if self._watch is not None:
             self._watch.cancel()
+        if self._building is not None and not self._building.done():
+            with suppress(Exception):  # whoever started it was told
+                self._engine = await self._building
         if self._engine is not None:
             self._engine.shutdown()
             self._engine = None
 
     async def _watch_health(self) -> None:
         """Notices a dead engine even while no request runs."""
-        while not self._engine.errored:  # noqa: ASYNC110  # vLLM offers no event for it
+        engine = self._engine
+        while not engine.errored:  # noqa: ASYNC110  # vLLM offers no event for it
             await asyncio.sleep(_HEALTH_SECONDS)
         self._dead.set()
 

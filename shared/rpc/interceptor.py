@@ -17,6 +17,7 @@ from shared.rpc.status import to_status
 
 _log = logging.getLogger(__name__)
 
+_PUSHBACK_KEY = "grpc-retry-pushback-ms"
 Handler = Any  # a grpc.RpcMethodHandler, which grpc does not type
 
 
@@ -78,4 +79,9 @@ async def _abort(method: str, error: Exception, context: grpc.aio.ServicerContex
         error = InternalFault("INTERNAL", "internal error, see incident_id", metadata={"incident_id": incident})
     elif isinstance(error, InternalFault):
         _log.error("internal fault", extra={"method": method, "reason": error.reason}, exc_info=error)
-    await context.abort_with_status(rpc_status.to_status(to_status(error)))
+    status = rpc_status.to_status(to_status(error))
+    metadata = tuple(status.trailing_metadata or ())
+    if error.retry_after_seconds is not None:
+        # gRPC clients in every language wait so long before they try again by themselves (gRFC A6).
+        metadata += ((_PUSHBACK_KEY, str(int(error.retry_after_seconds * 1000))),)
+    await context.abort(status.code, status.details, metadata)

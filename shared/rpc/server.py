@@ -8,7 +8,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,6 +60,9 @@ class Application(Protocol):
 
     async def stop(self) -> None:
         """Frees everything, after the last request."""
+
+    def readiness(self) -> AsyncIterator[bool]:
+        """Whether it serves: what holds after `start`, then each change; ends where there will be none."""
 
     async def failed(self) -> None:
         """Returns when the process can no longer serve and must be restarted; called after `start`."""
@@ -117,21 +120,25 @@ async def _until_stopped(
     stop = asyncio.create_task(stopping.wait())
     start = asyncio.create_task(_start(application))
     failure: asyncio.Task[None] | None = None
+    health_task: asyncio.Task[None] | None = None
     try:
         await asyncio.wait({stop, start}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.done():
             facts = start.result()
             failure = asyncio.create_task(application.failed())
             await _set_health(health_servicer, application, health_pb2.HealthCheckResponse.SERVING)
+            health_task = asyncio.create_task(_follow_readiness(health_servicer, application))
             address = f"{settings.listen.rpartition(':')[0]}:{port}"
             sys.stdout.write(json.dumps({"ready": True, "address": address, **facts}) + "\n")
             sys.stdout.flush()
             await asyncio.wait({stop, failure}, return_when=asyncio.FIRST_COMPLETED)
+        if health_task is not None:
+            health_task.cancel()
         await health_servicer.enter_graceful_shutdown()
         await application.drain()
         return EXIT_CRASH if failure is not None and failure.done() else EXIT_DRAINED
     finally:
-        for task in filter(None, (stop, start, failure)):
+        for task in filter(None, (stop, start, failure, health_task)):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, DomainError):
                 await task
@@ -139,6 +146,12 @@ async def _until_stopped(
 
 async def _start(application: Application) -> Mapping[str, object]:
     return await application.start()
+
+
+async def _follow_readiness(servicer: health.aio.HealthServicer, application: Application) -> None:
+    async for serves in application.readiness():
+        name = "SERVING" if serves else "NOT_SERVING"
+        await _set_health(servicer, application, health_pb2.HealthCheckResponse.ServingStatus.Value(name))
 
 
 async def _set_health(servicer: health.aio.HealthServicer, application: Application, status: int) -> None:

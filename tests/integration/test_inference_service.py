@@ -26,6 +26,7 @@ from shared.contracts.check import check_output
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput, StateConflict, Unavailable
 from shared.rpc.interceptor import ErrorInterceptor
+from shared.rpc.status import from_rpc_error
 from tests.unit.inference_svc.conftest import ALIAS, Replica
 
 SPECS = {
@@ -38,6 +39,7 @@ SPECS = {
         ContractSpec(ContractKind.TEXT, max_chars=40),
     )
 }
+CHOICE = f"tenants/acme/contracts/{ContractKind.CHOICE}"
 PAIRS = "tenants/acme/contracts/pairs"
 PAIRS_SPEC = ContractSpec(
     ContractKind.JSON,
@@ -213,6 +215,36 @@ class TestKinds:
         assert [violation.path for violation in caught.value.violations] == ["prompt.contract"]
         assert f"call {hint}," in str(caught.value)
         assert house.replica.engine.calls == []
+
+
+class TestUnavailable:
+    """What clients are told to do while the engine is being restarted."""
+
+    async def test_a_client_with_a_retry_policy_sees_no_failure(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It waits as long as the trailer says and tries again by itself; others read the same time in RetryInfo."""
+        refusals = [Unavailable("NOT_SERVING", "the engine is being restarted", retry_after_seconds=0.25)] * 4
+
+        def check() -> None:
+            if refusals:
+                raise refusals.pop()
+
+        monkeypatch.setattr(house.replica.engine, "check", check)
+        request = inference_service_pb2.GenerateRequest(
+            prompt=inference_service_pb2.Prompt(input="is it so?", contract=CHOICE)
+        )
+        async with grpc.aio.insecure_channel(house.address, options=[("grpc.enable_retries", 0)]) as channel:
+            stub = inference_service_pb2_grpc.InferenceServiceStub(channel)
+            with pytest.raises(grpc.aio.AioRpcError) as told:
+                await stub.Generate(request, timeout=20)
+
+        answer = await house.ask(_generate(CHOICE))
+
+        assert ("grpc-retry-pushback-ms", "250") in tuple(told.value.trailing_metadata())
+        assert from_rpc_error(told.value).retry_after_seconds == 0.25
+        assert not refusals
+        assert answer.text in SPECS[CHOICE].choices
 
 
 class TestUnknownFields:

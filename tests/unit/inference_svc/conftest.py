@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from inference_svc.app.answering import Answering
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
-from inference_svc.app.ports import EngineCall, EngineChunk, RevisionFacts
+from inference_svc.app.ports import EngineCall, EngineChunk, InferenceEngine, RevisionFacts
 from inference_svc.domain.residency import AdapterKey
 from shared.adapter.manifest import AdapterManifest, Canary
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
@@ -25,7 +25,7 @@ from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
-from shared.errors import NotFound, StateConflict
+from shared.errors import NotFound, StateConflict, Unavailable
 from shared.names import AliasName, ContractName, RevisionName
 from shared.prompt import PromptRenderer
 from tests.adapter_file import random_lora
@@ -44,7 +44,7 @@ def revision(number: int) -> RevisionName:
 class FakeEngine:
     """Answers by `script`, then greedily by the automaton's first allowed token.
 
-    `gate` holds answers back until it is set; `calls` are all requests so far.
+    `gate` holds answers back until it is set; `calls` are all requests so far; it dies of what `deadly` says.
     """
 
     def __init__(self, contract_dir: Path) -> None:
@@ -54,17 +54,39 @@ class FakeEngine:
         self.closed_early = 0
         self.gate = asyncio.Event()
         self.gate.set()
+        self.dead, self.startable = asyncio.Event(), asyncio.Event()
+        self.startable.set()
+        self.starts = self.failing_starts = 0
+        self.deadly: Callable[[EngineCall], bool] = lambda call: False
         self.entered = asyncio.Event()
         self.lie: list[int] | None = None
         self.script: list[list[int]] = []
         self.calls: list[EngineCall] = []
 
     async def start(self) -> None:
-        """Nothing to do."""
+        """A new life, without adapters, once `startable` is set; fails as often as `failing_starts` says."""
+        self.starts += 1
+        await self.startable.wait()
+        if self.failing_starts:
+            self.failing_starts -= 1
+            raise Unavailable("NOT_SERVING", "the engine does not start")
+        self.adapters.clear()
+        self.dead.clear()
+
+    def die(self) -> None:
+        """As a crash would: whatever runs or comes now fails."""
+        self.dead.set()
+        self.gate.set()
+
+    def check(self) -> None:
+        """Raises when dead."""
+        if self.dead.is_set():
+            raise Unavailable("NOT_SERVING", "the engine died")
 
     async def add_adapter(self, key: AdapterKey) -> None:
         """Refuses what `refused` names."""
         await asyncio.sleep(0)
+        self.check()
         if key.name.split("@")[0] in self.refused:
             raise StateConflict("ADAPTER_REJECTED", "refused by the engine")
         self.adapters.add(key)
@@ -77,6 +99,7 @@ class FakeEngine:
         """One token a chunk when streaming, one chunk otherwise."""
         from shared.contracts.store import read_contract
 
+        self.check()
         assert call.adapter is None or call.adapter in self.adapters, "an adapter that is not in the engine"
         self.calls.append(call)
         guide = read_contract(self._contract_dir / call.contract_digest.removeprefix("sha256:")).guide()
@@ -85,10 +108,15 @@ class FakeEngine:
             mask = guide.mask(call.max_tokens - len(tokens))
             tokens.append(int(np.flatnonzero(np.unpackbits(mask.view(np.uint8), bitorder="little"))[0]))
             assert guide.advance(tokens[-1])
-        finished = False
+        finished, life = False, self.starts
         self.entered.set()
+        if self.deadly(call):
+            self.die()
         try:
             await self.gate.wait()
+            if self.starts != life:
+                raise Unavailable("NOT_SERVING", "the engine died")
+            self.check()
             sent = self.lie or (self.script.pop(0) if self.script else tokens)
             for chunk in ([t] for t in sent) if call.stream else (sent,):
                 yield EngineChunk(chunk, 0, finished=False)
@@ -97,8 +125,8 @@ class FakeEngine:
             self.closed_early += not finished
 
     async def failed(self) -> None:
-        """Never."""
-        await asyncio.Event().wait()
+        """When it died."""
+        await self.dead.wait()
 
     async def stop(self) -> None:
         """Nothing to do."""
@@ -152,13 +180,14 @@ class Replica:
     def __post_init__(self) -> None:
         self.renderer = PromptRenderer.load(self.base)
         self.engine = FakeEngine(self.folder / "contracts")
+        self.asked = self.serving_engine()
         self.registry = FakeRegistry()
         self.compiler = ContractCompiler(self.folder / "contracts", self.base.vocabulary())
         self.contracts = ContractLibrary(self.compiler, self.registry)
         self.fleet = self.new_fleet()
         self.admission = Admission(running=self.running, queued=self.queued)
         self.answering = Answering(
-            engine=self.engine,
+            engine=self.asked,
             fleet=self.fleet,
             contracts=self.contracts,
             renderer=self.renderer,
@@ -168,6 +197,10 @@ class Replica:
             format_attempts=3,
         )
 
+    def serving_engine(self) -> InferenceEngine:
+        """What fleet and requests ask."""
+        return self.engine
+
     def new_fleet(self) -> Fleet:
         """A fleet as after a restart: same disk, nothing in memory."""
         loader = Loader(
@@ -175,13 +208,13 @@ class Replica:
             base=self.base,
             prompt_digest=self.renderer.digest,
             max_rank=16,
-            engine=self.engine,
+            engine=self.asked,
             registry=self.registry,
             contracts=self.contracts,
         )
         return Fleet(
             loader=loader,
-            engine=self.engine,
+            engine=self.asked,
             registry=self.registry,
             state_file=self.folder / "aliases.json",
             capacity=self.capacity,

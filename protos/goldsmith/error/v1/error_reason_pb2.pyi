@@ -87,6 +87,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     violations name what the last one broke, metadata attempt_count and output_tokens what was spent. The same request
     may fail again: raise the temperature, train the adapter further, or drop the keyword.
     """
+    ERROR_REASON_REQUEST_QUARANTINED: _ErrorReason.ValueType  # 31
+    """FAILED_PRECONDITION: the engine died several times while it worked on exactly this request, which is refused from
+    now on; metadata fingerprint finds it in the log. Change the input and report it.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Machine-readable causes. The name without the prefix is sent as google.rpc.ErrorInfo.reason with domain
@@ -157,5 +161,9 @@ ERROR_REASON_FORMAT_CHECK_FAILED: ErrorReason.ValueType  # 30
 """FAILED_PRECONDITION: under a contract with checked keywords, no attempt of the adapter passed the check; the
 violations name what the last one broke, metadata attempt_count and output_tokens what was spent. The same request
 may fail again: raise the temperature, train the adapter further, or drop the keyword.
+"""
+ERROR_REASON_REQUEST_QUARANTINED: ErrorReason.ValueType  # 31
+"""FAILED_PRECONDITION: the engine died several times while it worked on exactly this request, which is refused from
+now on; metadata fingerprint finds it in the log. Change the input and report it.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -28,8 +28,9 @@ if _version_not_supported:
 class InferenceServiceStub(object):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
-    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
+    RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining, engine being restarted), DEADLINE_EXCEEDED. Where
+    RetryInfo is sent, so is the trailer "grpc-retry-pushback-ms", which gRPC clients with a retry policy follow.
     """
 
     def __init__(self, channel):
@@ -73,8 +74,9 @@ class InferenceServiceStub(object):
 class InferenceServiceServicer(object):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
-    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
+    RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining, engine being restarted), DEADLINE_EXCEEDED. Where
+    RetryInfo is sent, so is the trailer "grpc-retry-pushback-ms", which gRPC clients with a retry policy follow.
     """
 
     def Generate(self, request, context):
@@ -167,8 +169,9 @@ def add_InferenceServiceServicer_to_server(servicer, server):
 class InferenceService(object):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
-    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
+    RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining, engine being restarted), DEADLINE_EXCEEDED. Where
+    RetryInfo is sent, so is the trailer "grpc-retry-pushback-ms", which gRPC clients with a retry policy follow.
     """
 
     @staticmethod

@@ -29,8 +29,9 @@ GRPC_VERSION: str
 class InferenceServiceStub:
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
-    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
+    RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining, engine being restarted), DEADLINE_EXCEEDED. Where
+    RetryInfo is sent, so is the trailer "grpc-retry-pushback-ms", which gRPC clients with a retry policy follow.
     """
 
     @_typing.overload
@@ -60,8 +61,9 @@ class InferenceServiceStub:
 class InferenceServiceAsyncStub(InferenceServiceStub):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
-    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
+    RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining, engine being restarted), DEADLINE_EXCEEDED. Where
+    RetryInfo is sent, so is the trailer "grpc-retry-pushback-ms", which gRPC clients with a retry policy follow.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -87,8 +89,9 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
-    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
+    RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining, engine being restarted), DEADLINE_EXCEEDED. Where
+    RetryInfo is sent, so is the trailer "grpc-retry-pushback-ms", which gRPC clients with a retry policy follow.
     """
 
     @_abc_1.abstractmethod

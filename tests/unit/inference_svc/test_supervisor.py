@@ -1,0 +1,264 @@
+"""An engine that dies: what callers see, what comes back, and who is kept out in the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from inference_svc.app import supervisor as module
+from inference_svc.app.ports import InferenceEngine
+from inference_svc.app.supervisor import MAX_DEATHS, WINDOW_SECONDS, Supervisor
+from inference_svc.domain.generation import Answer, Question, Sampling
+from inference_svc.domain.residency import ResidentState
+from inference_svc.domain.suspicion import MAX_CRASHES, Suspicion, Work
+from shared.base_model import BaseModel
+from shared.errors import NotFound, StateConflict, Unavailable
+from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, Replica
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
+
+ADAPTER = "tenants/acme/adapters/answer"
+
+
+@dataclass
+class Supervised(Replica):
+    """A replica whose engine is started again when it dies, as in the composition root."""
+
+    now: float = 0.0
+    ready: list[bool] = field(default_factory=list)
+
+    def serving_engine(self) -> InferenceEngine:
+        """The supervisor."""
+        self.supervisor = Supervisor(self.engine, clock=lambda: self.now)
+        return self.supervisor
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[asyncio.Task[None]]:
+        """The engine up, with its supervision; `ready` holds what is told of its readiness."""
+
+        async def listen() -> None:
+            async for up in self.supervisor.readiness():
+                self.ready.append(up)
+
+        await self.supervisor.start()
+        tasks = [
+            asyncio.create_task(self.supervisor.run(self.fleet.engine_lost, self.fleet.engine_back)),
+            asyncio.create_task(listen()),
+        ]
+        await asyncio.sleep(0)
+        try:
+            yield tasks[0]
+        finally:
+            for task in tasks:
+                task.cancel()
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                assert outcome is None or isinstance(outcome, asyncio.CancelledError), outcome
+
+    async def ask(self, text: str = "hello", adapter: str = ADAPTER) -> Answer:
+        """One request, tried again as clients do: while it fails with UNAVAILABLE."""
+        contract = "" if adapter else CONTRACT
+        while True:
+            try:
+                return await self.answering.answer(Question(adapter, text, "", contract, None, Sampling(), 30.0))
+            except Unavailable:
+                await asyncio.sleep(0.001)
+
+    async def until(self, count: int) -> None:
+        """Waits for so many starts of the engine, with readiness told."""
+        await when(lambda: self.engine.starts >= count and self.ready[-1:] == [True])
+
+
+async def when(condition: Callable[[], bool]) -> None:
+    """Lets everybody else go on until it holds."""
+    while not condition():  # noqa: ASYNC110  # what is waited for happens in many places
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def replica(tiny_base: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Supervised:
+    """A replica with room for two adapters, whose engine is tried again without pauses."""
+    monkeypatch.setattr(module, "_FIRST_PAUSE_SECONDS", 0.001)
+    return Supervised(tiny_base, tmp_path)
+
+
+class TestDeath:
+    """One crash."""
+
+    async def test_fails_fast_and_comes_back_with_its_adapters(self, replica: Supervised) -> None:
+        """What ran fails with a time to try again, what comes meanwhile too; then the alias serves as before."""
+        async with replica.alive():
+            replica.fleet.point(ALIAS, replica.publish(1))
+            await replica.settle()
+            replica.engine.gate.clear()
+            replica.engine.entered.clear()
+            question = Question(ADAPTER, "hello", "", "", None, Sampling(), 30.0)
+            asked = asyncio.create_task(replica.answering.answer(question))
+            await replica.engine.entered.wait()
+            replica.engine.startable.clear()
+            replica.engine.die()
+            with pytest.raises(Unavailable) as ran:
+                await asked
+            with pytest.raises(Unavailable) as came:
+                await replica.answering.answer(question)
+            replica.engine.startable.set()
+            await replica.until(2)
+            resident = replica.fleet.residents("acme")[0][0]
+            held = set(replica.engine.adapters)
+            answer = await replica.ask()
+
+        for refusal in (ran.value, came.value):
+            assert refusal.reason == "NOT_SERVING"
+            assert refusal.retry_after_seconds
+        assert resident.state is ResidentState.LIVE
+        assert held == {resident.key}
+        assert resident.leases == 0
+        assert answer.revision == str(resident.revision)
+        assert replica.ready == [True, False, True]
+
+    async def test_an_engine_that_does_not_start_is_tried_again(self, replica: Supervised) -> None:
+        """Until it starts."""
+        async with replica.alive():
+            replica.engine.failing_starts = 3
+            replica.engine.die()
+            answer = await replica.ask(adapter="")
+
+        assert replica.engine.starts == 1 + 3 + 1
+        assert answer.text
+
+    async def test_a_load_that_is_cut_off_is_no_rejection(self, replica: Supervised) -> None:
+        """A revision that was being loaded goes live once the engine is back."""
+        async with replica.alive():
+            replica.engine.deadly = lambda call: call.request_id.startswith("canary") and replica.engine.starts == 1
+            replica.fleet.point(ALIAS, replica.publish(1, canary=(0,)))
+            await when(lambda: replica.engine.starts == 2)
+            await replica.settle()
+            states = [resident.state for resident, _ in replica.fleet.residents("acme")]
+
+        assert states != [ResidentState.UNLOADED]
+        assert replica.engine.starts == 2
+
+
+class TestCrashLoop:
+    """Crash after crash."""
+
+    async def test_too_many_deaths_end_the_supervision(self, replica: Supervised) -> None:
+        """The process is to end then: whoever started it decides."""
+        async with replica.alive() as supervision:
+            for _ in range(MAX_DEATHS + 1):
+                starts = replica.engine.starts
+                replica.engine.die()
+                await when(lambda starts=starts: replica.engine.starts > starts or supervision.done())
+            await asyncio.wait_for(supervision, 5)
+            with pytest.raises(Unavailable):
+                replica.supervisor.check()
+
+        assert replica.engine.starts == 1 + MAX_DEATHS
+
+    async def test_deaths_far_apart_are_no_loop(self, replica: Supervised) -> None:
+        """Only those within the window count."""
+        async with replica.alive() as supervision:
+            for number in range(2 * MAX_DEATHS):
+                replica.engine.die()
+                await replica.until(number + 2)
+                replica.now += WINDOW_SECONDS / 2
+            assert not supervision.done()
+
+
+class TestSuspicion:
+    """Counting, apart from any engine."""
+
+    async def test_one_request_that_explains_every_crash_is_barred_and_not_its_adapter(self) -> None:
+        """Others of the same adapter may still come; when it dies of them too, it is the adapter."""
+        suspicion = Suspicion()
+        for others in (("b", "c"), (), ()):
+            suspicion.crashed([Work("adapter", "a"), *(Work("adapter", other) for other in others)])
+        verdicts = [suspicion.barred(Work("adapter", request)) for request in ("a", "b")]
+        suspicion.crashed([Work("adapter", "b")])
+
+        assert verdicts == ["request", None]
+        assert suspicion.barred(Work("adapter", "d")) == "adapter"
+
+    async def test_an_adapter_that_kills_while_it_is_loaded_is_barred(self) -> None:
+        """No request is there then."""
+        suspicion = Suspicion()
+        for _ in range(MAX_CRASHES):
+            suspicion.crashed([Work("adapter", "")])
+
+        assert suspicion.barred(Work("adapter", "")) == "adapter"
+        assert suspicion.barred(Work("other", "")) is None
+
+    async def test_an_answer_clears_what_it_came_from(self) -> None:
+        """Request and adapter; a base model's request has no adapter to clear or to bar."""
+        suspicion = Suspicion()
+        for _ in range(5 * MAX_CRASHES):
+            suspicion.crashed([Work("adapter", "a"), Work("", "base")])
+            assert suspicion.is_suspect(Work("adapter", "other"))
+            assert not suspicion.is_suspect(Work("", "other"))
+            suspicion.answered(Work("adapter", "a"))
+            suspicion.answered(Work("", "base"))
+
+        assert not suspicion.is_suspect(Work("adapter", "a"))
+        assert not suspicion.is_suspect(Work("", "base"))
+
+
+class TestQuarantine:
+    """Who was there."""
+
+    async def test_a_deadly_request_is_kept_out_and_no_other(self, replica: Supervised) -> None:
+        """Among many that run and are tried again it alone is refused, after it was there at three crashes."""
+        async with replica.alive():
+            replica.fleet.point(ALIAS, replica.publish(1))
+            await replica.settle()
+            deadly = replica.renderer.prompt_ids("deadly", "")
+            replica.engine.deadly = lambda call: list(call.prompt_ids) == list(deadly)
+            results = await asyncio.gather(
+                *(replica.ask(text) for text in ["a", "b", "deadly", "c", "d"]), return_exceptions=True
+            )
+            after = await replica.ask("e")
+
+        assert [type(result) for result in results] == [Answer, Answer, StateConflict, Answer, Answer]
+        assert isinstance(results[2], StateConflict)
+        assert results[2].reason == "REQUEST_QUARANTINED"
+        assert replica.engine.starts == 1 + MAX_CRASHES
+        assert after.text
+
+    async def test_a_deadly_adapter_is_kept_out_and_no_other(self, replica: Supervised) -> None:
+        """Whatever is asked of it: the revision is rejected by name, the base model answers on."""
+        async with replica.alive():
+            replica.fleet.point(ALIAS, replica.publish(1))
+            await replica.settle()
+            replica.engine.deadly = lambda call: call.adapter is not None
+            results = await asyncio.gather(
+                *(replica.ask(str(number), ADAPTER if number % 2 else "") for number in range(8)),
+                return_exceptions=True,
+            )
+            resident = replica.fleet.residents("acme")[0][0]
+
+        assert {type(result) for result in results[::2]} == {Answer}
+        assert {type(result) for result in results[1::2]} <= {NotFound, StateConflict}
+        assert resident.state is ResidentState.REJECTED
+        assert "the adapter is quarantined" in resident.rejection
+        # At most one request more than it takes to bar the first one that was there each time.
+        assert replica.engine.starts <= 1 + MAX_CRASHES + 1
+
+    async def test_a_slow_reader_holds_no_suspect_up(self, replica: Supervised) -> None:
+        """A suspect runs alone, but to its end: who does not read on keeps nobody waiting."""
+        slow, other = (Question("", text, "", CONTRACT, None, Sampling(), 30.0) for text in ("slow", "other"))
+        async with replica.alive():
+            replica.engine.gate.clear()
+            asked = [asyncio.create_task(replica.answering.answer(question)) for question in (slow, other)]
+            await when(lambda: len(replica.engine.calls) == 2)
+            replica.engine.die()
+            failures = await asyncio.gather(*asked, return_exceptions=True)
+            await replica.until(2)
+            async with aclosing(replica.answering.stream(slow)) as pieces:
+                await anext(pieces)
+                answer = await replica.answering.answer(other)
+
+        assert [type(failure) for failure in failures] == [Unavailable, Unavailable]
+        assert answer.text
