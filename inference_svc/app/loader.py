@@ -34,6 +34,8 @@ class Loader:
     ) -> None:  # fmt: skip
         self._folder, self._base, self._prompt_digest, self._max_rank = folder, base, prompt_digest, max_rank
         self._engine, self._registry, self._contracts = engine, registry, contracts
+        self._proved: set[str] = set()
+        """Digests that passed every check here: the same bytes pass again, when they come back after an eviction."""
 
     async def load(self, resident: Resident) -> None:
         """Takes a FETCHING resident to LIVE.
@@ -53,7 +55,9 @@ class Loader:
             resident.move(ResidentState.LOADING)
             await self._engine.add_adapter(resident.key)
             resident.move(ResidentState.PROVING)
-            await self._prove(resident, manifest)
+            if resident.digest not in self._proved:
+                await self._prove(resident, manifest)
+                self._proved.add(resident.digest)
             resident.move(ResidentState.LIVE)
         except (StateConflict, DataLoss, InvalidInput) as err:
             resident.rejection = f"{err.reason}: {err}"
@@ -85,6 +89,8 @@ class Loader:
 
     def _verify(self, folder: Path, digest: str) -> AdapterManifest:
         manifest = read_package(folder, digest)
+        if digest in self._proved:
+            return manifest
         if manifest.prompt_digest != self._prompt_digest:
             raise StateConflict(
                 "BASE_MODEL_MISMATCH",

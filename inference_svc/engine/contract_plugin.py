@@ -52,7 +52,7 @@ def register() -> None:
     from vllm.v1.structured_output import backend_outlines
     from vllm.v1.structured_output.backend_types import StructuredOutputBackend
 
-    from inference_svc.engine import lora_kernel, mask_kernel
+    from inference_svc.engine import mask_kernel
     from inference_svc.engine.contract_grammar import ContractGrammar
     from shared.contracts.compiled import CompiledContract
     from shared.contracts.report import EngineName
@@ -99,7 +99,6 @@ def register() -> None:
     manager._create_grammar = create_grammar  # noqa: SLF001  # hooks pinned by a test
     manager.grammar_init = _direct_init(manager.grammar_init, loaded)
     manager.grammar_bitmask = _lean_bitmask(manager.grammar_bitmask)
-    lora_kernel.register()
     mask_kernel.register()
 
 

@@ -65,7 +65,7 @@ def _as_slice(rows: torch.Tensor) -> _Rows:
 
 
 def register() -> None:
-    """Makes vLLM use the grouped wrapper; on CPU only, GPUs keep their stock kernels."""
+    """Entry point, called once in every vLLM process: the grouped wrapper on CPU; GPUs keep their stock kernels."""
     if current_platform.is_cpu():
         name = f"{GroupedPunicaWrapper.__module__}.{GroupedPunicaWrapper.__qualname__}"
         platform: Any = type(current_platform)  # the class, whose method is replaced for the whole process

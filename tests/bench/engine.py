@@ -14,22 +14,25 @@ RUNNING = 32
 _ADAPTERS = 4
 
 
+def settings(base: BaseModel, folder: Path, *, threads: int, resident_adapters: int = _ADAPTERS) -> EngineSettings:
+    """Of an engine over the contracts in `folder / "contracts"`."""
+    return EngineSettings(
+        base_model_dir=base.folder,
+        contract_dir=folder / "contracts",
+        id_file=folder / "last_id",
+        context_tokens=1024,
+        threads=threads,
+        max_lora_rank=16,
+        batch_adapters=_ADAPTERS,
+        resident_adapters=resident_adapters,
+        running_requests=RUNNING,
+        kv_cache_gib=1,
+    )
+
+
 async def start_engine(base: BaseModel, folder: Path, *, threads: int) -> tuple[VllmEngine, list[AdapterKey]]:
     """An engine over the contracts in `folder / "contracts"`, and its adapters; the caller stops it."""
-    engine = VllmEngine(
-        EngineSettings(
-            base_model_dir=base.folder,
-            contract_dir=folder / "contracts",
-            id_file=folder / "last_id",
-            context_tokens=1024,
-            threads=threads,
-            max_lora_rank=16,
-            batch_adapters=_ADAPTERS,
-            resident_adapters=_ADAPTERS,
-            running_requests=RUNNING,
-            kv_cache_gib=1,
-        )
-    )
+    engine = VllmEngine(settings(base, folder, threads=threads))
     await engine.start()
     adapters = [write_random_adapter(base, folder / f"random-{seed}", seed) for seed in range(_ADAPTERS)]
     for key in adapters:

@@ -13,11 +13,14 @@ pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]  # impor
 class TestHooks:
     """vLLM 0.32 as pinned."""
 
-    def test_the_plugin_is_installed(self) -> None:
-        """VLLM finds the plugin by its entry point in every process."""
-        (found,) = entry_points(group="vllm.general_plugins", name="goldsmith_contract")
+    @pytest.mark.parametrize(
+        ("name", "module"), [("goldsmith_contract", "contract_plugin"), ("goldsmith_lora", "lora_kernel")]
+    )
+    def test_the_plugins_are_installed(self, name: str, module: str) -> None:
+        """VLLM finds each plugin by its entry point in every process."""
+        (found,) = entry_points(group="vllm.general_plugins", name=name)
 
-        assert found.load().__module__ == "inference_svc.engine.contract_plugin"
+        assert found.load().__module__ == f"inference_svc.engine.{module}"
 
     def test_the_outlines_backend_is_imported_when_first_needed(self) -> None:
         """Replacing the class in its module is enough: the manager looks it up by name, late."""
