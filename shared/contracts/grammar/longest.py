@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from shared.contracts.grammar.network import ENDLESS, Call, Choice, Item, Loop, Network, Pair, RuleNetwork, Unit
 from shared.contracts.grammar.utf8 import ByteNode
 
@@ -45,6 +47,7 @@ def _most(lengths: list[int | None]) -> int | None:
     return max(known, default=0) if len(known) == len(lengths) else None
 
 
+@lru_cache(maxsize=65_536)
 def _unit(root: ByteNode) -> int:
     lengths: dict[ByteNode, int] = {}
     stack = [root]

@@ -190,8 +190,9 @@ class Network:
         self.root = self.rules[grammar.root]
         self.has_open_keys = any(rule.is_open_key for rule in self.rules.values())
         numbers = components(grammar.calls)
+        nodes: dict[frozenset[str], list[ByteNode]] = {}
         for name, rule in self.rules.items():
-            builder = _Builder(self.rules, rule, numbers, costs)
+            builder = _Builder(self.rules, rule, numbers, costs, nodes)
             rule.body = builder.item(grammar.rules[name].expression)
             rule.parts = builder.parts
         for rule in self.rules.values():
@@ -236,9 +237,12 @@ class _Builder:
     """Makes the parts of one rule."""
 
     def __init__(
-        self, rules: Mapping[str, RuleNetwork], rule: RuleNetwork, components: Mapping[str, int], costs: _Costs
-    ) -> None:
+        self, rules: Mapping[str, RuleNetwork], rule: RuleNetwork, components: Mapping[str, int], costs: _Costs,
+        nodes: dict[frozenset[str], list[ByteNode]],
+    ) -> None:  # fmt: skip
         self._rules, self._components, self._costs = rules, components, costs
+        self._nodes = nodes
+        """Of texts that stood somewhere before: names and keywords recur in thousands of places."""
         self._own = components[rule.name]
         self._terminal = rule if rule.is_terminal else None
         self.parts: list[Item] = []
@@ -275,8 +279,10 @@ class _Builder:
         raise AssertionError(expression)
 
     def _texts(self, texts: list[str]) -> Item:
-        nodes = text_nodes((text.encode() for text in texts if text), self._costs)
-        units: list[Item] = [Unit(node, self._terminal) for node in nodes]
+        key = frozenset(texts)
+        if key not in self._nodes:
+            self._nodes[key] = text_nodes((text.encode() for text in texts if text), self._costs)
+        units: list[Item] = [Unit(node, self._terminal) for node in self._nodes[key]]
         if "" in texts:
             units.append(Empty(self._terminal))
         self.parts.extend(units)

@@ -104,6 +104,12 @@ def node_peak(node: ByteNode) -> int:
     return max(place.cost for place in _nodes(node))
 
 
+@lru_cache(maxsize=65_536)
+def _node_ends(node: ByteNode) -> frozenset[int]:
+    """The bytes that can complete a unit from this place in it."""
+    return frozenset(byte for place in _nodes(node) for byte, rest in place.table.items() if rest is None)
+
+
 def _peak(part: Item, peaks: dict[Item, int]) -> int:
     match part:
         case Unit():
@@ -120,7 +126,7 @@ def _peak(part: Item, peaks: dict[Item, int]) -> int:
 def _last(part: Item, lasts: dict[Item, frozenset[int]]) -> frozenset[int]:
     match part:
         case Unit():
-            return frozenset(byte for node in _nodes(part.node) for byte, rest in node.table.items() if rest is None)
+            return _node_ends(part.node)
         case Pair():
             return lasts[part.second] | (lasts[part.first] if part.second.size == 0 else frozenset())
         case Choice():
