@@ -29,7 +29,7 @@ class InferenceServiceStub(object):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (QUOTA_EXCEEDED of the tenant, QUEUE_FULL; RetryInfo says when to try again), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -74,7 +74,7 @@ class InferenceServiceServicer(object):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (QUOTA_EXCEEDED of the tenant, QUEUE_FULL; RetryInfo says when to try again), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
 
     def Generate(self, request, context):
@@ -168,7 +168,7 @@ class InferenceService(object):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (QUOTA_EXCEEDED of the tenant, QUEUE_FULL; RetryInfo says when to try again), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
 
     @staticmethod

@@ -30,7 +30,7 @@ class InferenceServiceStub:
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (QUOTA_EXCEEDED of the tenant, QUEUE_FULL; RetryInfo says when to try again), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
 
     @_typing.overload
@@ -61,7 +61,7 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (QUOTA_EXCEEDED of the tenant, QUEUE_FULL; RetryInfo says when to try again), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -88,7 +88,7 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only), RESOURCE_EXHAUSTED
-    (queue), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
+    (QUOTA_EXCEEDED of the tenant, QUEUE_FULL; RetryInfo says when to try again), UNAVAILABLE (adapter loading, draining), DEADLINE_EXCEEDED.
     """
 
     @_abc_1.abstractmethod
