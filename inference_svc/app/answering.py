@@ -17,6 +17,7 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.ports import EngineCall, InferenceEngine
 from inference_svc.app.progress import Attempt, Progress
+from inference_svc.app.read_ahead import read_ahead
 from inference_svc.domain.generation import Answer, Question
 from inference_svc.domain.residency import AdapterKey, Resident
 from shared.contracts.compiled import CompiledContract
@@ -86,12 +87,21 @@ class Answering:
                     return event
         raise AssertionError("a run ends with an answer or an error")
 
-    def stream(self, question: Question) -> AsyncGenerator[str | Answer]:
+    async def stream(self, question: Question) -> AsyncGenerator[str | Answer]:
         """Pieces of text, whole characters each, then the answer. Raises as `answer` does, possibly after pieces.
 
-        Pieces are never taken back: where the contract has checked keywords there is one, the whole checked text.
+        Pieces are never taken back: where the contract has checked keywords there is one, the whole checked text. A
+        caller that reads slowly, or not at all, keeps no place in the engine and no adapter in it.
         """
-        return self._run(question, stream=True)
+        try:
+            async with (
+                asyncio.timeout(question.deadline_seconds),
+                aclosing(read_ahead(self._run(question, stream=True))) as events,
+            ):
+                async for event in events:
+                    yield event
+        except TimeoutError as err:
+            raise _too_late(question) from err
 
     async def _run(self, question: Question, *, stream: bool) -> AsyncGenerator[str | Answer]:
         progress = Progress()
@@ -105,7 +115,7 @@ class Answering:
                             yield piece
                 yield _answer(question, target, call, progress)
         except TimeoutError as err:
-            raise DeadlineExceeded("DEADLINE_PASSED", f"not done within {question.deadline_seconds:.3f} s") from err
+            raise _too_late(question) from err
 
     async def _attempts(
         self, target: _Target, call: EngineCall, demand: Demand, progress: Progress
@@ -207,6 +217,10 @@ class Answering:
             async for chunk in chunks:
                 attempt.take(list(chunk.token_ids), chunk.cached_prompt_tokens)
                 yield decoder.decode(b"".join(self._token_bytes.get(token, b"") for token in chunk.token_ids))
+
+
+def _too_late(question: Question) -> DeadlineExceeded:
+    return DeadlineExceeded("DEADLINE_PASSED", f"not done within {question.deadline_seconds:.3f} s")
 
 
 def _answer(question: Question, target: _Target, call: EngineCall, progress: Progress) -> Answer:

@@ -1,9 +1,10 @@
 """The order in which waiting requests get the engine: a fair share of tokens for each lane, in it for each tenant.
 
-Start-time fair queueing (Goyal, Vin, Cheng, "Start-time Fair Queuing", SIGCOMM 1996) at two levels, lanes above tenants
-(Bennett, Zhang, "Hierarchical Packet Fair Queueing Algorithms", SIGCOMM 1996), with the charges of the virtual token
-counter of Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024, in its variant with predicted lengths:
-a request is charged its expected tokens when it starts, and the difference when it ends.
+Two levels (Bennett, Zhang, "Hierarchical Packet Fair Queueing Algorithms", SIGCOMM 1996): lanes by virtual end
+(Golestani, "A Self-Clocked Fair Queueing Scheme", INFOCOM 1994), tenants by virtual start (Goyal, Vin, Cheng,
+"Start-time Fair Queuing", SIGCOMM 1996). Charges are those of the virtual token counter of Sheng et al., "Fairness in
+Serving Large Language Models", OSDI 2024, in its variant with predicted lengths: a request is charged its expected
+tokens when it starts, and the difference when it ends.
 """
 
 from __future__ import annotations
@@ -111,9 +112,17 @@ class FairQueue:
 
         The queue must not change while this is read.
         """
-        for lane in sorted(self._lanes.values(), key=lambda lane: (lane.served, -lane.weight)):
+        # Lanes by the virtual end of their next request, not by its start: a batch request that comes alone first waits
+        # for its ninth, instead of going before interactive ones because its lane was idle.
+        turns = []
+        for lane in self._lanes.values():
             contending = [flow for tenant, flow in lane.flows.items() if flow.waiting and tenant not in self._held]
-            for flow in sorted(contending, key=lambda flow: (flow.served, next(iter(flow.waiting)))):
+            if contending:
+                flows = sorted(contending, key=lambda flow: (flow.served, next(iter(flow.waiting))))
+                first = next(iter(flows[0].waiting.values()))
+                turns.append((lane.served + first.tokens / lane.weight, flows))
+        for _, flows in sorted(turns, key=lambda turn: turn[0]):
+            for flow in flows:
                 yield from flow.waiting.values()
 
     def take(self, ticket: Ticket) -> None:
