@@ -15,8 +15,10 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.follower import follow_aliases
 from inference_svc.app.loader import Loader
+from inference_svc.app.quota_book import OneQuota, QuotaFile
 from inference_svc.app.supervisor import Supervisor
 from inference_svc.config import Settings
+from inference_svc.domain.adapter_room import AdapterRoom
 from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
 from inference_svc.registry_client import GrpcRegistry
 from inference_svc.service import InferenceServicer
@@ -34,10 +36,10 @@ class InferenceApplication:
 
     def __init__(
         self, base: BaseModel, engine: Supervisor, fleet: Fleet, registry: GrpcRegistry, answering: Answering,
-        admission: Admission,
+        admission: Admission, drain_seconds: float,
     ) -> None:  # fmt: skip
         self._base, self._engine, self._fleet, self._registry = base, engine, fleet, registry
-        self._answering, self._admission = answering, admission
+        self._answering, self._admission, self._drain_seconds = answering, admission, drain_seconds
         self._background: list[asyncio.Task[None]] = []
 
     @property
@@ -62,8 +64,8 @@ class InferenceApplication:
         return {"base_model": self._base.model_id, "base_model_digest": digest}
 
     async def drain(self) -> None:
-        """Refuses new requests and ends every watch."""
-        self._admission.close()
+        """Refuses new requests and ends every watch; who waits begins within half of the time, or not at all."""
+        self._admission.close(serve_waiting_seconds=self._drain_seconds / 2)
         self._fleet.close_watches()
 
     async def stop(self) -> None:
@@ -126,7 +128,13 @@ async def build(settings: Settings) -> InferenceApplication:
         state_file=data_dir / "aliases.json",
         capacity=settings.resident_adapters,
     )
-    admission = Admission(running=settings.running_requests, queued=settings.queued_requests)
+    quota = settings.tenant_quota
+    admission = Admission(
+        running=settings.running_requests,
+        queued=settings.queued_requests,
+        quotas=QuotaFile(settings.quota_file, quota) if settings.quota_file else OneQuota(quota),
+        room=AdapterRoom(settings.batch_adapters if settings.group_adapters else None, settings.adapter_patience),
+    )
     answering = Answering(
         engine=engine,
         fleet=fleet,
@@ -137,4 +145,4 @@ async def build(settings: Settings) -> InferenceApplication:
         context_tokens=min(settings.max_context_tokens, base.max_positions),
         format_attempts=settings.format_attempts,
     )
-    return InferenceApplication(base, engine, fleet, registry, answering, admission)
+    return InferenceApplication(base, engine, fleet, registry, answering, admission, settings.drain_seconds)

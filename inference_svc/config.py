@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from inference_svc.domain.quota import Quota
+from shared.errors import FieldViolation, InvalidInput
 from shared.names import invalid_field
 
+_QUOTA_FIELDS = ("requests_per_second", "tokens_per_minute", "running_requests", "waiting_requests")
+_LEAST = {"format_attempts": 1, "running_requests": 1, "queued_requests": 0, "batch_adapters": 1, "adapter_patience": 0}
 DESCRIPTION = "Serve adapters with guaranteed output formats from one vLLM engine."
 
 
@@ -26,6 +31,25 @@ class Settings:
     resident_adapters: int = field(default=16, metadata={"help": "adapters held by the engine at once"})
     running_requests: int = field(default=64, metadata={"help": "requests in the engine at once"})
     queued_requests: int = field(default=1024, metadata={"help": "requests that wait for the engine"})
+    tenant_requests_per_second: float = field(default=math.inf, metadata={"help": "of one tenant; inf for no limit"})
+    tenant_tokens_per_minute: float = field(
+        default=math.inf, metadata={"help": "uncached prompt and output of one tenant; inf for no limit"}
+    )
+    tenant_running_requests: float = field(
+        default=math.inf, metadata={"help": "of one tenant in the engine at once; more wait; inf for no limit"}
+    )
+    tenant_waiting_requests: float = field(
+        default=256, metadata={"help": "of one tenant that wait for the engine; inf for no limit but queued_requests"}
+    )
+    quota_file: Path | None = field(
+        default=None, metadata={"help": "TOML or JSON file with quotas by tenant, read again whenever it changes"}
+    )
+    group_adapters: bool = field(
+        default=True, metadata={"help": "let no more adapters into the engine than batch_adapters, hot ones first"}
+    )
+    adapter_patience: int = field(
+        default=32, metadata={"help": "requests of hot adapters that may overtake one of a cold adapter"}
+    )
     kv_cache_gib: int = field(default=1, metadata={"help": "memory of the engine's KV cache on CPU, GiB"})
     format_attempts: int = field(
         default=3, metadata={"help": "answers tried in all where a contract has checked keywords, before an error"}
@@ -33,5 +57,17 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuses what cannot work."""
-        if self.format_attempts < 1:
-            raise invalid_field("format_attempts", f"must be at least 1, got {self.format_attempts}")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise invalid_field(name, f"must be at least {least}, got {getattr(self, name)}")
+        assert self.tenant_quota, "refuses what is no quota"
+
+    @property
+    def tenant_quota(self) -> Quota:
+        """Of every tenant that the quota file does not name. Raises `InvalidInput` naming the settings."""
+        try:
+            return Quota(**{name: getattr(self, f"tenant_{name}") for name in _QUOTA_FIELDS})
+        except InvalidInput as err:
+            violations = [FieldViolation(f"tenant_{v.path}", v.description) for v in err.violations]
+            text = "; ".join(f"{v.path}: {v.description}" for v in violations)
+            raise InvalidInput(err.reason, f"settings: {text}", violations=violations) from err

@@ -79,15 +79,11 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             yield pb.WatchResidentAdaptersResponse(adapter=adapter)
 
 
-def _question(
-    request: pb.GenerateRequest | pb.ExtractRequest | pb.GenerateSqlRequest | pb.GenerateStreamRequest,
-    context: Context,
-    kind: ContractKind | None,
-) -> Question:
+def _question(request: translate.Request, context: Context, kind: ContractKind | None) -> Question:
     refuse_unknown_fields(request)
     routed = dict(context.invocation_metadata() or ()).get("x-adapter")
     if routed is not None and routed != request.prompt.adapter:
         raise invalid_field("prompt.adapter", f"differs from the metadata x-adapter, {str(routed)[:120]!r}")
     remaining = context.time_remaining()
     deadline = MAX_DEADLINE_SECONDS if remaining is None else min(remaining, MAX_DEADLINE_SECONDS)
-    return translate.question(request.prompt, request.sampling, kind, max(0.0, deadline))
+    return translate.question(request, kind, max(0.0, deadline))

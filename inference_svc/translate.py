@@ -6,8 +6,10 @@ from google.protobuf import duration_pb2
 
 from goldsmith.inference.v1 import generation_pb2, inference_service_pb2
 from inference_svc.domain.generation import Answer, Question, Sampling
+from inference_svc.domain.lane import Lane
 from inference_svc.domain.residency import Resident, ResidentState
 from shared.contracts.spec import ContractKind
+from shared.names import invalid_field
 from shared.rpc.contract_message import GUARANTEES, KINDS
 
 _STATES = {
@@ -16,14 +18,24 @@ _STATES = {
 }
 
 
-def question(
-    prompt: inference_service_pb2.Prompt,
-    sampling: generation_pb2.Sampling,
-    kind: ContractKind | None,
-    deadline_seconds: float,
-) -> Question:
-    """A request of any method."""
+_LANES = {generation_pb2.Priority.Value(f"PRIORITY_{lane.name}"): lane for lane in Lane} | {
+    generation_pb2.PRIORITY_UNSPECIFIED: Lane.INTERACTIVE
+}
+Request = (
+    inference_service_pb2.GenerateRequest
+    | inference_service_pb2.ExtractRequest
+    | inference_service_pb2.GenerateSqlRequest
+    | inference_service_pb2.GenerateStreamRequest
+)
+
+
+def question(request: Request, kind: ContractKind | None, deadline_seconds: float) -> Question:
+    """A request of any method. Raises `InvalidInput` (FIELD_INVALID) for a priority that this version does not know."""
+    prompt, sampling = request.prompt, request.sampling
+    if request.priority not in _LANES:
+        raise invalid_field("priority", f"unknown value {request.priority}")
     return Question(
+        lane=_LANES[request.priority],
         adapter=prompt.adapter,
         input=prompt.input,
         instructions=prompt.instructions,

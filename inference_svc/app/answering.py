@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from inference_svc.app.admission import Admission
+from inference_svc.app.admission import Admission, Demand
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.ports import EngineCall, InferenceEngine
 from inference_svc.app.progress import Attempt, Progress
+from inference_svc.app.read_ahead import read_ahead
 from inference_svc.domain.generation import Answer, Question
 from inference_svc.domain.residency import AdapterKey, Resident
 from shared.contracts.compiled import CompiledContract
@@ -86,12 +87,21 @@ class Answering:
                     return event
         raise AssertionError("a run ends with an answer or an error")
 
-    def stream(self, question: Question) -> AsyncGenerator[str | Answer]:
+    async def stream(self, question: Question) -> AsyncGenerator[str | Answer]:
         """Pieces of text, whole characters each, then the answer. Raises as `answer` does, possibly after pieces.
 
-        Pieces are never taken back: where the contract has checked keywords there is one, the whole checked text.
+        Pieces are never taken back: where the contract has checked keywords there is one, the whole checked text. A
+        caller that reads slowly, or not at all, keeps no place in the engine and no adapter in it.
         """
-        return self._run(question, stream=True)
+        try:
+            async with (
+                asyncio.timeout(question.deadline_seconds),
+                aclosing(read_ahead(self._run(question, stream=True))) as events,
+            ):
+                async for event in events:
+                    yield event
+        except TimeoutError as err:
+            raise _too_late(question) from err
 
     async def _run(self, question: Question, *, stream: bool) -> AsyncGenerator[str | Answer]:
         self._engine.check()
@@ -99,19 +109,22 @@ class Answering:
         try:
             async with asyncio.timeout(question.deadline_seconds), self._target(question) as target:
                 call = self._call(question, target, stream=stream)
-                async with aclosing(self._attempts(target, call, progress)) as pieces:
+                demand = _demand(question, target, call)
+                async with aclosing(self._attempts(target, call, demand, progress)) as pieces:
                     async for piece in pieces:
                         if stream and piece:
                             yield piece
                 yield _answer(question, target, call, progress)
         except TimeoutError as err:
-            raise DeadlineExceeded("DEADLINE_PASSED", f"not done within {question.deadline_seconds:.3f} s") from err
+            raise _too_late(question) from err
 
-    async def _attempts(self, target: _Target, call: EngineCall, progress: Progress) -> AsyncGenerator[str]:
+    async def _attempts(
+        self, target: _Target, call: EngineCall, demand: Demand, progress: Progress
+    ) -> AsyncGenerator[str]:
         """Pieces of text that stand; ends when an attempt passed its check. Raises as `answer` does."""
         limit = self._format_attempts if target.has_checked_keywords else 1
-        async with AsyncExitStack() as slot:
-            await slot.enter_async_context(self._admission.slot())
+        async with AsyncExitStack() as stack:
+            place = await stack.enter_async_context(self._admission.place(demand))
             for number in range(1, limit + 1):
                 attempt = progress.next_attempt()
                 tried = replace(call, request_id=uuid.uuid4().hex, sampling=call.sampling.of_attempt(number))
@@ -120,8 +133,9 @@ class Answering:
                         if not target.has_checked_keywords:
                             yield piece
                 attempt.engine_end = time.monotonic()
+                place.spent_tokens = progress.spent_tokens(len(call.prompt_ids))
                 if number == limit:
-                    await slot.aclose()  # the engine is done with this request: its check holds nobody up
+                    await stack.aclose()  # the engine is done with this request: its check holds nobody up
                 loop = asyncio.get_running_loop()
                 attempt.budget_bound_steps = await loop.run_in_executor(
                     self._checks, _replay, target.contract, tried.max_tokens, attempt.token_ids
@@ -206,6 +220,10 @@ class Answering:
                 yield decoder.decode(b"".join(self._token_bytes.get(token, b"") for token in chunk.token_ids))
 
 
+def _too_late(question: Question) -> DeadlineExceeded:
+    return DeadlineExceeded("DEADLINE_PASSED", f"not done within {question.deadline_seconds:.3f} s")
+
+
 def _answer(question: Question, target: _Target, call: EngineCall, progress: Progress) -> Answer:
     attempt, resident = progress.attempts[-1], target.resident
     saved = resident.manifest.instruction_prompt_tokens if resident and resident.manifest else 0
@@ -220,6 +238,17 @@ def _answer(question: Question, target: _Target, call: EngineCall, progress: Pro
         timing=progress.timing(),
         budget_bound_steps=attempt.budget_bound_steps,
         attempt_count=len(progress.attempts),
+    )
+
+
+def _demand(question: Question, target: _Target, call: EngineCall) -> Demand:
+    """What a call will probably cost: the whole prompt, and the median answer of its contract where that is known."""
+    typical = target.contract.report.typical_tokens or call.max_tokens
+    return Demand(
+        tenant=target.tenant,
+        lane=question.lane,
+        adapter=call.adapter.name if call.adapter else None,
+        tokens=len(call.prompt_ids) + min(typical, call.max_tokens),
     )
 
 

@@ -45,6 +45,11 @@ class Progress:
         """Tokens generated in all attempts, the stop tokens included."""
         return sum(len(attempt.token_ids) for attempt in self.attempts)
 
+    def spent_tokens(self, prompt_tokens: int) -> int:
+        """What the request has cost the engine until now: uncached prompt plus output of every attempt."""
+        usage = self.usage(prompt_tokens, 0)
+        return usage.prompt_tokens - usage.cached_prompt_tokens + usage.output_tokens
+
     def usage(self, prompt_tokens: int, instruction_tokens_saved: int) -> Usage:
         """Token counts of all attempts together: each one sent the prompt of `prompt_tokens`."""
         return Usage(

@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 
 from inference_svc.app.ports import EngineCall, EngineChunk, MortalEngine
 from inference_svc.domain.residency import AdapterKey
@@ -80,28 +80,23 @@ class Supervisor:
         """
         work = Work(call.adapter.name if call.adapter else "", _fingerprint(call))
         self._admit(work)
-        alone: list[EngineChunk] | None = None
+        async with self._turn(work):
+            self._admit(work)  # it may have waited through another death
+            with self._noting(work):
+                async with aclosing(self._engine.generate(call)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                self._suspicion.answered(work)
+
+    @asynccontextmanager
+    async def _turn(self, work: Work) -> AsyncIterator[None]:
+        """At once, but for suspects: they run one at a time, until an answer to another clears them."""
         if self._suspicion.is_suspect(work):
             async with self._probation:
-                if self._suspicion.is_suspect(work):  # another answer may have cleared it meanwhile
-                    # To its end, whatever the reader does: a slow one would keep all other suspects waiting.
-                    async with aclosing(self._decode(call, work)) as chunks:
-                        alone = [chunk async for chunk in chunks]
-        if alone is not None:
-            for chunk in alone:
-                yield chunk
-            return
-        async with aclosing(self._decode(call, work)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    async def _decode(self, call: EngineCall, work: Work) -> AsyncGenerator[EngineChunk]:
-        self._admit(work)  # it may have waited through another death
-        with self._noting(work):
-            async with aclosing(self._engine.generate(call)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            self._suspicion.answered(work)
+                if self._suspicion.is_suspect(work):
+                    yield
+                    return
+        yield
 
     async def readiness(self) -> AsyncIterator[bool]:
         """Whether the engine is up: now, then each change, for ever."""

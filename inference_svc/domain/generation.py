@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from inference_svc.domain.lane import Lane
 from shared.contracts.report import Guarantee
 from shared.contracts.spec import ContractKind
 
@@ -44,6 +45,7 @@ class Question:
     kind: ContractKind | None
     sampling: Sampling
     deadline_seconds: float
+    lane: Lane = Lane.INTERACTIVE
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from typing import Any, Self
 
 from goldsmith.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
 from shared.client.channel import call, domain_errors, open_channel
+from shared.names import invalid_field
 
 _TIMEOUT_SECONDS = 60.0
+_PRIORITIES = {"interactive": generation_pb2.PRIORITY_INTERACTIVE, "batch": generation_pb2.PRIORITY_BATCH}
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class InferenceClient:
 
     Every method raises `DomainError` subclasses: `NotFound` for an unknown adapter, `InvalidInput` when the token limit
     is below the contract's minimum, `StateConflict` (FORMAT_CHECK_FAILED) when no attempt satisfies a checked keyword,
-    `Exhausted` when the queue is full, `DeadlineExceeded`, `Unavailable`.
+    `Exhausted` when the queue is full or the tenant's quota used up, `DeadlineExceeded`, `Unavailable`.
     """
 
     def __init__(self, address: str) -> None:
@@ -51,22 +53,22 @@ class InferenceClient:
 
     def generate(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # the golden example's own word
         """Text under a contract of any kind. Options are those of `_request`, `contract` for the base model."""
-        prompt, sampling, timeout = _request(adapter, input, **options)
-        request = inference_service_pb2.GenerateRequest(prompt=prompt, sampling=sampling)
+        fields, timeout = _request(adapter, input, **options)
+        request = inference_service_pb2.GenerateRequest(**fields)
         response = call(self._stub.Generate, request, timeout, **_route(adapter))
         return Answer(response.text, response.summary)
 
     def extract(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # as above
         """JSON from text. Options are those of `_request`; `adapter` may be empty when `contract` is given."""
-        prompt, sampling, timeout = _request(adapter, input, **options)
-        request = inference_service_pb2.ExtractRequest(prompt=prompt, sampling=sampling)
+        fields, timeout = _request(adapter, input, **options)
+        request = inference_service_pb2.ExtractRequest(**fields)
         response = call(self._stub.Extract, request, timeout, **_route(adapter))
         return Answer(response.json, response.summary)
 
     def generate_sql(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # as above
         """One SELECT statement from a question. Options are those of `_request`."""
-        prompt, sampling, timeout = _request(adapter, input, **options)
-        request = inference_service_pb2.GenerateSqlRequest(prompt=prompt, sampling=sampling)
+        fields, timeout = _request(adapter, input, **options)
+        request = inference_service_pb2.GenerateSqlRequest(**fields)
         response = call(self._stub.GenerateSql, request, timeout, **_route(adapter))
         return Answer(response.sql, response.summary)
 
@@ -75,8 +77,8 @@ class InferenceClient:
 
         Under a contract with checked keywords there is one piece, after the check.
         """
-        prompt, sampling, timeout = _request(adapter, input, **options)
-        request = inference_service_pb2.GenerateStreamRequest(prompt=prompt, sampling=sampling)
+        fields, timeout = _request(adapter, input, **options)
+        request = inference_service_pb2.GenerateStreamRequest(**fields)
         with domain_errors():
             responses = self._stub.GenerateStream(
                 request, timeout=timeout, metadata=tuple(_route(adapter).items()), wait_for_ready=False
@@ -137,10 +139,15 @@ def _request(  # noqa: PLR0913  # the options of a request, keyword-only
     top_p: float | None = None,
     seed: int | None = None,
     max_output_tokens: int | None = None,
+    priority: str = "interactive",
     timeout_seconds: float = _TIMEOUT_SECONDS,
-) -> tuple[inference_service_pb2.Prompt, generation_pb2.Sampling, float]:
+) -> tuple[dict[str, Any], float]:  # Any: each field has its own type, which the message checks
+    """Fields that every request has, and its deadline. `priority` is "interactive", or "batch" when nobody waits."""
+    if priority not in _PRIORITIES:
+        raise invalid_field("priority", f"must be one of {', '.join(_PRIORITIES)}, got {priority!r}")
     prompt = inference_service_pb2.Prompt(adapter=adapter, input=text, instructions=instructions, contract=contract)
     sampling = generation_pb2.Sampling(
         temperature=temperature, top_p=top_p, seed=seed, max_output_tokens=max_output_tokens
     )
-    return prompt, sampling, timeout_seconds
+    fields = {"prompt": prompt, "sampling": sampling, "priority": _PRIORITIES[priority]}
+    return fields, timeout_seconds

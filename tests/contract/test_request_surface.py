@@ -47,13 +47,14 @@ class TestProtobuf:
     """Requests of the inference service."""
 
     @pytest.mark.parametrize("method", GENERATING)
-    def test_hold_a_prompt_and_how_to_sample_and_no_more(self, method: str) -> None:
-        """A new field must be judged here before it can be sent."""
+    def test_hold_a_prompt_how_to_sample_and_a_lane_and_no_more(self, method: str) -> None:
+        """A new field must be judged here before it can be sent. The priority decides when the engine begins."""
         request = SERVICE.methods_by_name[method].input_type
 
-        assert {field.name: field.message_type.name for field in request.fields} == {
+        assert {field.name: (field.message_type or field.enum_type).name for field in request.fields} == {
             "prompt": "Prompt",
             "sampling": "Sampling",
+            "priority": "Priority",
         }
 
     def test_every_method_is_known_here(self) -> None:

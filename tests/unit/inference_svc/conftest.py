@@ -18,6 +18,8 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
 from inference_svc.app.ports import EngineCall, EngineChunk, InferenceEngine, RevisionFacts
+from inference_svc.app.quota_book import OneQuota
+from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import AdapterKey
 from shared.adapter.manifest import AdapterManifest, Canary
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
@@ -176,6 +178,8 @@ class Replica:
     capacity: int = 2
     running: int = 8
     queued: int = 8
+    quota: Quota = field(default_factory=Quota)
+    context_tokens: int = 128
 
     def __post_init__(self) -> None:
         self.renderer = PromptRenderer.load(self.base)
@@ -185,7 +189,7 @@ class Replica:
         self.compiler = ContractCompiler(self.folder / "contracts", self.base.vocabulary())
         self.contracts = ContractLibrary(self.compiler, self.registry)
         self.fleet = self.new_fleet()
-        self.admission = Admission(running=self.running, queued=self.queued)
+        self.admission = Admission(running=self.running, queued=self.queued, quotas=OneQuota(self.quota))
         self.answering = Answering(
             engine=self.asked,
             fleet=self.fleet,
@@ -193,7 +197,7 @@ class Replica:
             renderer=self.renderer,
             admission=self.admission,
             token_bytes=dict(self.base.vocabulary().token_bytes),
-            context_tokens=128,
+            context_tokens=self.context_tokens,
             format_attempts=3,
         )
 

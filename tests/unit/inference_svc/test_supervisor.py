@@ -247,7 +247,7 @@ class TestQuarantine:
         assert replica.engine.starts <= 1 + MAX_CRASHES + 1
 
     async def test_a_slow_reader_holds_no_suspect_up(self, replica: Supervised) -> None:
-        """A suspect runs alone, but to its end: who does not read on keeps nobody waiting."""
+        """A suspect runs alone, but whoever does not read on keeps nobody waiting."""
         slow, other = (Question("", text, "", CONTRACT, None, Sampling(), 30.0) for text in ("slow", "other"))
         async with replica.alive():
             replica.engine.gate.clear()

@@ -25,43 +25,43 @@ _sym_db = _symbol_database.Default()
 from goldsmith.inference.v1 import generation_pb2 as goldsmith_dot_inference_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.goldsmith/inference/v1/inference_service.proto\x12\x16goldsmith.inference.v1\x1a\'goldsmith/inference/v1/generation.proto\"P\n\x06Prompt\x12\x0f\n\x07\x61\x64\x61pter\x18\x01 \x01(\t\x12\r\n\x05input\x18\x02 \x01(\t\x12\x14\n\x0cinstructions\x18\x03 \x01(\t\x12\x10\n\x08\x63ontract\x18\x04 \x01(\t\"u\n\x0fGenerateRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x1e.goldsmith.inference.v1.Prompt\x12\x32\n\x08sampling\x18\x02 \x01(\x0b\x32 .goldsmith.inference.v1.Sampling\"\\\n\x10GenerateResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12:\n\x07summary\x18\x02 \x01(\x0b\x32).goldsmith.inference.v1.GenerationSummary\"t\n\x0e\x45xtractRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x1e.goldsmith.inference.v1.Prompt\x12\x32\n\x08sampling\x18\x02 \x01(\x0b\x32 .goldsmith.inference.v1.Sampling\"[\n\x0f\x45xtractResponse\x12\x0c\n\x04json\x18\x01 \x01(\t\x12:\n\x07summary\x18\x02 \x01(\x0b\x32).goldsmith.inference.v1.GenerationSummary\"x\n\x12GenerateSqlRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x1e.goldsmith.inference.v1.Prompt\x12\x32\n\x08sampling\x18\x02 \x01(\x0b\x32 .goldsmith.inference.v1.Sampling\"^\n\x13GenerateSqlResponse\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12:\n\x07summary\x18\x02 \x01(\x0b\x32).goldsmith.inference.v1.GenerationSummary\"{\n\x15GenerateStreamRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x1e.goldsmith.inference.v1.Prompt\x12\x32\n\x08sampling\x18\x02 \x01(\x0b\x32 .goldsmith.inference.v1.Sampling\"u\n\x16GenerateStreamResponse\x12\x14\n\ntext_delta\x18\x01 \x01(\tH\x00\x12<\n\x07summary\x18\x02 \x01(\x0b\x32).goldsmith.inference.v1.GenerationSummaryH\x00\x42\x07\n\x05\x65vent\"T\n\x1bListResidentAdaptersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"r\n\x1cListResidentAdaptersResponse\x12\x39\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\'.goldsmith.inference.v1.ResidentAdapter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x1cWatchResidentAdaptersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"Y\n\x1dWatchResidentAdaptersResponse\x12\x38\n\x07\x61\x64\x61pter\x18\x01 \x01(\x0b\x32\'.goldsmith.inference.v1.ResidentAdapter\"\xa2\x01\n\x0fResidentAdapter\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12;\n\x05state\x18\x03 \x01(\x0e\x32,.goldsmith.inference.v1.ResidentAdapterState\x12\x11\n\trejection\x18\x04 \x01(\t\x12\x1c\n\x14\x61\x63tive_request_count\x18\x05 \x01(\x05*\x88\x03\n\x14ResidentAdapterState\x12&\n\"RESIDENT_ADAPTER_STATE_UNSPECIFIED\x10\x00\x12#\n\x1fRESIDENT_ADAPTER_STATE_FETCHING\x10\x01\x12$\n RESIDENT_ADAPTER_STATE_VERIFYING\x10\x02\x12\"\n\x1eRESIDENT_ADAPTER_STATE_LOADING\x10\x03\x12\x1f\n\x1bRESIDENT_ADAPTER_STATE_LIVE\x10\x04\x12#\n\x1fRESIDENT_ADAPTER_STATE_DRAINING\x10\x05\x12#\n\x1fRESIDENT_ADAPTER_STATE_UNLOADED\x10\x06\x12#\n\x1fRESIDENT_ADAPTER_STATE_REJECTED\x10\x07\x12%\n!RESIDENT_ADAPTER_STATE_REGISTERED\x10\x08\x12\"\n\x1eRESIDENT_ADAPTER_STATE_PROVING\x10\t2\xb5\x05\n\x10InferenceService\x12]\n\x08Generate\x12\'.goldsmith.inference.v1.GenerateRequest\x1a(.goldsmith.inference.v1.GenerateResponse\x12Z\n\x07\x45xtract\x12&.goldsmith.inference.v1.ExtractRequest\x1a\'.goldsmith.inference.v1.ExtractResponse\x12\x66\n\x0bGenerateSql\x12*.goldsmith.inference.v1.GenerateSqlRequest\x1a+.goldsmith.inference.v1.GenerateSqlResponse\x12q\n\x0eGenerateStream\x12-.goldsmith.inference.v1.GenerateStreamRequest\x1a..goldsmith.inference.v1.GenerateStreamResponse0\x01\x12\x81\x01\n\x14ListResidentAdapters\x12\x33.goldsmith.inference.v1.ListResidentAdaptersRequest\x1a\x34.goldsmith.inference.v1.ListResidentAdaptersResponse\x12\x86\x01\n\x15WatchResidentAdapters\x12\x34.goldsmith.inference.v1.WatchResidentAdaptersRequest\x1a\x35.goldsmith.inference.v1.WatchResidentAdaptersResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.goldsmith/inference/v1/inference_service.proto\x12\x16goldsmith.inference.v1\x1a\'goldsmith/inference/v1/generation.proto\"P\n\x06Prompt\x12\x0f\n\x07\x61\x64\x61pter\x18\x01 \x01(\t\x12\r\n\x05input\x18\x02 \x01(\t\x12\x14\n\x0cinstructions\x18\x03 \x01(\t\x12\x10\n\x08\x63ontract\x18\x04 \x01(\t\"\xa9\x01\n\x0fGenerateRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x1e.goldsmith.inference.v1.Prompt\x12\x32\n\x08sampling\x18\x02 \x01(\x0b\x32 .goldsmith.inference.v1.Sampling\x12\x32\n\x08priority\x18\x03 \x01(\x0e\x32 .goldsmith.inference.v1.Priority\"\\\n\x10GenerateResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12:\n\x07summary\x18\x02 \x01(\x0b\x32).goldsmith.inference.v1.GenerationSummary\"\xa8\x01\n\x0e\x45xtractRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x1e.goldsmith.inference.v1.Prompt\x12\x32\n\x08sampling\x18\x02 \x01(\x0b\x32 .goldsmith.inference.v1.Sampling\x12\x32\n\x08priority\x18\x03 \x01(\x0e\x32 .goldsmith.inference.v1.Priority\"[\n\x0f\x45xtractResponse\x12\x0c\n\x04json\x18\x01 \x01(\t\x12:\n\x07summary\x18\x02 \x01(\x0b\x32).goldsmith.inference.v1.GenerationSummary\"\xac\x01\n\x12GenerateSqlRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x1e.goldsmith.inference.v1.Prompt\x12\x32\n\x08sampling\x18\x02 \x01(\x0b\x32 .goldsmith.inference.v1.Sampling\x12\x32\n\x08priority\x18\x03 \x01(\x0e\x32 .goldsmith.inference.v1.Priority\"^\n\x13GenerateSqlResponse\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12:\n\x07summary\x18\x02 \x01(\x0b\x32).goldsmith.inference.v1.GenerationSummary\"\xaf\x01\n\x15GenerateStreamRequest\x12.\n\x06prompt\x18\x01 \x01(\x0b\x32\x1e.goldsmith.inference.v1.Prompt\x12\x32\n\x08sampling\x18\x02 \x01(\x0b\x32 .goldsmith.inference.v1.Sampling\x12\x32\n\x08priority\x18\x03 \x01(\x0e\x32 .goldsmith.inference.v1.Priority\"u\n\x16GenerateStreamResponse\x12\x14\n\ntext_delta\x18\x01 \x01(\tH\x00\x12<\n\x07summary\x18\x02 \x01(\x0b\x32).goldsmith.inference.v1.GenerationSummaryH\x00\x42\x07\n\x05\x65vent\"T\n\x1bListResidentAdaptersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"r\n\x1cListResidentAdaptersResponse\x12\x39\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\'.goldsmith.inference.v1.ResidentAdapter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x1cWatchResidentAdaptersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"Y\n\x1dWatchResidentAdaptersResponse\x12\x38\n\x07\x61\x64\x61pter\x18\x01 \x01(\x0b\x32\'.goldsmith.inference.v1.ResidentAdapter\"\xa2\x01\n\x0fResidentAdapter\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12;\n\x05state\x18\x03 \x01(\x0e\x32,.goldsmith.inference.v1.ResidentAdapterState\x12\x11\n\trejection\x18\x04 \x01(\t\x12\x1c\n\x14\x61\x63tive_request_count\x18\x05 \x01(\x05*\x88\x03\n\x14ResidentAdapterState\x12&\n\"RESIDENT_ADAPTER_STATE_UNSPECIFIED\x10\x00\x12#\n\x1fRESIDENT_ADAPTER_STATE_FETCHING\x10\x01\x12$\n RESIDENT_ADAPTER_STATE_VERIFYING\x10\x02\x12\"\n\x1eRESIDENT_ADAPTER_STATE_LOADING\x10\x03\x12\x1f\n\x1bRESIDENT_ADAPTER_STATE_LIVE\x10\x04\x12#\n\x1fRESIDENT_ADAPTER_STATE_DRAINING\x10\x05\x12#\n\x1fRESIDENT_ADAPTER_STATE_UNLOADED\x10\x06\x12#\n\x1fRESIDENT_ADAPTER_STATE_REJECTED\x10\x07\x12%\n!RESIDENT_ADAPTER_STATE_REGISTERED\x10\x08\x12\"\n\x1eRESIDENT_ADAPTER_STATE_PROVING\x10\t2\xb5\x05\n\x10InferenceService\x12]\n\x08Generate\x12\'.goldsmith.inference.v1.GenerateRequest\x1a(.goldsmith.inference.v1.GenerateResponse\x12Z\n\x07\x45xtract\x12&.goldsmith.inference.v1.ExtractRequest\x1a\'.goldsmith.inference.v1.ExtractResponse\x12\x66\n\x0bGenerateSql\x12*.goldsmith.inference.v1.GenerateSqlRequest\x1a+.goldsmith.inference.v1.GenerateSqlResponse\x12q\n\x0eGenerateStream\x12-.goldsmith.inference.v1.GenerateStreamRequest\x1a..goldsmith.inference.v1.GenerateStreamResponse0\x01\x12\x81\x01\n\x14ListResidentAdapters\x12\x33.goldsmith.inference.v1.ListResidentAdaptersRequest\x1a\x34.goldsmith.inference.v1.ListResidentAdaptersResponse\x12\x86\x01\n\x15WatchResidentAdapters\x12\x34.goldsmith.inference.v1.WatchResidentAdaptersRequest\x1a\x35.goldsmith.inference.v1.WatchResidentAdaptersResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldsmith.inference.v1.inference_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESIDENTADAPTERSTATE']._serialized_start=1590
-  _globals['_RESIDENTADAPTERSTATE']._serialized_end=1982
+  _globals['_RESIDENTADAPTERSTATE']._serialized_start=1802
+  _globals['_RESIDENTADAPTERSTATE']._serialized_end=2194
   _globals['_PROMPT']._serialized_start=115
   _globals['_PROMPT']._serialized_end=195
-  _globals['_GENERATEREQUEST']._serialized_start=197
-  _globals['_GENERATEREQUEST']._serialized_end=314
-  _globals['_GENERATERESPONSE']._serialized_start=316
-  _globals['_GENERATERESPONSE']._serialized_end=408
-  _globals['_EXTRACTREQUEST']._serialized_start=410
-  _globals['_EXTRACTREQUEST']._serialized_end=526
-  _globals['_EXTRACTRESPONSE']._serialized_start=528
-  _globals['_EXTRACTRESPONSE']._serialized_end=619
-  _globals['_GENERATESQLREQUEST']._serialized_start=621
-  _globals['_GENERATESQLREQUEST']._serialized_end=741
-  _globals['_GENERATESQLRESPONSE']._serialized_start=743
-  _globals['_GENERATESQLRESPONSE']._serialized_end=837
-  _globals['_GENERATESTREAMREQUEST']._serialized_start=839
-  _globals['_GENERATESTREAMREQUEST']._serialized_end=962
-  _globals['_GENERATESTREAMRESPONSE']._serialized_start=964
-  _globals['_GENERATESTREAMRESPONSE']._serialized_end=1081
-  _globals['_LISTRESIDENTADAPTERSREQUEST']._serialized_start=1083
-  _globals['_LISTRESIDENTADAPTERSREQUEST']._serialized_end=1167
-  _globals['_LISTRESIDENTADAPTERSRESPONSE']._serialized_start=1169
-  _globals['_LISTRESIDENTADAPTERSRESPONSE']._serialized_end=1283
-  _globals['_WATCHRESIDENTADAPTERSREQUEST']._serialized_start=1285
-  _globals['_WATCHRESIDENTADAPTERSREQUEST']._serialized_end=1331
-  _globals['_WATCHRESIDENTADAPTERSRESPONSE']._serialized_start=1333
-  _globals['_WATCHRESIDENTADAPTERSRESPONSE']._serialized_end=1422
-  _globals['_RESIDENTADAPTER']._serialized_start=1425
-  _globals['_RESIDENTADAPTER']._serialized_end=1587
-  _globals['_INFERENCESERVICE']._serialized_start=1985
-  _globals['_INFERENCESERVICE']._serialized_end=2678
+  _globals['_GENERATEREQUEST']._serialized_start=198
+  _globals['_GENERATEREQUEST']._serialized_end=367
+  _globals['_GENERATERESPONSE']._serialized_start=369
+  _globals['_GENERATERESPONSE']._serialized_end=461
+  _globals['_EXTRACTREQUEST']._serialized_start=464
+  _globals['_EXTRACTREQUEST']._serialized_end=632
+  _globals['_EXTRACTRESPONSE']._serialized_start=634
+  _globals['_EXTRACTRESPONSE']._serialized_end=725
+  _globals['_GENERATESQLREQUEST']._serialized_start=728
+  _globals['_GENERATESQLREQUEST']._serialized_end=900
+  _globals['_GENERATESQLRESPONSE']._serialized_start=902
+  _globals['_GENERATESQLRESPONSE']._serialized_end=996
+  _globals['_GENERATESTREAMREQUEST']._serialized_start=999
+  _globals['_GENERATESTREAMREQUEST']._serialized_end=1174
+  _globals['_GENERATESTREAMRESPONSE']._serialized_start=1176
+  _globals['_GENERATESTREAMRESPONSE']._serialized_end=1293
+  _globals['_LISTRESIDENTADAPTERSREQUEST']._serialized_start=1295
+  _globals['_LISTRESIDENTADAPTERSREQUEST']._serialized_end=1379
+  _globals['_LISTRESIDENTADAPTERSRESPONSE']._serialized_start=1381
+  _globals['_LISTRESIDENTADAPTERSRESPONSE']._serialized_end=1495
+  _globals['_WATCHRESIDENTADAPTERSREQUEST']._serialized_start=1497
+  _globals['_WATCHRESIDENTADAPTERSREQUEST']._serialized_end=1543
+  _globals['_WATCHRESIDENTADAPTERSRESPONSE']._serialized_start=1545
+  _globals['_WATCHRESIDENTADAPTERSRESPONSE']._serialized_end=1634
+  _globals['_RESIDENTADAPTER']._serialized_start=1637
+  _globals['_RESIDENTADAPTER']._serialized_end=1799
+  _globals['_INFERENCESERVICE']._serialized_start=2197
+  _globals['_INFERENCESERVICE']._serialized_end=2890
 # @@protoc_insertion_point(module_scope)

@@ -119,6 +119,9 @@ class GenerateRequest(_message.Message):
 
     PROMPT_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    priority: _generation_pb2.Priority.ValueType
+    """Optional. How urgent it is; absent means INTERACTIVE. A value that the server does not know is an error."""
     @_builtins.property
     def prompt(self) -> Global___Prompt:
         """Required. What to generate from."""
@@ -132,10 +135,11 @@ class GenerateRequest(_message.Message):
         *,
         prompt: Global___Prompt | None = ...,
         sampling: _generation_pb2.Sampling | None = ...,
+        priority: _generation_pb2.Priority.ValueType | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -177,6 +181,9 @@ class ExtractRequest(_message.Message):
 
     PROMPT_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    priority: _generation_pb2.Priority.ValueType
+    """Optional. How urgent it is; absent means INTERACTIVE. A value that the server does not know is an error."""
     @_builtins.property
     def prompt(self) -> Global___Prompt:
         """Required. What to generate from."""
@@ -190,10 +197,11 @@ class ExtractRequest(_message.Message):
         *,
         prompt: Global___Prompt | None = ...,
         sampling: _generation_pb2.Sampling | None = ...,
+        priority: _generation_pb2.Priority.ValueType | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,6 +243,9 @@ class GenerateSqlRequest(_message.Message):
 
     PROMPT_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    priority: _generation_pb2.Priority.ValueType
+    """Optional. How urgent it is; absent means INTERACTIVE. A value that the server does not know is an error."""
     @_builtins.property
     def prompt(self) -> Global___Prompt:
         """Required. What to generate from."""
@@ -248,10 +259,11 @@ class GenerateSqlRequest(_message.Message):
         *,
         prompt: Global___Prompt | None = ...,
         sampling: _generation_pb2.Sampling | None = ...,
+        priority: _generation_pb2.Priority.ValueType | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,6 +305,9 @@ class GenerateStreamRequest(_message.Message):
 
     PROMPT_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    priority: _generation_pb2.Priority.ValueType
+    """Optional. How urgent it is; absent means INTERACTIVE. A value that the server does not know is an error."""
     @_builtins.property
     def prompt(self) -> Global___Prompt:
         """Required. What to generate from."""
@@ -306,10 +321,11 @@ class GenerateStreamRequest(_message.Message):
         *,
         prompt: Global___Prompt | None = ...,
         sampling: _generation_pb2.Sampling | None = ...,
+        priority: _generation_pb2.Priority.ValueType | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

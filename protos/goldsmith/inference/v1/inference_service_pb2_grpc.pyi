@@ -30,8 +30,9 @@ class InferenceServiceStub:
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
-    RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining, engine being restarted), DEADLINE_EXCEEDED. Where
-    RetryInfo is sent, so is the trailer "grpc-retry-pushback-ms", which gRPC clients with a retry policy follow.
+    RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
+    restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
+    which gRPC clients with a retry policy follow by themselves.
     """
 
     @_typing.overload
@@ -62,8 +63,9 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
-    RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining, engine being restarted), DEADLINE_EXCEEDED. Where
-    RetryInfo is sent, so is the trailer "grpc-retry-pushback-ms", which gRPC clients with a retry policy follow.
+    RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
+    restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
+    which gRPC clients with a retry policy follow by themselves.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -90,8 +92,9 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
-    RESOURCE_EXHAUSTED (queue), UNAVAILABLE (adapter loading, draining, engine being restarted), DEADLINE_EXCEEDED. Where
-    RetryInfo is sent, so is the trailer "grpc-retry-pushback-ms", which gRPC clients with a retry policy follow.
+    RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
+    restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
+    which gRPC clients with a retry policy follow by themselves.
     """
 
     @_abc_1.abstractmethod
