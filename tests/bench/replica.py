@@ -1,0 +1,145 @@
+"""A whole replica on a real engine, with a registry in memory and as many adapters of random weights as asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from safetensors.numpy import save_file
+
+from inference_svc.app.admission import Admission
+from inference_svc.app.answering import Answering
+from inference_svc.app.contract_library import ContractLibrary
+from inference_svc.app.fleet import Fleet
+from inference_svc.app.loader import Loader
+from inference_svc.app.supervisor import Supervisor
+from inference_svc.domain.adapter_room import AdapterRoom
+from inference_svc.domain.generation import Answer, Question, Sampling
+from inference_svc.engine.vllm_engine import VllmEngine
+from shared.adapter.manifest import AdapterManifest, Canary
+from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
+from shared.adapter.validate import TARGET_MODULES
+from shared.base_model import BaseModel
+from shared.contracts.compiler import ContractCompiler
+from shared.contracts.spec import ContractKind, ContractSpec
+from shared.names import AliasName, RevisionName
+from shared.prompt import PromptRenderer
+from tests.adapter_file import random_lora
+from tests.bench.contract import BASE
+from tests.bench.engine import RUNNING, settings
+from tests.unit.inference_svc.conftest import FakeRegistry
+
+RANK = 8
+SPEC = ContractSpec(ContractKind.REGEX, pattern=r"[A-Z]{2}-\d{4}")
+"""Seven tokens or so: what is measured is the way of a request and of an adapter, not decoding."""
+CONTRACT = "tenants/bench/contracts/ticket"
+_SCALE = 0.02
+_QUEUED = 4096
+
+
+@dataclass
+class Replica:
+    """Everything wired as in the composition root; only the registry is in memory."""
+
+    folder: Path
+    base: BaseModel
+    engine: VllmEngine
+    supervisor: Supervisor
+    fleet: Fleet
+    answering: Answering
+    registry: FakeRegistry
+    renderer: PromptRenderer
+
+    def publish(self, adapter: str, number: int, seed: int, canaries: tuple[Canary, ...] = ()) -> RevisionName:
+        """Puts a revision with weights of its own into the registry."""
+        name = RevisionName("bench", adapter, number)
+        source = self.folder / "source"
+        source.mkdir(exist_ok=True)
+        save_file(random_lora(self.base, rank=RANK, seed=seed, scale=_SCALE), source / "weights")
+        config = {
+            "peft_type": "LORA",
+            "base_model_name_or_path": self.base.model_id,
+            "r": RANK,
+            "lora_alpha": 16,
+            "target_modules": list(TARGET_MODULES),
+            "use_rslora": False,
+        }
+        (source / "config").write_text(json.dumps(config))
+        manifest = AdapterManifest(
+            base_model_id=self.base.model_id,
+            base_model_digest=self.base.digest,
+            prompt_digest=self.renderer.digest,
+            contract_name=CONTRACT,
+            contract=SPEC,
+            rank=RANK,
+            alpha=16.0,
+            target_modules=TARGET_MODULES,
+            dataset_digest="sha256:" + f"{seed:064x}",
+            canaries=canaries,
+            instruction_prompt_tokens=900,
+        )
+        folder = self.folder / f"package-{adapter}-{number}"
+        files = {WEIGHTS_NAME: source / "weights", CONFIG_NAME: source / "config"}
+        self.registry.packages[name] = folder
+        self.registry.digests[name] = write_package(folder, manifest, files).digest
+        return name
+
+    async def ask(self, adapter: str, text: str = "one ticket", seed: int = 0) -> Answer:
+        """One request to an adapter's alias `live`, or to `adapter/revisions/number`."""
+        question = Question(
+            adapter=f"tenants/bench/adapters/{adapter}", input=text, instructions="", contract="", kind=None,
+            sampling=Sampling(temperature=1.0, seed=seed), deadline_seconds=120.0,
+        )  # fmt: skip
+        return await self.answering.answer(question)
+
+    async def flip(self, alias: AliasName, revision: RevisionName) -> None:
+        """Points an alias and waits until it serves the revision here."""
+        self.fleet.point(alias, revision)
+        async with aclosing(self.fleet.watch(alias.tenant)) as changes:
+            async for change in changes:
+                if change is not None and change[0].revision == revision and str(alias) in change[1]:
+                    return
+
+
+@asynccontextmanager
+async def replica(
+    folder: Path, *, resident: int, batch_adapters: int = 4, groups_adapters: bool = True
+) -> AsyncIterator[Replica]:
+    """A replica with places for `resident` adapters, `batch_adapters` of them in one step of the engine."""
+    base = BaseModel.load(BASE)
+    renderer = PromptRenderer.load(base)
+    vllm = VllmEngine(
+        replace(
+            settings(base, folder, threads=1, resident_adapters=resident),
+            batch_adapters=batch_adapters,
+        )
+    )
+    supervisor = Supervisor(vllm)
+    registry = FakeRegistry(specs={CONTRACT: SPEC})
+    contracts = ContractLibrary(ContractCompiler(folder / "contracts", base.vocabulary()), registry)
+    loader = Loader(
+        folder=folder / "adapters", base=base, prompt_digest=renderer.digest, max_rank=16, engine=supervisor,
+        registry=registry, contracts=contracts,
+    )  # fmt: skip
+    fleet = Fleet(
+        loader=loader, engine=supervisor, registry=registry, state_file=folder / "aliases.json", capacity=resident
+    )
+    room = AdapterRoom(batch_adapters if groups_adapters else None, 32)
+    answering = Answering(
+        engine=supervisor, fleet=fleet, contracts=contracts, renderer=renderer,
+        admission=Admission(running=RUNNING, queued=_QUEUED, room=room),
+        token_bytes=dict(base.vocabulary().token_bytes), context_tokens=1024, format_attempts=3,
+    )  # fmt: skip
+    await supervisor.start()
+    supervision = asyncio.create_task(supervisor.run(fleet.engine_lost, fleet.engine_back))
+    try:
+        yield Replica(folder, base, vllm, supervisor, fleet, answering, registry, renderer)
+    finally:
+        supervision.cancel()
+        await asyncio.gather(supervision, return_exceptions=True)
+        await fleet.stop()
+        await supervisor.stop()
