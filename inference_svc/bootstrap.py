@@ -15,13 +15,17 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.follower import follow_aliases
 from inference_svc.app.loader import Loader
+from inference_svc.app.meter import Meter
 from inference_svc.config import Settings
 from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
 from inference_svc.registry_client import GrpcRegistry
 from inference_svc.service import InferenceServicer
+from inference_svc.telemetry.metric import PrometheusObserver
+from inference_svc.telemetry.span import TraceObserver
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.prompt import PromptRenderer
+from shared.telemetry.telemetry import Telemetry
 
 _SERVICE = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
 
@@ -31,16 +35,21 @@ class InferenceApplication:
 
     def __init__(
         self, base: BaseModel, engine: VllmEngine, fleet: Fleet, registry: GrpcRegistry, answering: Answering,
-        admission: Admission,
+        admission: Admission, telemetry: Telemetry,
     ) -> None:  # fmt: skip
         self._base, self._engine, self._fleet, self._registry = base, engine, fleet, registry
-        self._answering, self._admission = answering, admission
+        self._answering, self._admission, self._telemetry = answering, admission, telemetry
         self._follower: asyncio.Task[None] | None = None
 
     @property
     def service_names(self) -> Sequence[str]:
         """The inference service."""
         return [_SERVICE]
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Metrics and traces of RPCs, requests and loads."""
+        return self._telemetry
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds the servicer."""
@@ -80,6 +89,13 @@ class InferenceApplication:
 
 async def build(settings: Settings) -> InferenceApplication:
     """Wires the service; starts nothing."""
+    telemetry = Telemetry.of("inference", otlp_endpoint=settings.otlp_endpoint)
+    meter = Meter(
+        (
+            PrometheusObserver(telemetry.registry, label_sets=settings.metrics_label_sets),
+            TraceObserver(telemetry.tracer),
+        )
+    )
     base = BaseModel.load(settings.base_model_dir)
     renderer = PromptRenderer.load(base)
     vocabulary = base.vocabulary()
@@ -116,6 +132,7 @@ async def build(settings: Settings) -> InferenceApplication:
         registry=registry,
         state_file=data_dir / "aliases.json",
         capacity=settings.resident_adapters,
+        meter=meter,
     )
     admission = Admission(running=settings.running_requests, queued=settings.queued_requests)
     answering = Answering(
@@ -127,5 +144,6 @@ async def build(settings: Settings) -> InferenceApplication:
         token_bytes=dict(vocabulary.token_bytes),
         context_tokens=min(settings.max_context_tokens, base.max_positions),
         format_attempts=settings.format_attempts,
+        meter=meter,
     )
-    return InferenceApplication(base, engine, fleet, registry, answering, admission)
+    return InferenceApplication(base, engine, fleet, registry, answering, admission, telemetry)

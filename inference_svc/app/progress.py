@@ -30,9 +30,24 @@ class Attempt:
 
 @dataclass
 class Progress:
-    """One request from its arrival on."""
+    """One request from its arrival on; the names are empty until they are known to mean something."""
 
+    deadline_seconds: float
     begin: float = field(default_factory=time.monotonic)
+    tenant: str = ""
+    adapter: str = ""
+    """Id of the adapter; stays empty for the base model."""
+    revision: str = ""
+    contract: str = ""
+    target_time: float = 0.0
+    """When adapter and contract were ready."""
+    prompt_tokens: int = 0
+    """Of one attempt."""
+    instruction_tokens_saved: int = 0
+    """By one attempt."""
+    is_streamed: bool = False
+    """Whether the engine sends tokens as they come, so that the first has a time of its own."""
+    is_answered: bool = False
     attempts: list[Attempt] = field(default_factory=list)
 
     def next_attempt(self) -> Attempt:
@@ -45,13 +60,13 @@ class Progress:
         """Tokens generated in all attempts, the stop tokens included."""
         return sum(len(attempt.token_ids) for attempt in self.attempts)
 
-    def usage(self, prompt_tokens: int, instruction_tokens_saved: int) -> Usage:
-        """Token counts of all attempts together: each one sent the prompt of `prompt_tokens`."""
+    def usage(self) -> Usage:
+        """Token counts of all attempts together: each one sent the whole prompt."""
         return Usage(
-            prompt_tokens=prompt_tokens * len(self.attempts),
+            prompt_tokens=self.prompt_tokens * len(self.attempts),
             cached_prompt_tokens=sum(attempt.cached_prompt_tokens for attempt in self.attempts),
             output_tokens=self.output_tokens,
-            instruction_tokens_saved=instruction_tokens_saved * len(self.attempts),
+            instruction_tokens_saved=self.instruction_tokens_saved * len(self.attempts),
         )
 
     def timing(self) -> Timing:
