@@ -17,6 +17,7 @@ from inference_svc.app.answering import Answering
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
+from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.ports import EngineCall, EngineChunk, RevisionFacts
 from inference_svc.domain.residency import AdapterKey
 from shared.adapter.manifest import AdapterManifest, Canary
@@ -148,6 +149,7 @@ class Replica:
     capacity: int = 2
     running: int = 8
     queued: int = 8
+    meter: Meter = UNOBSERVED
 
     def __post_init__(self) -> None:
         self.renderer = PromptRenderer.load(self.base)
@@ -166,6 +168,7 @@ class Replica:
             token_bytes=dict(self.base.vocabulary().token_bytes),
             context_tokens=128,
             format_attempts=3,
+            meter=self.meter,
         )
 
     def new_fleet(self) -> Fleet:
@@ -185,6 +188,7 @@ class Replica:
             registry=self.registry,
             state_file=self.folder / "aliases.json",
             capacity=self.capacity,
+            meter=self.meter,
         )
 
     def publish(self, number: int, *, canary: tuple[int, ...] = (), prompt_digest: str = "") -> RevisionName:
