@@ -207,7 +207,7 @@ class Answering:
         # Closed by name everywhere: a caller that goes away must free the engine now, not when garbage is collected.
         async with aclosing(self._engine.generate(call)) as chunks:
             async for chunk in chunks:
-                attempt.take(list(chunk.token_ids), chunk.cached_prompt_tokens)
+                attempt.take(list(chunk.token_ids), chunk.cached_prompt_tokens, chunk.first_token_time)
                 yield decoder.decode(b"".join(self._token_bytes.get(token, b"") for token in chunk.token_ids))
 
 
@@ -215,7 +215,7 @@ def _note(progress: Progress, question: Question, target: _Target, call: EngineC
     resident = target.resident
     progress.target_time = time.monotonic()
     progress.tenant, progress.contract = target.tenant, target.contract_name
-    progress.prompt_tokens, progress.is_streamed = len(call.prompt_ids), call.stream
+    progress.prompt_tokens = len(call.prompt_ids)
     if resident is not None:
         assert resident.manifest is not None
         progress.adapter, progress.revision = resident.revision.adapter, str(resident.revision)

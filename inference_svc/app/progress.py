@@ -21,9 +21,9 @@ class Attempt:
     text: str = ""
     budget_bound_steps: int = 0
 
-    def take(self, token_ids: list[int], cached_prompt_tokens: int) -> None:
+    def take(self, token_ids: list[int], cached_prompt_tokens: int, first_token_time: float | None) -> None:
         """Notes a chunk of the engine's."""
-        self.first_token = self.first_token or time.monotonic()
+        self.first_token = self.first_token or first_token_time or time.monotonic()
         self.token_ids.extend(token_ids)
         self.cached_prompt_tokens = cached_prompt_tokens
 
@@ -45,8 +45,6 @@ class Progress:
     """Of one attempt."""
     instruction_tokens_saved: int = 0
     """By one attempt."""
-    is_streamed: bool = False
-    """Whether the engine sends tokens as they come, so that the first has a time of its own."""
     is_answered: bool = False
     attempts: list[Attempt] = field(default_factory=list)
 

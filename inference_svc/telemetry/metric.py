@@ -93,7 +93,7 @@ class PrometheusObserver:
         self._engine = histogram("goldsmith_engine_seconds", "Time of one attempt in the engine.")
         self._first_token = histogram(
             "goldsmith_time_to_first_token_seconds",
-            "Time from the arrival of a streaming request to its first token; others see no token before the last.",
+            "Time from the arrival of a request to the first token of its first attempt in the engine.",
         )
         self._check = histogram("goldsmith_check_seconds", "Time to check one finished output against its contract.")
 
@@ -126,7 +126,7 @@ class PrometheusObserver:
             self._engine.observe((attempt.engine_end or now) - attempt.begin)
             if attempt.check_end:
                 self._check.observe(attempt.check_end - attempt.engine_end)
-        if progress.is_streamed and progress.attempts and progress.attempts[0].first_token:
+        if progress.attempts and progress.attempts[0].first_token:
             self._first_token.observe(progress.attempts[0].first_token - progress.begin)
 
     def revision_moves(self, resident: Resident, before: ResidentState, seconds: float) -> None:

@@ -76,13 +76,13 @@ class TraceObserver:
             in_engine = progress.attempts[0].begin if progress.attempts else now
             self._span("queue", clock.at(progress.target_time), clock.at(in_engine))
         for number, attempt in enumerate(progress.attempts, 1):
-            self._attempt(progress, attempt, number, clock)
+            self._attempt(attempt, number, clock)
 
-    def _attempt(self, progress: Progress, attempt: Attempt, number: int, clock: _Clock) -> None:
+    def _attempt(self, attempt: Attempt, number: int, clock: _Clock) -> None:
         end = attempt.engine_end or time.monotonic()
         counts = {"goldsmith.attempt": number, "goldsmith.output_tokens": len(attempt.token_ids)}
         engine = self._span("engine", clock.at(attempt.begin), clock.at(end), counts)
-        if progress.is_streamed and attempt.first_token:  # otherwise the engine sends one chunk, at the end
+        if attempt.first_token:
             inside = set_span_in_context(engine)
             self._span("prefill", clock.at(attempt.begin), clock.at(attempt.first_token), parent=inside)
             self._span("decode", clock.at(attempt.first_token), clock.at(end), parent=inside)

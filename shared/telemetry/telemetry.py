@@ -17,6 +17,8 @@ from prometheus_client.process_collector import ProcessCollector
 from shared.names import invalid_field
 
 _SCHEMES = ("http://", "https://")
+_EXPORT_SECONDS = 3.0
+"""For a batch, retries included: a collector that is gone must not hold up the end of the process."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Telemetry:
             # Imported only here: half of the SDK's import time, for a few deployments.
             from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-            processors.append(BatchSpanProcessor(OTLPSpanExporter(otlp_endpoint)))
+            processors.append(BatchSpanProcessor(OTLPSpanExporter(otlp_endpoint, timeout=_EXPORT_SECONDS)))
         if not processors:
             return cls(registry, NoOpTracerProvider().get_tracer(service))
         provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}), shutdown_on_exit=False)
@@ -58,6 +60,6 @@ class Telemetry:
         return cls(registry, provider.get_tracer(service), provider)
 
     def close(self) -> None:
-        """Sends the spans that wait; blocks for some seconds when the collector does not answer."""
+        """Sends the spans that wait; blocks for a few seconds when the collector does not answer."""
         if self._provider is not None:
             self._provider.shutdown()

@@ -194,12 +194,17 @@ class TestTrace:
         assert (server.start_time or 0) <= times[0] + 1_000_000  # two clocks are read, one after the other
         assert times[-1] <= (server.end_time or 0) + 1_000_000
 
-    async def test_of_a_stream_parts_prefill_from_decode(self, house: House) -> None:
+    async def test_parts_prefill_from_decode(self, house: House) -> None:
         """At the first token."""
         await house.ask(lambda client: list(client.stream("", "is it so?", contract=TEXT, max_output_tokens=9)))
 
         spans = await house.spans(STREAM)
-        assert list(children(spans, named(spans, "engine"))) == ["prefill", "decode"]
+        engine = named(spans, "engine")
+        parts = children(spans, engine)
+        assert list(parts) == ["prefill", "decode"]
+        assert parts["prefill"].start_time == engine.start_time
+        assert parts["prefill"].end_time == parts["decode"].start_time
+        assert parts["decode"].end_time == engine.end_time
 
     async def test_shows_each_attempt(self, house: House) -> None:
         """With its number and tokens."""
@@ -340,8 +345,10 @@ class TestLog:
         with pytest.raises(DomainError):
             await house.send(request(adapter=str(revision(1)), contract=""), x_request_id="first")
 
-        spans = await house.spans()
-        assert named(spans, "load adapter") in children(spans, named(spans, GENERATE)).values()
+        (line,) = (line for line in house.lines if line["message"] == "revision rejected")
+        assert line["revision"] == str(revision(1))
+        assert line["reason"] == "BASE_MODEL_MISMATCH"
+        assert line["request_id"] == "first"
 
 
 class TestContent:
