@@ -31,7 +31,7 @@ class TestLoggablePath:
             ("output", "output"),
             ("output#", "output#"),
             ("output#/total", "output#/total"),
-            ("output#/total/12/total", "output#/total/12/total"),
+            ("output#/total/12/total", "output#/total/*/total"),
             ("output#/a~1b/m~0n", "output#/a~1b/m~0n"),
             ("output#/ü", "output#/ü"),
             ("output#/x-ray/total", "output#/*/total"),
@@ -39,15 +39,15 @@ class TestLoggablePath:
             ("output#/total#x", "output#/*"),
         ],
     )
-    def test_shows_indices_and_the_names_that_the_contract_spells_out(self, path: str, shown: str) -> None:
-        """Every other name was generated, and is masked."""
+    def test_shows_the_names_that_the_contract_spells_out(self, path: str, shown: str) -> None:
+        """Every other name was generated, and is masked; so are indices, which look like names."""
         assert loggable_path(path, SPEC) == shown
 
     @given(st.text(alphabet="kumqat~1/#0é", min_size=1))
     def test_never_shows_a_generated_name(self, name: str) -> None:
-        """Whatever characters it is made of; of a number only its digits."""
+        """Whatever characters it is made of."""
         pointer = name.replace("~", "~0").replace("/", "~1")
 
         shown = loggable_path(f"output#/{pointer}", SPEC)
 
-        assert shown == "output#/*" or name.isdigit()
+        assert shown == "output#/*"
