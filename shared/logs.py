@@ -58,6 +58,8 @@ class JsonFormatter(logging.Formatter):
 
 
 _MAX_CAUSES = 8
+_QUOTING = ("sqlglot",)
+"""Loggers of libraries that quote what they read. What they warn of reaches us as an error, or does not matter."""
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -77,7 +79,9 @@ def _named(error: BaseException) -> str:
 
 
 def configure(level: str = "INFO") -> None:
-    """Sends every logger's records to standard error as JSON lines, replacing earlier handlers."""
+    """Sends records to standard error as JSON lines, replacing earlier handlers; libraries that quote are silenced."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _QUOTING:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

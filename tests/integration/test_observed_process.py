@@ -132,6 +132,11 @@ def _use(found: Observed) -> None:
         sealed = client.upload(name, data)
         assert sealed.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_FAILED
         assert any(SECRET in finding.message for finding in client.findings(name))
+        contract, name = "tenants/acme/contracts/sql", "tenants/acme/datasets/s"
+        client.create_contract(contract, ddl="CREATE TABLE t (a TEXT);")
+        client.create_dataset(name, golden_dataset_pb2.GoldenDataset(contract=contract))
+        row = {"input": "all", "output": f"CALL {SECRET}(1)"}  # of which the SQL parser warns, quoting it
+        assert client.upload(name, json.dumps(row).encode()).state == golden_dataset_pb2.GOLDEN_DATASET_STATE_FAILED
         with pytest.raises(InvalidInput):
             client.create_contract("tenants/acme/contracts/x", json_schema=f'{{"type":"{SECRET}"}}')
 
@@ -157,9 +162,9 @@ class TestObservedProcess:
         """By method and code, refusals included; probes on their own port are not calls."""
         create = {"grpc_service": "goldsmith.contract.v1.ContractService", "grpc_method": "CreateContract"}
 
-        assert observed.sample("grpc_server_handled_total", **create, grpc_code="OK") == 1.0
+        assert observed.sample("grpc_server_handled_total", **create, grpc_code="OK") == 2.0
         assert observed.sample("grpc_server_handled_total", **create, grpc_code="INVALID_ARGUMENT") == 1.0
-        assert observed.sample("grpc_server_handling_seconds_count", **create) == 2.0
+        assert observed.sample("grpc_server_handling_seconds_count", **create) == 3.0
         assert observed.sample("grpc_server_handled_total", grpc_service="grpc.health.v1.Health") == 0.0
 
     def test_tells_of_its_own_memory(self, observed: Observed) -> None:
