@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from shared.errors import InvalidInput
 from shared.rpc.server import EXIT_NOT_USABLE, ServerSettings, run
@@ -87,6 +90,32 @@ class TestPorts:
         run(ServerSettings(), build)
 
         assert set(json.loads(capsys.readouterr().out)) == {"ready", "address"}
+
+    def test_for_probes_answer_until_the_drain_is_over(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Not serving any more, but there: a probe without an answer would have the process killed."""
+        seen: list[object] = []
+
+        class Draining(IdleApplication):
+            async def drain(self) -> None:
+                """Asks both ports."""
+                ready = json.loads(capsys.readouterr().out)
+                async with grpc.aio.insecure_channel(ready["health_address"]) as channel:
+                    stub = health_pb2_grpc.HealthStub(channel)
+                    seen.append((await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)).status)
+                seen.append(await asyncio.to_thread(_status, ready["metrics_address"]))
+
+        async def build() -> Draining:
+            return Draining()
+
+        run(ServerSettings(metrics_listen="127.0.0.1:0", health_listen="127.0.0.1:0"), build)
+
+        assert seen == [health_pb2.HealthCheckResponse.NOT_SERVING, 200]
+
+
+def _status(address: str) -> int:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as response:
+        found: int = response.status
+        return found
 
 
 class TestOtlpEndpoint:
