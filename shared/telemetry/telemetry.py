@@ -15,6 +15,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from shared.names import invalid_field
+from shared.telemetry.registry import PlainRegistry
 
 _SCHEMES = ("http://", "https://")
 _EXPORT_SECONDS = 3.0
@@ -42,7 +43,7 @@ class Telemetry:
         """
         if otlp_endpoint and not otlp_endpoint.startswith(_SCHEMES):
             raise invalid_field("otlp_endpoint", f"must begin with http:// or https://, got {otlp_endpoint!r}")
-        registry = CollectorRegistry()
+        registry = PlainRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)

@@ -167,6 +167,11 @@ class TestObservedProcess:
         assert observed.sample("grpc_server_handling_seconds_count", **create) == 3.0
         assert observed.sample("grpc_server_handled_total", grpc_service="grpc.health.v1.Health") == 0.0
 
+    def test_makes_no_series_of_the_time_at_which_a_counter_began(self, observed: Observed) -> None:
+        """It would be one more for each label set."""
+        assert "grpc_server_handled_total{" in observed.metrics
+        assert "_created" not in observed.metrics
+
     def test_tells_of_its_own_memory(self, observed: Observed) -> None:
         """A leak must be seen before it kills."""
         assert observed.sample("process_resident_memory_bytes") > 10e6
