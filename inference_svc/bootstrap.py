@@ -15,6 +15,7 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.follower import follow_aliases
 from inference_svc.app.loader import Loader
+from inference_svc.app.meter import Meter
 from inference_svc.app.quota_book import OneQuota, QuotaFile
 from inference_svc.app.supervisor import Supervisor
 from inference_svc.config import Settings
@@ -22,9 +23,12 @@ from inference_svc.domain.adapter_room import AdapterRoom
 from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
 from inference_svc.registry_client import GrpcRegistry
 from inference_svc.service import InferenceServicer
+from inference_svc.telemetry.metric import PrometheusObserver
+from inference_svc.telemetry.span import TraceObserver
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.prompt import PromptRenderer
+from shared.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -36,16 +40,22 @@ class InferenceApplication:
 
     def __init__(
         self, base: BaseModel, engine: Supervisor, fleet: Fleet, registry: GrpcRegistry, answering: Answering,
-        admission: Admission, drain_seconds: float,
+        admission: Admission, telemetry: Telemetry, drain_seconds: float,
     ) -> None:  # fmt: skip
         self._base, self._engine, self._fleet, self._registry = base, engine, fleet, registry
         self._answering, self._admission, self._drain_seconds = answering, admission, drain_seconds
+        self._telemetry = telemetry
         self._background: list[asyncio.Task[None]] = []
 
     @property
     def service_names(self) -> Sequence[str]:
         """The inference service."""
         return [_SERVICE]
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Metrics and traces of RPCs, requests and loads."""
+        return self._telemetry
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds the servicer."""
@@ -90,6 +100,13 @@ class InferenceApplication:
 
 async def build(settings: Settings) -> InferenceApplication:
     """Wires the service; starts nothing."""
+    telemetry = Telemetry.of("inference", otlp_endpoint=settings.otlp_endpoint)
+    meter = Meter(
+        (
+            PrometheusObserver(telemetry.registry, label_sets=settings.metrics_label_sets),
+            TraceObserver(telemetry.tracer),
+        )
+    )
     base = BaseModel.load(settings.base_model_dir)
     renderer = PromptRenderer.load(base)
     vocabulary = base.vocabulary()
@@ -127,6 +144,7 @@ async def build(settings: Settings) -> InferenceApplication:
         registry=registry,
         state_file=data_dir / "aliases.json",
         capacity=settings.resident_adapters,
+        meter=meter,
     )
     quota = settings.tenant_quota
     admission = Admission(
@@ -144,5 +162,6 @@ async def build(settings: Settings) -> InferenceApplication:
         token_bytes=dict(vocabulary.token_bytes),
         context_tokens=min(settings.max_context_tokens, base.max_positions),
         format_attempts=settings.format_attempts,
+        meter=meter,
     )
-    return InferenceApplication(base, engine, fleet, registry, answering, admission, settings.drain_seconds)
+    return InferenceApplication(base, engine, fleet, registry, answering, admission, telemetry, settings.drain_seconds)

@@ -11,7 +11,14 @@ from shared.errors import FieldViolation, InvalidInput
 from shared.names import invalid_field
 
 _QUOTA_FIELDS = ("requests_per_second", "tokens_per_minute", "running_requests", "waiting_requests")
-_LEAST = {"format_attempts": 1, "running_requests": 1, "queued_requests": 0, "batch_adapters": 1, "adapter_patience": 0}
+_LEAST = {
+    "format_attempts": 1,
+    "running_requests": 1,
+    "queued_requests": 0,
+    "batch_adapters": 1,
+    "adapter_patience": 0,
+    "metrics_label_sets": 1,
+}
 DESCRIPTION = "Serve adapters with guaranteed output formats from one vLLM engine."
 
 
@@ -24,6 +31,18 @@ class Settings:
     data_dir: Path = field(default=Path("data/inference"), metadata={"help": "adapters and compiled contracts"})
     listen: str = field(default="127.0.0.1:50052", metadata={"help": "host:port to serve on; port 0 picks one"})
     drain_seconds: float = field(default=10.0, metadata={"help": "time for running requests after SIGTERM"})
+    metrics_listen: str = field(
+        default="", metadata={"help": "host:port for Prometheus over plain HTTP; port 0 picks one, empty is off"}
+    )
+    health_listen: str = field(
+        default="", metadata={"help": "host:port for gRPC health alone, in plaintext for probes; empty is off"}
+    )
+    metrics_label_sets: int = field(
+        default=1000, metadata={"help": "pairs of tenant and adapter with counters of their own; the rest is _other"}
+    )
+    otlp_endpoint: str = field(
+        default="", metadata={"help": "OTLP/gRPC collector for traces, http://host:4317; empty is off"}
+    )
     threads: int = field(default=1, metadata={"help": "OpenMP threads of the engine on CPU"})
     max_context_tokens: int = field(default=2048, metadata={"help": "prompt and answer together"})
     max_lora_rank: int = field(default=64, metadata={"help": "largest rank that is served: 8, 16, 32, 64, 128 ..."})

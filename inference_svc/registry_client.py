@@ -20,6 +20,7 @@ from shared.errors import DataLoss, DomainError
 from shared.names import AliasName, ContractName, RevisionName
 from shared.rpc.contract_message import spec_of
 from shared.rpc.status import from_rpc_error
+from shared.telemetry.trace import trace_metadata
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class GrpcRegistry:
     async def revision(self, name: RevisionName) -> RevisionFacts:
         """Facts of a revision. Raises `NotFound`."""
         request = registry_service_pb2.GetRevisionRequest(name=str(name))
-        found = await _mapped(self._registry.GetRevision(request, timeout=_TIMEOUT_SECONDS))
+        call = self._registry.GetRevision(request, timeout=_TIMEOUT_SECONDS, metadata=trace_metadata())
+        found = await _mapped(call)
         return RevisionFacts(RevisionName.parse(found.name), found.digest)
 
     async def contract(self, name: ContractName) -> ContractSpec:
@@ -58,7 +60,8 @@ class GrpcRegistry:
         would if it were older and an option unknown to it: another promise must not be held in its place.
         """
         request = contract_service_pb2.GetContractRequest(name=str(name))
-        stored = await _mapped(self._contracts.GetContract(request, timeout=_TIMEOUT_SECONDS))
+        call = self._contracts.GetContract(request, timeout=_TIMEOUT_SECONDS, metadata=trace_metadata())
+        stored = await _mapped(call)
         spec = spec_of(stored)
         if spec.digest != stored.digest:
             raise DataLoss(
@@ -72,7 +75,7 @@ class GrpcRegistry:
         """Writes the revision's files into `folder`; raises `DataLoss` for chunks out of place."""
         request = registry_service_pb2.DownloadRevisionRequest(name=str(name))
         sizes: dict[str, int] = {}
-        call = self._registry.DownloadRevision(request, timeout=_DOWNLOAD_TIMEOUT_SECONDS)
+        call = self._registry.DownloadRevision(request, timeout=_DOWNLOAD_TIMEOUT_SECONDS, metadata=trace_metadata())
         try:
             with _domain_errors():
                 async for chunk in call:

@@ -22,6 +22,7 @@ from shared.changes import Changes
 from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
 from shared.storage.local import LocalBlobStore
+from shared.telemetry.telemetry import Telemetry
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.jobs import Jobs
@@ -43,6 +44,7 @@ class TrainerApplication:
     """Implements `shared.rpc.server.Application`."""
 
     def __init__(self, settings: Settings) -> None:
+        self._telemetry = Telemetry.of("trainer", otlp_endpoint=settings.otlp_endpoint)
         clock, data_dir = SystemClock(), settings.data_dir.resolve()
         data_dir.mkdir(parents=True, exist_ok=True)
         contract_dir = data_dir / "contracts"
@@ -83,6 +85,11 @@ class TrainerApplication:
                 (registry_service_pb2, "RegistryService"),
             )
         ]
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Metrics and traces of the RPCs."""
+        return self._telemetry
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds the servicers."""

@@ -16,6 +16,15 @@ class Settings:
     data_dir: Path = field(default=Path("data/trainer"), metadata={"help": "database, uploads, runs and blobs"})
     listen: str = field(default="127.0.0.1:50051", metadata={"help": "host:port to serve on; port 0 picks one"})
     drain_seconds: float = field(default=10.0, metadata={"help": "time for running calls after SIGTERM"})
+    metrics_listen: str = field(
+        default="", metadata={"help": "host:port for Prometheus over plain HTTP; port 0 picks one, empty is off"}
+    )
+    health_listen: str = field(
+        default="", metadata={"help": "host:port for gRPC health alone, in plaintext for probes; empty is off"}
+    )
+    otlp_endpoint: str = field(
+        default="", metadata={"help": "OTLP/gRPC collector for traces, http://host:4317; empty is off"}
+    )
     database_url: str = field(default="", metadata={"help": "SQLAlchemy URL; empty means SQLite in data_dir"})
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
     parallel_jobs: int = field(default=1, metadata={"help": "training jobs at once"})

@@ -68,7 +68,7 @@ def _run(spec: RunSpec, folder: RunFolder, is_cancelled: Callable[[], bool]) -> 
     except DomainError as err:  # an adapter that fails our own proof, a damaged file: nothing the tenant can change
         _log.exception("training failed")
         return _fail(folder, err.reason, str(err), user_error=False)
-    except Exception as err:  # the edge of the process; its text may hold paths, so it goes to the log only
+    except Exception as err:  # the edge of the process; its text may hold paths or rows, its type and place are logged
         _log.exception("training failed")
         return _fail(folder, "INTERNAL", f"{type(err).__name__}, see the log of the run", user_error=False)
     return EXIT_DONE

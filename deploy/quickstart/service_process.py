@@ -22,7 +22,7 @@ class ServiceProcess:
     """One service with its log file. `address` and `ready` are known after `wait_ready`."""
 
     def __init__(self, module: str, flags: dict[str, str], log: Path) -> None:
-        self._module, self._flags, self._log = module, flags, log
+        self._module, self._flags, self.log = module, flags, log
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
         self._reader: threading.Thread | None = None
@@ -30,11 +30,11 @@ class ServiceProcess:
 
     def start(self) -> Self:
         """Launches the process; returns at once."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         self._ready.clear()
         command = [sys.executable, "-m", self._module]
         command += [part for key, value in self._flags.items() for part in (f"--{key}", value)]
-        with self._log.open("a", encoding="utf-8") as log:
+        with self.log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own module and flags
                 command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **_ENVIRONMENT}
             )
@@ -59,9 +59,9 @@ class ServiceProcess:
         deadline = time.monotonic() + timeout_seconds
         while not self._ready.wait(0.2):
             if self.process.poll() is not None:
-                raise RuntimeError(f"{self._module} ended with status {self.process.returncode}, see {self._log}")
+                raise RuntimeError(f"{self._module} ended with status {self.process.returncode}, see {self.log}")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{self._module} is not ready after {timeout_seconds:.0f} s, see {self._log}")
+                raise RuntimeError(f"{self._module} is not ready after {timeout_seconds:.0f} s, see {self.log}")
         return str(self.ready["address"])
 
     @property

@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 from inference_svc.app.admission import Admission, Demand
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
+from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.ports import EngineCall, InferenceEngine
 from inference_svc.app.progress import Attempt, Progress
 from inference_svc.app.read_ahead import read_ahead
+from inference_svc.domain.fault_path import loggable_path
 from inference_svc.domain.generation import Answer, Question
 from inference_svc.domain.residency import AdapterKey, Resident
 from shared.contracts.compiled import CompiledContract
@@ -60,13 +62,14 @@ class _Target:
 class Answering:
     """Answers questions with the adapters of a fleet, or with the base model."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # collaborators, keyword-only
         self, *, engine: InferenceEngine, fleet: Fleet, contracts: ContractLibrary, renderer: PromptRenderer,
         admission: Admission, token_bytes: dict[int, bytes], context_tokens: int, format_attempts: int,
+        meter: Meter = UNOBSERVED,
     ) -> None:  # fmt: skip
         self._engine, self._fleet, self._contracts, self._renderer = engine, fleet, contracts, renderer
         self._admission, self._token_bytes, self._context_tokens = admission, token_bytes, context_tokens
-        self._format_attempts = format_attempts
+        self._format_attempts, self._meter = format_attempts, meter
         # Off the loop, since an answer under a hostile pattern takes seconds to check, and a large grammar a second to
         # be made ready for its first replay; in threads of their own, since the common ones may all wait for contracts
         # to compile.
@@ -105,18 +108,21 @@ class Answering:
 
     async def _run(self, question: Question, *, stream: bool) -> AsyncGenerator[str | Answer]:
         self._engine.check()
-        progress = Progress()
-        try:
-            async with asyncio.timeout(question.deadline_seconds), self._target(question) as target:
-                call = self._call(question, target, stream=stream)
-                demand = _demand(question, target, call)
-                async with aclosing(self._attempts(target, call, demand, progress)) as pieces:
-                    async for piece in pieces:
-                        if stream and piece:
-                            yield piece
-                yield _answer(question, target, call, progress)
-        except TimeoutError as err:
-            raise _too_late(question) from err
+        progress = Progress(question.deadline_seconds)
+        with self._meter.request(progress):
+            try:
+                async with asyncio.timeout(question.deadline_seconds), self._target(question) as target:
+                    call = self._call(question, target, stream=stream)
+                    _note(progress, question, target, call)
+                    demand = _demand(question, target, call)
+                    async with aclosing(self._attempts(target, call, demand, progress)) as pieces:
+                        async for piece in pieces:
+                            if stream and piece:
+                                yield piece
+                    progress.is_answered = True
+                    yield _answer(target, progress)
+            except TimeoutError as err:
+                raise _too_late(question) from err
 
     async def _attempts(
         self, target: _Target, call: EngineCall, demand: Demand, progress: Progress
@@ -133,7 +139,7 @@ class Answering:
                         if not target.has_checked_keywords:
                             yield piece
                 attempt.engine_end = time.monotonic()
-                place.spent_tokens = progress.spent_tokens(len(call.prompt_ids))
+                place.spent_tokens = progress.spent_tokens
                 if number == limit:
                     await stack.aclose()  # the engine is done with this request: its check holds nobody up
                 loop = asyncio.get_running_loop()
@@ -216,7 +222,7 @@ class Answering:
         # Closed by name everywhere: a caller that goes away must free the engine now, not when garbage is collected.
         async with aclosing(self._engine.generate(call)) as chunks:
             async for chunk in chunks:
-                attempt.take(list(chunk.token_ids), chunk.cached_prompt_tokens)
+                attempt.take(list(chunk.token_ids), chunk.cached_prompt_tokens, chunk.first_token_time)
                 yield decoder.decode(b"".join(self._token_bytes.get(token, b"") for token in chunk.token_ids))
 
 
@@ -224,9 +230,19 @@ def _too_late(question: Question) -> DeadlineExceeded:
     return DeadlineExceeded("DEADLINE_PASSED", f"not done within {question.deadline_seconds:.3f} s")
 
 
-def _answer(question: Question, target: _Target, call: EngineCall, progress: Progress) -> Answer:
+def _note(progress: Progress, question: Question, target: _Target, call: EngineCall) -> None:
+    resident = target.resident
+    progress.target_time = time.monotonic()
+    progress.tenant, progress.contract = target.tenant, target.contract_name
+    progress.prompt_tokens = len(call.prompt_ids)
+    if resident is not None:
+        assert resident.manifest is not None
+        progress.adapter, progress.revision = resident.revision.adapter, str(resident.revision)
+        progress.instruction_tokens_saved = 0 if question.instructions else resident.manifest.instruction_prompt_tokens
+
+
+def _answer(target: _Target, progress: Progress) -> Answer:
     attempt, resident = progress.attempts[-1], target.resident
-    saved = resident.manifest.instruction_prompt_tokens if resident and resident.manifest else 0
     return Answer(
         text=attempt.text,
         revision=str(resident.revision) if resident else "",
@@ -234,7 +250,7 @@ def _answer(question: Question, target: _Target, call: EngineCall, progress: Pro
         contract=target.contract_name,
         kind=target.contract.spec.kind,
         guarantee=target.guarantee,
-        usage=progress.usage(len(call.prompt_ids), 0 if question.instructions else saved),
+        usage=progress.usage(),
         timing=progress.timing(),
         budget_bound_steps=attempt.budget_bound_steps,
         attempt_count=len(progress.attempts),
@@ -255,10 +271,11 @@ def _demand(question: Question, target: _Target, call: EngineCall) -> Demand:
 def _failed(target: _Target, faults: Sequence[FieldViolation], progress: Progress) -> DomainError:
     """The error in place of an answer whose last attempt has these faults."""
     attempts, path = len(progress.attempts), faults[0].path
+    seen = {"contract": target.contract_name, "path": loggable_path(path, target.contract.spec), "attempts": attempts}
     if not target.has_checked_keywords:
-        _log.critical("guarantee broken", extra={"contract": target.contract_name, "path": path})
+        _log.critical("guarantee broken", extra=seen)
         return InternalFault("GUARANTEE_BROKEN", f"the output breaks {target.contract_name}: {faults[0].description}")
-    _log.warning("format check failed", extra={"contract": target.contract_name, "path": path, "attempts": attempts})
+    _log.warning("format check failed", extra=seen)
     return StateConflict(
         "FORMAT_CHECK_FAILED",
         f"none of {attempts} attempt(s) satisfies {target.contract_name}; the last breaks {path}: "

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from inference_svc.app.loader import Loader
+from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.ports import InferenceEngine, Registry
 from inference_svc.domain.residency import Resident, ResidentState
 from shared.changes import Changes
@@ -36,8 +37,9 @@ class Fleet:
     """
 
     def __init__(
-        self, *, loader: Loader, engine: InferenceEngine, registry: Registry, state_file: Path, capacity: int
-    ) -> None:
+        self, *, loader: Loader, engine: InferenceEngine, registry: Registry, state_file: Path, capacity: int,
+        meter: Meter = UNOBSERVED,
+    ) -> None:  # fmt: skip
         self._loader, self._engine, self._registry = loader, engine, registry
         self._state_file, self._capacity = state_file, capacity
         self._residents: dict[RevisionName, Resident] = {}
@@ -48,7 +50,7 @@ class Fleet:
         self._room = asyncio.Lock()
         self._uses = itertools.count(1)
         self._digests: dict[RevisionName, str] = {}
-        self._changes = Changes()
+        self._changes, self._meter = Changes(), meter
 
     def restore(self) -> None:
         """Points the aliases as they were at the last shutdown, so that a replica serves without its registry."""
@@ -192,12 +194,20 @@ class Fleet:
         resident = self._residents.get(revision)
         if resident is None:
             digest = self._digests.get(revision) or await self._digest(revision)
-            resident = self._residents[revision] = Resident(revision, digest, self._changes.ring)
-            self._changes.ring()
+            resident = self._residents[revision] = self._registered(revision, digest)
         elif resident.state is ResidentState.REJECTED:
             raise NotFound("ADAPTER_NOT_FOUND", f"{revision} was rejected: {resident.rejection}")
         await self._take_place(resident)
         await self._loader.load(resident)
+        return resident
+
+    def _registered(self, revision: RevisionName, digest: str) -> Resident:
+        def moved(before: ResidentState, seconds: float) -> None:
+            self._meter.revision_moves(resident, before, seconds)
+            self._changes.ring()
+
+        resident = Resident(revision, digest, moved)
+        moved(resident.state, 0.0)
         return resident
 
     async def _digest(self, revision: RevisionName) -> str:
@@ -222,6 +232,7 @@ class Fleet:
                         "ADAPTER_NOT_READY", "every adapter slot is in use", retry_after_seconds=_RETRY_SECONDS
                     )
                 oldest = min(idle, key=lambda resident: resident.last_use)
+                self._meter.revision_evicted(oldest.revision)
                 oldest.move(ResidentState.DRAINING)
                 await self._unload(oldest)
             coming.move(ResidentState.FETCHING)
@@ -234,6 +245,8 @@ class Fleet:
             resident.move(ResidentState.LIVE)
         before = self._serving.get(alias)
         self._serving[alias] = revision
+        if before != revision:
+            self._meter.alias_flips(alias, revision)
         self._changes.ring()
         self._save()
         _log.info("alias flipped", extra={"alias": str(alias), "revision": str(revision)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import uuid
 from pathlib import Path
@@ -18,6 +19,8 @@ from shared.base_model import BaseModel
 from shared.digest import hex_part
 from shared.errors import DataLoss, InvalidInput, StateConflict
 from shared.files import publish_folder
+
+_log = logging.getLogger(__name__)
 
 MIN_CANARY_AGREEMENT = 0.5
 """Mean share of each expected answer that must be replayed before the first difference. Trainer and engine compute in
@@ -59,8 +62,10 @@ class Loader:
                 await self._prove(resident, manifest)
                 self._proved.add(resident.digest)
             resident.move(ResidentState.LIVE)
+            _log.info("revision loaded", extra={"revision": str(resident.revision), "digest": resident.digest})
         except (StateConflict, DataLoss, InvalidInput) as err:
             resident.rejection = f"{err.reason}: {err}"
+            _log.warning("revision rejected", extra={"revision": str(resident.revision), "reason": err.reason})
             await self._forget(resident)
             resident.move(ResidentState.REJECTED)
             raise

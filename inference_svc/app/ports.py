@@ -36,6 +36,8 @@ class EngineChunk:
     token_ids: Sequence[int]
     cached_prompt_tokens: int
     finished: bool
+    first_token_time: float | None = None
+    """When the engine had the first token of the answer, of the monotonic clock in seconds; None: when it arrived."""
 
 
 class InferenceEngine(Protocol):

@@ -21,18 +21,31 @@ class Attempt:
     text: str = ""
     budget_bound_steps: int = 0
 
-    def take(self, token_ids: list[int], cached_prompt_tokens: int) -> None:
+    def take(self, token_ids: list[int], cached_prompt_tokens: int, first_token_time: float | None) -> None:
         """Notes a chunk of the engine's."""
-        self.first_token = self.first_token or time.monotonic()
+        self.first_token = self.first_token or first_token_time or time.monotonic()
         self.token_ids.extend(token_ids)
         self.cached_prompt_tokens = cached_prompt_tokens
 
 
 @dataclass
 class Progress:
-    """One request from its arrival on."""
+    """One request from its arrival on; the names are empty until they are known to mean something."""
 
+    deadline_seconds: float
     begin: float = field(default_factory=time.monotonic)
+    tenant: str = ""
+    adapter: str = ""
+    """Id of the adapter; stays empty for the base model."""
+    revision: str = ""
+    contract: str = ""
+    target_time: float = 0.0
+    """When adapter and contract were ready."""
+    prompt_tokens: int = 0
+    """Of one attempt."""
+    instruction_tokens_saved: int = 0
+    """By one attempt."""
+    is_answered: bool = False
     attempts: list[Attempt] = field(default_factory=list)
 
     def next_attempt(self) -> Attempt:
@@ -45,18 +58,19 @@ class Progress:
         """Tokens generated in all attempts, the stop tokens included."""
         return sum(len(attempt.token_ids) for attempt in self.attempts)
 
-    def spent_tokens(self, prompt_tokens: int) -> int:
+    @property
+    def spent_tokens(self) -> int:
         """What the request has cost the engine until now: uncached prompt plus output of every attempt."""
-        usage = self.usage(prompt_tokens, 0)
+        usage = self.usage()
         return usage.prompt_tokens - usage.cached_prompt_tokens + usage.output_tokens
 
-    def usage(self, prompt_tokens: int, instruction_tokens_saved: int) -> Usage:
-        """Token counts of all attempts together: each one sent the prompt of `prompt_tokens`."""
+    def usage(self) -> Usage:
+        """Token counts of all attempts together: each one sent the whole prompt."""
         return Usage(
-            prompt_tokens=prompt_tokens * len(self.attempts),
+            prompt_tokens=self.prompt_tokens * len(self.attempts),
             cached_prompt_tokens=sum(attempt.cached_prompt_tokens for attempt in self.attempts),
             output_tokens=self.output_tokens,
-            instruction_tokens_saved=instruction_tokens_saved * len(self.attempts),
+            instruction_tokens_saved=self.instruction_tokens_saved * len(self.attempts),
         )
 
     def timing(self) -> Timing:

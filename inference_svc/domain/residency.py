@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,9 +68,11 @@ class Resident:
 
     revision: RevisionName
     digest: str
-    on_move: Callable[[], None] = field(repr=False)
-    """Called after each change of state."""
+    on_move: Callable[[ResidentState, float], None] = field(repr=False)
+    """Called after each change of state with the state before and the seconds that were spent in it."""
     state: ResidentState = ResidentState.REGISTERED
+    entered: float = field(default_factory=time.monotonic, repr=False)
+    """When it entered its state, of the monotonic clock, in seconds."""
     rejection: str = ""
     leases: int = 0
     """Requests that began on it and have not ended."""
@@ -82,5 +85,6 @@ class Resident:
     def move(self, state: ResidentState) -> None:
         """Goes on to `state`; a move outside the table is a bug of ours."""
         assert state in MOVES[self.state], f"{self.revision}: {self.state} -> {state}"
-        self.state = state
-        self.on_move()
+        before, now = self.state, time.monotonic()
+        seconds, self.state, self.entered = now - self.entered, state, now
+        self.on_move(before, seconds)

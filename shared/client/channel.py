@@ -10,6 +10,7 @@ from typing import TypeVar
 import grpc
 
 from shared.rpc.status import from_rpc_error
+from shared.telemetry.trace import trace_metadata
 
 Response = TypeVar("Response")
 
@@ -53,10 +54,10 @@ def domain_errors() -> Iterator[None]:
 
 
 def call(method: Callable[..., Response], request: object, timeout_seconds: float, **metadata: str) -> Response:
-    """One unary call with a deadline.
+    """One unary call with a deadline; the server continues the span that is active here, if one is.
 
     Raises:
         DomainError: whatever the server reported, or `Unavailable` when it could not be reached.
     """
     with domain_errors():
-        return method(request, timeout=timeout_seconds, metadata=tuple(metadata.items()))
+        return method(request, timeout=timeout_seconds, metadata=(*metadata.items(), *trace_metadata()))

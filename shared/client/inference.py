@@ -10,6 +10,7 @@ from typing import Any, Self
 from goldsmith.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
 from shared.client.channel import call, domain_errors, open_channel
 from shared.names import invalid_field
+from shared.telemetry.trace import trace_metadata
 
 _TIMEOUT_SECONDS = 60.0
 _PRIORITIES = {"interactive": generation_pb2.PRIORITY_INTERACTIVE, "batch": generation_pb2.PRIORITY_BATCH}
@@ -81,7 +82,10 @@ class InferenceClient:
         request = inference_service_pb2.GenerateStreamRequest(**fields)
         with domain_errors():
             responses = self._stub.GenerateStream(
-                request, timeout=timeout, metadata=tuple(_route(adapter).items()), wait_for_ready=False
+                request,
+                timeout=timeout,
+                metadata=(*_route(adapter).items(), *trace_metadata()),
+                wait_for_ready=False,
             )
             text = ""
             try:
@@ -115,7 +119,9 @@ class InferenceClient:
         """
         request = inference_service_pb2.WatchResidentAdaptersRequest(parent=tenant)
         with domain_errors():
-            stream = self._stub.WatchResidentAdapters(request, timeout=timeout_seconds, wait_for_ready=False)
+            stream = self._stub.WatchResidentAdapters(
+                request, timeout=timeout_seconds, metadata=trace_metadata(), wait_for_ready=False
+            )
             try:
                 for message in stream:
                     if message.HasField("adapter"):

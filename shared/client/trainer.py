@@ -24,6 +24,7 @@ from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import Unavailable
 from shared.names import ContractName, DatasetName, JobName
 from shared.rpc.contract_message import definition_of, report_of
+from shared.telemetry.trace import trace_metadata
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 30.0
@@ -185,7 +186,7 @@ class TrainerClient:
     def _events(self, name: str, after: int) -> Iterator[training_job_pb2.TrainingEvent]:
         request = training_service_pb2.WatchTrainingJobRequest(name=name, after_sequence=after)
         with domain_errors():
-            stream = self._jobs.WatchTrainingJob(request, wait_for_ready=False)
+            stream = self._jobs.WatchTrainingJob(request, metadata=trace_metadata(), wait_for_ready=False)
             try:
                 yield from stream
             finally:

@@ -23,6 +23,14 @@ class ListenSettings(Protocol):
     def drain_seconds(self) -> float:
         """Time for running calls after SIGTERM."""
 
+    @property
+    def metrics_listen(self) -> str:
+        """`host:port` of the metrics, or "" for none."""
+
+    @property
+    def health_listen(self) -> str:
+        """`host:port` of the health service for probes, or "" for none."""
+
 
 Settings = TypeVar("Settings", bound=ListenSettings)
 
@@ -45,4 +53,10 @@ def launch(
     except InvalidInput as err:
         sys.stderr.write(f"{err}\n")
         return EXIT_CONFIGURATION
-    return run(ServerSettings(settings.listen, settings.drain_seconds), lambda: build(settings))
+    served = ServerSettings(
+        listen=settings.listen,
+        drain_seconds=settings.drain_seconds,
+        metrics_listen=settings.metrics_listen,
+        health_listen=settings.health_listen,
+    )
+    return run(served, lambda: build(settings))

@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +18,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from shared.errors import DomainError
+from shared.names import invalid_field
 from shared.rpc.interceptor import ErrorInterceptor
+from shared.rpc.metric import MetricInterceptor
+from shared.rpc.trace import TraceInterceptor
+from shared.telemetry.endpoint import MetricEndpoint
+from shared.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +55,10 @@ class Application(Protocol):
     def service_names(self) -> Sequence[str]:
         """Full names of its gRPC services, for health and reflection."""
 
+    @property
+    def telemetry(self) -> Telemetry:
+        """Where the server measures and traces its RPCs; closed by the server."""
+
     def register(self, server: grpc.aio.Server) -> None:
         """Adds its servicers to the server, before it starts."""
 
@@ -74,12 +84,17 @@ class ServerSettings:
 
     listen: str = "127.0.0.1:0"
     drain_seconds: float = 10.0
+    metrics_listen: str = ""
+    """HTTP for Prometheus, plaintext; empty: none."""
+    health_listen: str = ""
+    """gRPC health only, plaintext, for probes that can neither speak TLS nor name a tenant; empty: none."""
 
 
 def run(settings: ServerSettings, build: Callable[[], Awaitable[Application]]) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status of the process.
 
-    Prints one JSON line on standard output when ready: `ready`, `address` and the application's own facts.
+    Prints one JSON line on standard output when ready: `ready`, `address`, `metrics_address` and `health_address` where
+    these ports are on, and the application's own facts.
     """
     try:
         return asyncio.run(_serve(settings, build))
@@ -94,28 +109,67 @@ async def _serve(settings: ServerSettings, build: Callable[[], Awaitable[Applica
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     application = await build()
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=SERVER_OPTIONS)
-    health_servicer = health.aio.HealthServicer()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, application.telemetry.close)
+        health_servicer = health.aio.HealthServicer()
+        await _set_health(health_servicer, application, health_pb2.HealthCheckResponse.NOT_SERVING)
+        addresses = await _open_probe_ports(settings, application, health_servicer, stack)
+        server = _server(application, health_servicer)
+        addresses["address"] = _bind(server, settings.listen, "listen")
+        await server.start()
+        stack.push_async_callback(application.stop)
+        stack.push_async_callback(server.stop, settings.drain_seconds)
+        return await _until_stopped(application, health_servicer, stopping, addresses)
+
+
+def _server(application: Application, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:
+    telemetry = application.telemetry
+    # From the outside in: whatever refuses a call is counted and has its ids in the log.
+    interceptors = (MetricInterceptor(telemetry.registry), TraceInterceptor(telemetry.tracer), ErrorInterceptor())
+    server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [*application.service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
     application.register(server)
-    port = server.add_insecure_port(settings.listen)
-    await _set_health(health_servicer, application, health_pb2.HealthCheckResponse.NOT_SERVING)
-    await server.start()
+    return server
+
+
+def _bind(server: grpc.aio.Server, listen: str, setting: str) -> str:
+    """Listens in plaintext; returns the address with the real port."""
     try:
-        return await _until_stopped(settings, application, health_servicer, stopping, port)
-    finally:
-        await server.stop(settings.drain_seconds)
-        await application.stop()
+        port = server.add_insecure_port(listen)
+    except RuntimeError as err:  # all that gRPC says, whatever the reason
+        raise invalid_field(setting, f"cannot listen on {listen}") from err
+    return f"{listen.rpartition(':')[0]}:{port}"
 
 
-async def _until_stopped(
+async def _open_probe_ports(
     settings: ServerSettings,
     application: Application,
     health_servicer: health.aio.HealthServicer,
+    stack: AsyncExitStack,
+) -> dict[str, str]:
+    """Opens the ports that machines ask, before there is anything to serve; closed last, after the drain."""
+    addresses: dict[str, str] = {}
+    if settings.metrics_listen:
+        endpoint = MetricEndpoint(settings.metrics_listen, application.telemetry.registry)
+        stack.push_async_callback(asyncio.to_thread, endpoint.close)
+        addresses["metrics_address"] = endpoint.address
+    if settings.health_listen:
+        # A server of its own: a gRPC server offers all its services on all its ports.
+        probe = grpc.aio.server(options=SERVER_OPTIONS)
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, probe)
+        addresses["health_address"] = _bind(probe, settings.health_listen, "health_listen")
+        await probe.start()
+        stack.push_async_callback(probe.stop, None)
+    return addresses
+
+
+async def _until_stopped(
+    application: Application,
+    health_servicer: health.aio.HealthServicer,
     stopping: asyncio.Event,
-    port: int,
+    addresses: Mapping[str, str],
 ) -> int:
     stop = asyncio.create_task(stopping.wait())
     start = asyncio.create_task(_start(application))
@@ -128,8 +182,7 @@ async def _until_stopped(
             failure = asyncio.create_task(application.failed())
             await _set_health(health_servicer, application, health_pb2.HealthCheckResponse.SERVING)
             health_task = asyncio.create_task(_follow_readiness(health_servicer, application))
-            address = f"{settings.listen.rpartition(':')[0]}:{port}"
-            sys.stdout.write(json.dumps({"ready": True, "address": address, **facts}) + "\n")
+            sys.stdout.write(json.dumps({"ready": True, **addresses, **facts}) + "\n")
             sys.stdout.flush()
             await asyncio.wait({stop, failure}, return_when=asyncio.FIRST_COMPLETED)
         if health_task is not None:

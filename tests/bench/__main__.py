@@ -6,7 +6,7 @@ import importlib
 import sys
 
 NAMES = ("contract", "format_sql", "serving")
-"""What `make bench` runs; `format` takes an hour and is asked for by name."""
+"""What `make bench` runs; `format` takes an hour and, like `telemetry`, is asked for by name."""
 
 
 def main(names: list[str]) -> int:

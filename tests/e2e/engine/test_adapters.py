@@ -173,4 +173,5 @@ def _on_disk(case: BadAdapter, number: int, bench: Bench, base: BaseModel, folde
     digest = written.digest
     (folder / "new").rename(folder / digest.removeprefix("sha256:"))
     shutil.rmtree(folder / "new.source")
-    return Resident(RevisionName("acme", "answer", number), digest, lambda: None, ResidentState.FETCHING)
+    name = RevisionName("acme", "answer", number)
+    return Resident(name, digest, lambda before, seconds: None, ResidentState.FETCHING)

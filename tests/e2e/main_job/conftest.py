@@ -30,7 +30,13 @@ def house(tmp_path_factory: pytest.TempPathFactory, shipped_base: BaseModel) -> 
     )
     inference = ServiceProcess(
         "inference_svc",
-        {"data-dir": str(folder / "inference"), "base-model-dir": base, "registry": address, "listen": "127.0.0.1:0"},
+        {
+            "data-dir": str(folder / "inference"),
+            "base-model-dir": base,
+            "registry": address,
+            "listen": "127.0.0.1:0",
+            "metrics-listen": "127.0.0.1:0",
+        },
         folder / "inference.log",
     )
     with trainer, inference:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
 
 from goldsmith.contract.v1 import contract_pb2
 from goldsmith.trainer.v1 import golden_dataset_pb2
@@ -151,3 +153,49 @@ class TestOperations:
                 stub = reflection_pb2_grpc.ServerReflectionStub(channel)
                 listed = next(stub.ServerReflectionInfo(iter([request]), timeout=10))
                 assert names <= {service.name for service in listed.list_services_response.service}
+
+    def test_metrics_say_what_the_client_saw(self, house: House) -> None:
+        """Requests and tokens grow by those of the answers; no guarantee was broken, and nobody is quoted."""
+        pair = {"tenant": "acme", "adapter": "answer"}
+        before = _scrape(house)
+        answers = [house.inference.extract("tenants/acme/adapters/answer", f"Invoice kumquat {i}") for i in range(3)]
+        list(house.inference.stream("tenants/acme/adapters/answer", "Invoice kumquat"))
+        after = _scrape(house)
+
+        def grown(name: str, **labels: str) -> float:
+            return after.get(name, labels) - before.get(name, labels)
+
+        assert grown("goldsmith_requests_total", **pair, outcome="OK") == 4.0
+        assert grown("goldsmith_prompt_tokens_total", **pair) > sum(a.summary.usage.prompt_tokens for a in answers)
+        assert grown("goldsmith_time_to_first_token_seconds_count") == 1.0
+        assert grown("goldsmith_engine_seconds_count") == 4.0
+        assert after.get("goldsmith_adapter_loads_total", {**pair, "outcome": "live"}) >= 1.0
+        assert after.get("goldsmith_resident_revisions", {"state": "live"}) >= 2.0
+        assert after.total("goldsmith_invalid_outputs_total") == 0.0
+        assert "kumquat" not in house.inference_process.log.read_text()
+        assert "kumquat" not in after.text
+
+
+class _Scrape:
+    """Samples of one scrape."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
+
+    def get(self, name: str, labels: dict[str, str]) -> float:
+        """The sample with exactly these labels."""
+        (value,) = (each.value for each in self._samples if each.name == name and each.labels == labels)
+        return value
+
+    def total(self, name: str) -> float:
+        """The sum over all labels, of which there is at least one."""
+        values = [each.value for each in self._samples if each.name == name]
+        assert values, name
+        return sum(values)
+
+
+def _scrape(house: House) -> _Scrape:
+    address = house.inference_process.ready["metrics_address"]
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as response:
+        return _Scrape(response.read().decode())

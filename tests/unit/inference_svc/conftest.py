@@ -17,6 +17,7 @@ from inference_svc.app.answering import Answering
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
+from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.ports import EngineCall, EngineChunk, InferenceEngine, RevisionFacts
 from inference_svc.app.quota_book import OneQuota
 from inference_svc.domain.quota import Quota
@@ -180,6 +181,7 @@ class Replica:
     queued: int = 8
     quota: Quota = field(default_factory=Quota)
     context_tokens: int = 128
+    meter: Meter = UNOBSERVED
 
     def __post_init__(self) -> None:
         self.renderer = PromptRenderer.load(self.base)
@@ -199,6 +201,7 @@ class Replica:
             token_bytes=dict(self.base.vocabulary().token_bytes),
             context_tokens=self.context_tokens,
             format_attempts=3,
+            meter=self.meter,
         )
 
     def serving_engine(self) -> InferenceEngine:
@@ -222,6 +225,7 @@ class Replica:
             registry=self.registry,
             state_file=self.folder / "aliases.json",
             capacity=self.capacity,
+            meter=self.meter,
         )
 
     def publish(self, number: int, *, canary: tuple[int, ...] = (), prompt_digest: str = "") -> RevisionName:

@@ -1,0 +1,90 @@
+"""Tells those who measure what happens to requests and adapters; the use cases call it, and know none of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from inference_svc.app.progress import Progress
+from inference_svc.domain.residency import Resident, ResidentState
+from shared.errors import DomainError
+from shared.names import AliasName, RevisionName
+
+OK, CANCELLED, DEADLINE_PASSED, INTERNAL = "OK", "CANCELLED", "DEADLINE_PASSED", "INTERNAL"
+_DEADLINE_SLACK_SECONDS = 0.1
+"""The transport may cancel a request at its deadline a little before our own clock says so."""
+
+
+class Observer(Protocol):
+    """Someone who measures. Calls come from the event loop, take microseconds and raise nothing."""
+
+    def request_begins(self, progress: Progress) -> None:
+        """A request arrived."""
+
+    def request_ends(self, progress: Progress, outcome: str) -> None:
+        """It ended: OK, CANCELLED (the caller left), or the reason of its error (`goldsmith.error.v1.ErrorReason`)."""
+
+    def revision_moves(self, resident: Resident, before: ResidentState, seconds: float) -> None:
+        """A revision entered `resident.state` after `seconds` in `before`; a new one enters REGISTERED from itself."""
+
+    def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
+        """An alias means another revision from now on."""
+
+    def revision_evicted(self, revision: RevisionName) -> None:
+        """An idle revision leaves the engine to make room."""
+
+
+class Meter:
+    """Passes each event on to every observer."""
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = observers
+
+    @contextmanager
+    def request(self, progress: Progress) -> Iterator[None]:
+        """Around the whole of a request."""
+        for observer in self._observers:
+            observer.request_begins(progress)
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as err:
+            error = err
+            raise
+        finally:
+            outcome = _outcome(progress, error)
+            for observer in self._observers:
+                observer.request_ends(progress, outcome)
+
+    def revision_moves(self, resident: Resident, before: ResidentState, seconds: float) -> None:
+        """See `Observer`."""
+        for observer in self._observers:
+            observer.revision_moves(resident, before, seconds)
+
+    def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
+        """See `Observer`."""
+        for observer in self._observers:
+            observer.alias_flips(alias, revision)
+
+    def revision_evicted(self, revision: RevisionName) -> None:
+        """See `Observer`."""
+        for observer in self._observers:
+            observer.revision_evicted(revision)
+
+
+UNOBSERVED = Meter()
+
+
+def _outcome(progress: Progress, error: BaseException | None) -> str:
+    """What became of a request, in one word that quotes nobody."""
+    if error is None or progress.is_answered:  # a reader who has the answer closes the stream
+        return OK
+    if isinstance(error, DomainError):
+        return error.reason
+    if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+        late = time.monotonic() - progress.begin >= progress.deadline_seconds - _DEADLINE_SLACK_SECONDS
+        return DEADLINE_PASSED if late else CANCELLED
+    return INTERNAL

@@ -1,0 +1,327 @@
+"""What Prometheus is told of serving: counters by tenant and adapter, times, and the state of revisions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from prometheus_client import CollectorRegistry
+
+from inference_svc.app.meter import Meter
+from inference_svc.app.progress import Progress
+from inference_svc.domain.generation import Question, Sampling
+from inference_svc.domain.residency import ResidentState
+from inference_svc.telemetry.metric import PrometheusObserver
+from shared.base_model import BaseModel
+from shared.contracts.spec import ContractKind, ContractSpec
+from shared.errors import DeadlineExceeded, Exhausted, InternalFault, NotFound, StateConflict
+from shared.names import AdapterName, AliasName
+from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, Replica, revision
+
+pytestmark = pytest.mark.asyncio
+PAIR = {"tenant": "acme", "adapter": "answer"}
+BASE = {"tenant": "acme", "adapter": ""}
+NOBODY = {"tenant": "", "adapter": ""}
+LETTER = ContractSpec(ContractKind.JSON, json_schema='{"type":"string","maxLength":1}')
+UNIQUE = ContractSpec(ContractKind.JSON, json_schema='{"type":"array","items":{"type":"object"},"uniqueItems":true}')
+
+
+class MeteredReplica(Replica):
+    """A replica and the value of each of its metrics."""
+
+    metrics: CollectorRegistry
+
+    @classmethod
+    def of(cls, base: BaseModel, folder: Path, **options: int) -> MeteredReplica:
+        """Measured on a registry of its own."""
+        registry = CollectorRegistry()
+        found = cls(base, folder, meter=Meter([PrometheusObserver(registry, label_sets=100)]), **options)
+        found.metrics = registry
+        return found
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The sample, None where there is none."""
+        return self.metrics.get_sample_value(f"goldsmith_{name}", labels)
+
+    def outcomes(self, **pair: str) -> dict[str, float]:
+        """Requests of a tenant and adapter by outcome."""
+        return {
+            sample.labels["outcome"]: sample.value
+            for family in self.metrics.collect()
+            for sample in family.samples
+            if sample.name == "goldsmith_requests_total" and sample.labels.items() >= pair.items()
+        }
+
+    def states(self) -> dict[str, float]:
+        """Revisions by state, without the states that none is in."""
+        found = {state.value: self.value("resident_revisions", state=state.value) for state in ResidentState}
+        assert None not in found.values()
+        return {state: count for state, count in found.items() if count}
+
+
+@pytest_asyncio.fixture
+async def metered(tiny_base: BaseModel, tmp_path: Path) -> AsyncIterator[MeteredReplica]:
+    """A measured replica with one live adapter."""
+    replica = MeteredReplica.of(tiny_base, tmp_path)
+    replica.fleet.point(ALIAS, replica.publish(1))
+    await replica.settle()
+    yield replica
+    await replica.fleet.stop()
+
+
+def ask(adapter: str = str(AdapterName("acme", "answer")), **changes: object) -> Question:
+    """A question to the adapter, or to the base model under `contract`."""
+    fields: dict[str, object] = {
+        "adapter": adapter,
+        "input": "is it so?",
+        "instructions": "",
+        "contract": "",
+        "kind": None,
+        "sampling": Sampling(),
+        "deadline_seconds": 60.0,
+    }
+    return Question(**(fields | changes))  # type: ignore[arg-type]  # fields by name
+
+
+class TestRequests:
+    """One request each."""
+
+    async def test_that_is_answered_counts_its_tokens(self, metered: MeteredReplica) -> None:
+        """Those that its answer's own usage says, and the prompt that the adapter made unnecessary."""
+        answer = await metered.answering.answer(ask())
+
+        assert metered.outcomes(**PAIR) == {"OK": 1.0}
+        assert metered.value("prompt_tokens_total", **PAIR) == answer.usage.prompt_tokens > 0
+        assert metered.value("output_tokens_total", **PAIR) == answer.usage.output_tokens > 0
+        assert metered.value("saved_prompt_tokens_total", **PAIR) == 900.0
+        assert metered.value("format_retries_total", **PAIR) == 0.0
+        assert metered.value("invalid_outputs_total", **PAIR) == 0.0
+        assert metered.value("requests_in_progress") == 0.0
+
+    async def test_of_the_base_model_has_no_adapter(self, metered: MeteredReplica) -> None:
+        """The tenant is the contract's; nothing is saved."""
+        await metered.answering.answer(ask("", contract=CONTRACT))
+
+        assert metered.outcomes(**BASE) == {"OK": 1.0}
+        assert metered.value("saved_prompt_tokens_total", **BASE) == 0.0
+
+    async def test_that_names_nothing_known_makes_no_series_of_that_name(self, metered: MeteredReplica) -> None:
+        """Anybody can ask for adapters that do not exist."""
+        for number in range(50):
+            with pytest.raises(NotFound):
+                await metered.answering.answer(ask(f"tenants/t{number}/adapters/a{number}"))
+
+        assert metered.outcomes(**NOBODY) == {"ADAPTER_NOT_FOUND": 50.0}
+        assert metered.outcomes() == {"ADAPTER_NOT_FOUND": 50.0}
+
+    async def test_that_takes_three_attempts_counts_two_retries(self, metered: MeteredReplica) -> None:
+        """The tokens of failed attempts were spent, and are counted."""
+        metered.registry.specs[CONTRACT + "s"] = UNIQUE
+        twins, pair = '[{"a":1},{"a":1}]', '[{"a":1},{"a":2}]'
+        metered.engine.script = [metered.renderer.completion_ids(text) for text in (twins, twins, pair)]
+
+        answer = await metered.answering.answer(ask("", contract=CONTRACT + "s"))
+
+        assert answer.attempt_count == 3
+        assert metered.value("format_retries_total", **BASE) == 2.0
+        assert metered.value("output_tokens_total", **BASE) == answer.usage.output_tokens
+        assert metered.value("engine_seconds_count") == 3.0
+        assert metered.value("check_seconds_count") == 3.0
+
+    async def test_that_never_passes_its_check_is_no_broken_guarantee(self, metered: MeteredReplica) -> None:
+        """A contract with checked keywords promised no more."""
+        metered.registry.specs[CONTRACT + "s"] = UNIQUE
+        metered.engine.script = [metered.renderer.completion_ids('[{"a":1},{"a":1}]')] * 3
+
+        with pytest.raises(StateConflict):
+            await metered.answering.answer(ask("", contract=CONTRACT + "s"))
+
+        assert metered.outcomes(**BASE) == {"FORMAT_CHECK_FAILED": 1.0}
+        assert metered.value("invalid_outputs_total", **BASE) == 0.0
+
+    async def test_whose_output_breaks_a_guarantee_is_counted_apart(self, metered: MeteredReplica) -> None:
+        """This counter must stay 0 in production."""
+        metered.engine.lie = metered.renderer.completion_ids('"maybe"')
+
+        with pytest.raises(InternalFault):
+            await metered.answering.answer(ask())
+
+        assert metered.outcomes(**PAIR) == {"GUARANTEE_BROKEN": 1.0}
+        assert metered.value("invalid_outputs_total", **PAIR) == 1.0
+
+    async def test_that_runs_is_in_progress(self, metered: MeteredReplica) -> None:
+        """Until its caller leaves, which is an outcome of its own."""
+        metered.engine.gate.clear()
+        running = asyncio.create_task(metered.answering.answer(ask()))
+        await metered.engine.entered.wait()
+
+        during = metered.value("requests_in_progress")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+        assert during == 1.0
+        assert metered.value("requests_in_progress") == 0.0
+        assert metered.outcomes(**PAIR) == {"CANCELLED": 1.0}
+        assert metered.value("engine_seconds_count") == 1.0
+        assert metered.value("check_seconds_count") == 0.0
+
+    async def test_whose_time_is_up_says_so(self, metered: MeteredReplica) -> None:
+        """By its own clock."""
+        metered.engine.gate.clear()
+
+        with pytest.raises(DeadlineExceeded):
+            await metered.answering.answer(ask(deadline_seconds=0.05))
+
+        assert metered.outcomes(**PAIR) == {"DEADLINE_PASSED": 1.0}
+
+    async def test_that_the_transport_cancels_at_its_deadline_says_so_too(self, metered: MeteredReplica) -> None:
+        """It may be a little earlier than our own clock."""
+        with pytest.raises(asyncio.CancelledError), metered.meter.request(Progress(deadline_seconds=0.0)):
+            raise asyncio.CancelledError
+
+        assert metered.outcomes(**NOBODY) == {"DEADLINE_PASSED": 1.0}
+
+    async def test_that_finds_no_place_is_refused_before_a_token(self, tiny_base: BaseModel, tmp_path: Path) -> None:
+        """QUEUE_FULL; the engine saw nothing of it."""
+        metered = MeteredReplica.of(tiny_base, tmp_path, running=1, queued=0)
+        metered.engine.gate.clear()
+        running = asyncio.create_task(metered.answering.answer(ask("", contract=CONTRACT)))
+        await metered.engine.entered.wait()
+
+        with pytest.raises(Exhausted):
+            await metered.answering.answer(ask("", contract=CONTRACT))
+        metered.engine.gate.set()
+        await running
+
+        assert metered.outcomes(**BASE) == {"OK": 1.0, "QUEUE_FULL": 1.0}
+        assert metered.value("engine_seconds_count") == 1.0
+
+    async def test_has_one_time_to_its_first_token_however_many_pieces_come(self, metered: MeteredReplica) -> None:
+        """A stream that was read to its end is answered."""
+        events = [event async for event in metered.answering.stream(ask())]
+
+        assert len(events) > 2
+        assert metered.value("time_to_first_token_seconds_count") == 1.0
+        assert metered.outcomes(**PAIR) == {"OK": 1.0}
+
+    async def test_has_its_first_token_when_the_engine_says(self) -> None:
+        """Which may be long before the only chunk of an answer arrives."""
+        registry = CollectorRegistry()
+        meter, progress = Meter([PrometheusObserver(registry, label_sets=10)]), Progress(deadline_seconds=60.0)
+        with meter.request(progress):
+            progress.begin = 1000.0
+            progress.next_attempt().take([1, 2, 3], 0, 1000.25)
+
+        assert registry.get_sample_value("goldsmith_time_to_first_token_seconds_sum") == 0.25
+
+    async def test_times_its_stages(self, metered: MeteredReplica) -> None:
+        """Stages of a request lie within the whole of it."""
+        await metered.answering.answer(ask())
+
+        stages = [
+            metered.value(f"{stage}_seconds_sum") for stage in ("adapter_wait", "queue", "engine", "check", "request")
+        ]
+        assert all(seconds is not None and seconds >= 0 for seconds in stages)
+        assert sum(filter(None, stages[:-1])) <= (stages[-1] or 0.0)
+
+
+class TestRevisions:
+    """Loads, promotions and evictions."""
+
+    async def test_of_one_load_have_each_stage_once(self, metered: MeteredReplica) -> None:
+        """Fetch, verify, load, prove, then live."""
+        assert metered.value("adapter_loads_total", **PAIR, outcome="live") == 1.0
+        assert {
+            stage: metered.value("adapter_load_stage_seconds_count", stage=stage)
+            for stage in ("fetch", "verify", "load", "prove")
+        } == dict.fromkeys(("fetch", "verify", "load", "prove"), 1.0)
+        assert metered.states() == {"live": 1.0}
+        assert metered.value("alias_flips_total", **PAIR) == 1.0
+
+    async def test_that_are_rejected_are_counted_and_flip_nothing(self, metered: MeteredReplica) -> None:
+        """The one before goes on to serve."""
+        metered.fleet.point(ALIAS, metered.publish(2, prompt_digest="sha256:" + "f" * 64))
+        await metered.settle()
+
+        assert metered.value("adapter_loads_total", **PAIR, outcome="rejected") == 1.0
+        assert metered.states() == {"live": 1.0, "rejected": 1.0}
+        assert metered.value("alias_flips_total", **PAIR) == 1.0
+
+    async def test_that_cannot_be_loaded_now_have_failed(self, metered: MeteredReplica) -> None:
+        """A registry that is away rejects nothing; the next load of the revision is another one."""
+        name = metered.publish(2)
+        package = metered.registry.packages.pop(name)
+        with pytest.raises(KeyError):
+            await metered.answering.answer(ask(str(revision(2))))
+        metered.registry.packages[name] = package
+        await metered.answering.answer(ask(str(revision(2))))
+
+        assert metered.value("adapter_loads_total", **PAIR, outcome="failed") == 1.0
+        assert metered.value("adapter_loads_total", **PAIR, outcome="live") == 2.0
+        assert metered.states() == {"live": 2.0}
+
+    async def test_that_replace_each_other_are_swaps(self, metered: MeteredReplica) -> None:
+        """There and back; pointing at what serves already is none."""
+        metered.fleet.point(ALIAS, metered.publish(2))
+        await metered.settle()
+        metered.fleet.point(ALIAS, revision(1))
+        await metered.settle()
+        metered.fleet.point(ALIAS, revision(1))
+        await metered.settle()
+
+        assert metered.value("alias_flips_total", **PAIR) == 3.0
+        assert metered.states() == {"live": 1.0, "unloaded": 1.0}
+
+    async def test_that_make_room_for_another_are_evictions(self, metered: MeteredReplica) -> None:
+        """With room for two, the third load unloads one."""
+        for number in (2, 3):
+            metered.publish(number)
+            await metered.answering.answer(ask(str(revision(number))))
+
+        assert metered.value("adapter_evictions_total", **PAIR) == 1.0
+        assert metered.states() == {"live": 2.0, "unloaded": 1.0}
+
+
+class TestCardinality:
+    """A tenant creates as many adapters as it likes."""
+
+    async def test_stays_within_its_bound(self) -> None:
+        """10,000 adapters make as many series as twenty; every request is still counted."""
+        registry = CollectorRegistry()
+        meter = Meter([PrometheusObserver(registry, label_sets=20)])
+
+        def use(tenant: str, adapter: str) -> None:
+            progress = Progress(deadline_seconds=60.0)
+            with meter.request(progress):
+                progress.tenant, progress.adapter, progress.is_answered = tenant, adapter, True
+            meter.alias_flips(AliasName(tenant, adapter, "live"), revision(1))
+
+        def samples() -> dict[tuple[str, ...], float]:
+            return {
+                (sample.name, *sample.labels.values()): sample.value
+                for family in registry.collect()
+                for sample in family.samples
+            }
+
+        for number in range(100):
+            use(f"t{number % 30}", f"a{number}")
+        full = set(samples())
+        for number in range(10_000):
+            use("greedy", f"b{number}")
+
+        found = samples()
+        assert set(found) == full
+        assert sum(value for key, value in found.items() if key[0] == "goldsmith_requests_total") == 10_100
+        assert sum(value for key, value in found.items() if key[0] == "goldsmith_alias_flips_total") == 10_100
+        assert len({key[1:3] for key in found if key[0] == "goldsmith_requests_total"}) == 20
+
+    async def test_is_that_of_known_outcomes_only(self, metered: MeteredReplica) -> None:
+        """The reason of a registry of a newer version has no series of its own."""
+        for number in range(100):
+            with pytest.raises(StateConflict), metered.meter.request(Progress(deadline_seconds=1.0)):
+                raise StateConflict(f"REASON_{number}", "of another version")
+
+        assert metered.outcomes(**NOBODY) == {"_other": 100.0}
