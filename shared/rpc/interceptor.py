@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -34,6 +35,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             return handler  # unknown method, or reflection, which streams requests and raises nothing of ours
         method = handler_call_details.method
         if handler.response_streaming:
+            if inspect.iscoroutinefunction(handler.unary_stream):
+                return handler  # grpc's own health Watch, which writes its responses itself and raises nothing of ours
             return grpc.unary_stream_rpc_method_handler(
                 _guard_stream(method, handler.unary_stream), handler.request_deserializer, handler.response_serializer
             )
