@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from inference_svc.app.admission import Admission, Demand, Load
 from inference_svc.app.quota_book import OneQuota
+from inference_svc.config import Settings
 from inference_svc.domain.adapter_room import AdapterRoom
 from inference_svc.domain.lane import Lane
 from inference_svc.domain.quota import Quota
-from shared.errors import DomainError, Exhausted, Unavailable
+from shared.errors import DomainError, Exhausted, InvalidInput, Unavailable
 from shared.testing import ManualClock
 
 IDLE = Load(0, 0)
@@ -247,6 +249,21 @@ class TestFullQueue:
         async with callers(admission, demand("a"), demand("b")) as made:
             assert begun(made) == [0]
             assert error(made[1]).reason == "QUEUE_FULL"
+
+
+class TestSettings:
+    """What an operator may set."""
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("running_requests", 0), ("queued_requests", -1), ("batch_adapters", 0), ("adapter_patience", -1)],
+    )
+    def test_lets_somebody_in(self, tmp_path: Path, name: str, value: int) -> None:
+        """A setting under which nobody is ever answered is refused by its name."""
+        with pytest.raises(InvalidInput) as caught:
+            Settings(base_model_dir=tmp_path, registry="", **{name: value})
+
+        assert [violation.path for violation in caught.value.violations] == [name]
 
 
 @pytest.mark.asyncio
