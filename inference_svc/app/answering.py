@@ -105,6 +105,7 @@ class Answering:
 
     async def _run(self, question: Question, *, stream: bool) -> AsyncGenerator[str | Answer]:
         progress = Progress()
+        self._admission.knock(question.tenant)  # before a large prompt is tokenized, or a cold adapter loaded
         try:
             async with asyncio.timeout(question.deadline_seconds), self._target(question) as target:
                 call = self._call(question, target, stream=stream)

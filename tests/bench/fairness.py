@@ -81,6 +81,7 @@ class _Bench:
 
     async def ask(self, admission: Admission, tenant: str, adapter: AdapterKey) -> None:
         """One request, charged to `tenant`. Raises `Exhausted`."""
+        admission.knock(tenant)
         number = next(self.numbers)
         call = EngineCall(
             request_id=f"fair-{number}",

@@ -212,6 +212,19 @@ class TestPressure:
         assert isinstance(rest[-1], Answer)
         assert first + "".join(rest[:-1]) == rest[-1].text
 
+    async def test_a_rate_is_held_before_any_work_is_done(self, replica: Replica) -> None:
+        """A refused request neither loads an adapter nor reaches the tokenizer, and its tenant is named by its name."""
+        limited = dataclasses.replace(replica, quota=Quota(requests_per_second=1))
+        with pytest.raises(NotFound):
+            await limited.answering.answer(_ask(adapter="tenants/acme/adapters/none"))
+
+        with pytest.raises(Exhausted) as caught:
+            await limited.answering.answer(_ask(adapter="tenants/acme/adapters/none"))
+        with pytest.raises(NotFound):
+            await limited.answering.answer(_ask(adapter="tenants/umbra/adapters/none"))
+
+        assert caught.value.metadata["quota"] == "requests_per_second"
+
     async def test_an_answer_costs_what_it_took(self, replica: Replica) -> None:
         """Prompt and output of every attempt, whatever was expected; the tenant's quota is charged with it."""
         quota = Quota(tokens_per_minute=10_000)
