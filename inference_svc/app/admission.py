@@ -82,6 +82,17 @@ class Admission:
         if math.isfinite(serve_waiting_seconds):
             asyncio.get_running_loop().call_later(serve_waiting_seconds, self._refuse_waiting)
 
+    def knock(self, tenant: str) -> None:
+        """Counts a request against its tenant's rate, before any work is done for it.
+
+        Raises:
+            Unavailable: NOT_SERVING while the process drains.
+            Exhausted: QUOTA_EXCEEDED naming requests_per_second, with the time after which a request gets through.
+        """
+        if self._closed:
+            raise _draining()
+        self._account(tenant).take_request(self._now())
+
     @asynccontextmanager
     async def place(self, demand: Demand) -> AsyncIterator[Place]:
         """Holds one place in the engine, for which it may have to wait.
@@ -91,7 +102,8 @@ class Admission:
 
         Raises:
             Unavailable: NOT_SERVING while the process drains.
-            Exhausted: QUOTA_EXCEEDED with the quota's name; QUEUE_FULL, possibly after waiting. Both say when to retry.
+            Exhausted: QUOTA_EXCEEDED naming tokens_per_minute or waiting_requests; QUEUE_FULL, possibly after waiting.
+                Both say when to retry.
         """
         ticket, answer = self._enter(demand)
         try:
@@ -116,12 +128,11 @@ class Admission:
             raise _draining()
         account = self._account(demand.tenant)
         quota = account.quota
-        account.check(demand.tokens, self._now())
+        account.take_tokens(demand.tokens, self._now())
         ticket = Ticket(demand.tenant, demand.lane, demand.adapter, demand.tokens, quota.weight)
         answer: asyncio.Future[DomainError | None] = asyncio.get_running_loop().create_future()
         self._dispatcher.push(ticket, quota.running_requests)
         self._answers[ticket] = answer
-        account.take(demand.tokens)
         self._start()
         if self._dispatcher.is_waiting(ticket):
             waiting = self._dispatcher.waiting_of(demand.tenant)

@@ -107,9 +107,10 @@ class Answering:
             raise _too_late(question) from err
 
     async def _run(self, question: Question, *, stream: bool) -> AsyncGenerator[str | Answer]:
-        self._engine.check()
         progress = Progress(question.deadline_seconds)
         with self._meter.request(progress):
+            self._engine.check()
+            self._admission.knock(question.tenant)  # before a large prompt is tokenized, or a cold adapter loaded
             try:
                 async with asyncio.timeout(question.deadline_seconds), self._target(question) as target:
                     call = self._call(question, target, stream=stream)

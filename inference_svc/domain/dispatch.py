@@ -86,10 +86,6 @@ class Dispatcher:
         """Whom a full queue refuses; see `FairQueue.longest`."""
         return self._queue.longest()
 
-    def waiting(self) -> list[Ticket]:
-        """All that wait and are not held by a limit of their tenant, in fair order."""
-        return list(self._queue.order())
-
     def _choose(self) -> Ticket | None:
         due = self._room.due
         if due is not None and self._room.fits(due):

@@ -47,6 +47,11 @@ class Question:
     deadline_seconds: float
     lane: Lane = Lane.INTERACTIVE
 
+    @property
+    def tenant(self) -> str:
+        """Whom the adapter or the contract is of, by its name; empty where that is malformed."""
+        return (self.adapter or self.contract).partition("/")[2].partition("/")[0]
+
 
 @dataclass(frozen=True)
 class Usage:

@@ -100,24 +100,28 @@ class Account:
             self._tokens = _token_bucket(quota, now)
         self._quota = quota
 
-    def check(self, tokens: int, now: float) -> None:
-        """Lets a request pass that is expected to cost `tokens`; takes nothing.
+    def take_request(self, now: float) -> None:
+        """Charges a request, whatever becomes of it.
 
         Raises:
-            Exhausted: QUOTA_EXCEEDED naming the rate, with the time after which the request gets through.
+            Exhausted: QUOTA_EXCEEDED naming requests_per_second, with the time after which a request gets through.
         """
-        for name, bucket, amount, limit in (
-            ("requests_per_second", self._requests, 1.0, self._quota.requests_per_second),
-            ("tokens_per_minute", self._tokens, float(tokens), self._quota.tokens_per_minute),
-        ):
-            wait = bucket.seconds_until(amount, now)
-            if wait > 0:
-                raise quota_exceeded(name, limit, wait, {"expected_tokens": str(tokens)})
-
-    def take(self, tokens: int) -> None:
-        """Charges a request that was let in."""
+        wait = self._requests.seconds_until(1.0, now)
+        if wait > 0:
+            raise quota_exceeded("requests_per_second", self._quota.requests_per_second, wait)
         self._requests.take(1.0)
-        self._tokens.take(tokens)
+
+    def take_tokens(self, expected: int, now: float) -> None:
+        """Charges what a request is expected to cost, until it is settled.
+
+        Raises:
+            Exhausted: QUOTA_EXCEEDED naming tokens_per_minute, with the time after which the request gets through.
+        """
+        wait = self._tokens.seconds_until(expected, now)
+        if wait > 0:
+            metadata = {"expected_tokens": str(expected)}
+            raise quota_exceeded("tokens_per_minute", self._quota.tokens_per_minute, wait, metadata)
+        self._tokens.take(expected)
 
     def settle(self, expected: int, tokens: int) -> None:
         """Charges what a request has cost in place of what was expected of it."""

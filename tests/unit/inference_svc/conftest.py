@@ -169,6 +169,9 @@ class FakeRegistry:
             raise NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist")
         return self.specs[str(name)]
 
+    async def close(self) -> None:
+        """Nothing to do."""
+
 
 @dataclass
 class Replica:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from inference_svc.app.admission import Admission, Demand, Load
 from inference_svc.app.quota_book import OneQuota
+from inference_svc.config import Settings
 from inference_svc.domain.adapter_room import AdapterRoom
 from inference_svc.domain.lane import Lane
 from inference_svc.domain.quota import Quota
-from shared.errors import DomainError, Exhausted, Unavailable
+from shared.errors import DomainError, Exhausted, InvalidInput, Unavailable
 from shared.testing import ManualClock
 
 IDLE = Load(0, 0)
@@ -180,16 +182,17 @@ class TestQuotas:
         assert admission.load == IDLE
 
     async def test_rates_refuse_by_name_until_the_time_they_say(self) -> None:
-        """The same request passes when the caller comes back as told."""
+        """A request passes when its caller comes back as told; other tenants never notice."""
         clock = ManualClock()
         admission = Admission(running=4, queued=10, quotas=OneQuota(Quota(requests_per_second=0.5)), clock=clock)
-        async with callers(admission, demand(), demand(), demand("b")) as made:
-            refusal = error(made[1])
-            assert begun(made) == [0, 2]
-        assert refusal.retry_after_seconds is not None
-        clock.advance(refusal.retry_after_seconds)
-        async with callers(admission, demand()) as made:
-            assert begun(made) == [0]
+        admission.knock("a")
+        with pytest.raises(Exhausted) as caught:
+            admission.knock("a")
+        admission.knock("b")
+        assert caught.value.retry_after_seconds == pytest.approx(2.0)
+        clock.advance(2.0)
+
+        admission.knock("a")
 
     async def test_tokens_are_charged_as_spent_and_given_back_when_nothing_ran(self) -> None:
         """An answer costs what it took; a caller that left the queue costs nothing."""
@@ -216,8 +219,8 @@ class TestQuotas:
         clock = ManualClock()
         admission = Admission(running=1, queued=10, quotas=OneQuota(Quota(requests_per_second=1)), clock=clock)
         for number in range(5_000):
-            async with admission.place(demand(f"t{number}")):
-                clock.advance(1.0)
+            admission.knock(f"t{number}")
+            clock.advance(1.0)
 
         assert len(admission._accounts) <= 2_048
 
@@ -247,6 +250,21 @@ class TestFullQueue:
         async with callers(admission, demand("a"), demand("b")) as made:
             assert begun(made) == [0]
             assert error(made[1]).reason == "QUEUE_FULL"
+
+
+class TestSettings:
+    """What an operator may set."""
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("running_requests", 0), ("queued_requests", -1), ("batch_adapters", 0), ("adapter_patience", -1)],
+    )
+    def test_lets_somebody_in(self, tmp_path: Path, name: str, value: int) -> None:
+        """A setting under which nobody is ever answered is refused by its name."""
+        with pytest.raises(InvalidInput) as caught:
+            Settings(base_model_dir=tmp_path, registry="", **{name: value})
+
+        assert [violation.path for violation in caught.value.violations] == [name]
 
 
 @pytest.mark.asyncio

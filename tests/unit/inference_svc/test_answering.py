@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from contextlib import aclosing
 
 import pytest
 import pytest_asyncio
 
+from inference_svc.app.admission import Load
 from inference_svc.app.answering import DEFAULT_OUTPUT_TOKENS
 from inference_svc.domain.generation import Answer, Question, Sampling
+from inference_svc.domain.quota import Quota
 from shared.contracts.spec import ContractKind
 from shared.errors import DeadlineExceeded, Exhausted, InternalFault, InvalidInput, NotFound, Unavailable
 from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, SPEC, Replica
@@ -194,6 +197,46 @@ class TestPressure:
         assert len(refused) == len(errors) == 20 - serving.running - serving.queued
         assert all(error.reason == "QUEUE_FULL" and error.retry_after_seconds for error in errors)
         assert sum(isinstance(result, Answer) for result in results) == serving.running + serving.queued
+
+    async def test_a_stream_that_nobody_reads_keeps_neither_place_nor_adapter(self, serving: Replica) -> None:
+        """After its first piece the caller stops reading; the engine is free and the adapter may go all the same."""
+        async with aclosing(serving.answering.stream(_ask(kind=None))) as events:
+            first = await anext(events)
+            (resident,) = (resident for resident, _ in serving.fleet.residents("acme"))
+            while resident.leases:  # noqa: ASYNC110  # the answer is checked in a thread
+                await asyncio.sleep(0.001)
+
+            assert serving.admission.load == Load(0, 0)
+            rest = [event async for event in events]
+
+        assert isinstance(rest[-1], Answer)
+        assert first + "".join(rest[:-1]) == rest[-1].text
+
+    async def test_a_rate_is_held_before_any_work_is_done(self, replica: Replica) -> None:
+        """A refused request neither loads an adapter nor reaches the tokenizer, and its tenant is named by its name."""
+        limited = dataclasses.replace(replica, quota=Quota(requests_per_second=1))
+        with pytest.raises(NotFound):
+            await limited.answering.answer(_ask(adapter="tenants/acme/adapters/none"))
+
+        with pytest.raises(Exhausted) as caught:
+            await limited.answering.answer(_ask(adapter="tenants/acme/adapters/none"))
+        with pytest.raises(NotFound):
+            await limited.answering.answer(_ask(adapter="tenants/umbra/adapters/none"))
+
+        assert caught.value.metadata["quota"] == "requests_per_second"
+
+    async def test_an_answer_costs_what_it_took(self, replica: Replica) -> None:
+        """Prompt and output of every attempt, whatever was expected; the tenant's quota is charged with it."""
+        quota = Quota(tokens_per_minute=10_000)
+        serving = dataclasses.replace(replica, quota=quota)
+        serving.fleet.point(ALIAS, serving.publish(1))
+        await serving.settle()
+
+        answer = await serving.answering.answer(QUESTION)
+
+        account = serving.admission._accounts["acme"]
+        cost = answer.usage.prompt_tokens - answer.usage.cached_prompt_tokens + answer.usage.output_tokens
+        assert account._tokens._level == quota.tokens_per_minute - cost
 
     async def test_a_draining_replica_takes_nothing_new(self, serving: Replica) -> None:
         """Others may answer."""

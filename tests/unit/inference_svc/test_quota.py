@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,18 @@ from shared.errors import Exhausted, InvalidInput
 DEFAULTS = Quota(requests_per_second=10)
 
 
-def refused(account: Account, tokens: int, now: float) -> Exhausted | None:
-    """Asks for a request, and takes it unless it is refused."""
+def refusal_of(take: Callable[[], None]) -> Exhausted | None:
+    """What taking is refused with; None when it was taken."""
     try:
-        account.check(tokens, now)
+        take()
     except Exhausted as err:
         return err
-    account.take(tokens)
     return None
+
+
+def tokens_refused(account: Account, tokens: int, now: float) -> Exhausted | None:
+    """Takes tokens, or says why not."""
+    return refusal_of(lambda: account.take_tokens(tokens, now))
 
 
 class TestTokenBucket:
@@ -82,45 +87,40 @@ class TestTokenBucket:
 class TestAccount:
     """What a tenant has used."""
 
-    def test_refuses_by_the_name_of_the_rate_and_says_when(self) -> None:
+    def test_refuses_requests_by_the_name_of_the_rate_and_says_when(self) -> None:
         """One second's worth at once; then the time until the next."""
         account = Account(Quota(requests_per_second=2), 0.0)
-        assert [refused(account, 1, 0.0) for _ in range(2)] == [None, None]
+        assert [refusal_of(lambda: account.take_request(0.0)) for _ in range(2)] == [None, None]
 
-        error = refused(account, 1, 0.0)
+        error = refusal_of(lambda: account.take_request(0.0))
 
         assert error is not None
-        assert (error.reason, error.metadata["quota"], error.metadata["limit"]) == (
-            "QUOTA_EXCEEDED",
-            "requests_per_second",
-            "2",
-        )
+        assert error.reason == "QUOTA_EXCEEDED"
+        assert error.metadata == {"quota": "requests_per_second", "limit": "2"}
         assert error.retry_after_seconds == pytest.approx(0.5)
-        assert refused(account, 1, 0.5) is None
+        assert refusal_of(lambda: account.take_request(0.5)) is None
 
-    def test_a_refused_request_uses_up_nothing(self) -> None:
-        """Who is refused for its tokens may still send a request that costs less."""
-        account = Account(Quota(requests_per_second=1, tokens_per_minute=600), 0.0)
-        account.take(500)
-        account.settle(500, 500)
+    def test_refuses_tokens_by_what_the_request_is_expected_to_cost(self) -> None:
+        """Who is refused has used up nothing: a request that costs less still passes."""
+        account = Account(Quota(tokens_per_minute=600), 0.0)
+        assert tokens_refused(account, 500, 0.0) is None
 
-        error = refused(account, 200, 1.0)
+        error = tokens_refused(account, 200, 1.0)
 
         assert error is not None
-        assert error.metadata["quota"] == "tokens_per_minute"
-        assert error.metadata["expected_tokens"] == "200"
+        assert error.metadata == {"quota": "tokens_per_minute", "limit": "600", "expected_tokens": "200"}
         assert error.retry_after_seconds == pytest.approx(9.0)
-        assert refused(account, 100, 1.0) is None
+        assert tokens_refused(account, 100, 1.0) is None
 
     def test_charges_what_was_used_in_place_of_what_was_expected(self) -> None:
         """An answer that was shorter leaves more for the next; one that was longer, less."""
         account = Account(Quota(tokens_per_minute=600), 0.0)
-        account.take(600)
+        account.take_tokens(600, 0.0)
         account.settle(600, 100)
-        assert refused(account, 500, 0.0) is None
+        assert tokens_refused(account, 500, 0.0) is None
         account.settle(500, 700)
 
-        error = refused(account, 10, 0.0)
+        error = tokens_refused(account, 10, 0.0)
 
         assert error is not None
         assert error.retry_after_seconds == pytest.approx(21.0)
@@ -128,9 +128,9 @@ class TestAccount:
     def test_a_request_larger_than_a_minutes_tokens_needs_them_all(self) -> None:
         """It is not refused for ever: it gets through when nothing else is owed, and then owes."""
         account = Account(Quota(tokens_per_minute=600), 0.0)
-        assert refused(account, 1800, 0.0) is None
+        assert tokens_refused(account, 1800, 0.0) is None
 
-        error = refused(account, 1, 0.0)
+        error = tokens_refused(account, 1, 0.0)
 
         assert error is not None
         assert error.retry_after_seconds == pytest.approx(120.1)
@@ -138,10 +138,10 @@ class TestAccount:
     def test_a_changed_rate_begins_with_a_full_bucket_and_others_go_on(self) -> None:
         """A larger quota helps at once; what was used of another one stays used."""
         account = Account(Quota(requests_per_second=1, tokens_per_minute=600), 0.0)
-        assert refused(account, 600, 0.0) is None
+        assert tokens_refused(account, 600, 0.0) is None
         account.change(Quota(requests_per_second=5, tokens_per_minute=600), 0.0)
 
-        error = refused(account, 60, 0.0)
+        error = tokens_refused(account, 60, 0.0)
 
         assert error is not None
         assert error.metadata["quota"] == "tokens_per_minute"
