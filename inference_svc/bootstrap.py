@@ -99,7 +99,7 @@ async def build(settings: Settings) -> InferenceApplication:
             kv_cache_gib=settings.kv_cache_gib,
         )
     )
-    registry = GrpcRegistry(settings.registry)
+    registry = GrpcRegistry(settings.registry, settings.registry_credentials)
     contracts = ContractLibrary(ContractCompiler(contract_dir, vocabulary), registry)
     loader = Loader(
         folder=data_dir / "adapters",

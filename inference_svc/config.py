@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.client.credentials import Credentials
 from shared.names import invalid_field
+from shared.rpc.address import is_loopback
+from shared.rpc.security import SecuritySettings
 
 DESCRIPTION = "Serve adapters with guaranteed output formats from one vLLM engine."
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SecuritySettings):
     """Everything an operator may set; sizes and limits are per process."""
 
     base_model_dir: Path = field(metadata={"help": "Hugging Face causal LM directory under all adapters"})
@@ -30,8 +33,33 @@ class Settings:
     format_attempts: int = field(
         default=3, metadata={"help": "answers tried in all where a contract has checked keywords, before an error"}
     )
+    registry_ca: Path | None = field(
+        default=None, metadata={"help": "PEM file of the registry's authorities; by default the system's"}
+    )
+    registry_certificate: Path | None = field(
+        default=None, metadata={"help": "PEM file of this service's client certificate at the registry"}
+    )
+    registry_key: Path | None = field(default=None, metadata={"help": "PEM file of its private key"})
+    registry_token: Path | None = field(
+        default=None, metadata={"help": "file of this service's token at the registry, read at each call"}
+    )
 
     def __post_init__(self) -> None:
         """Refuses what cannot work."""
+        if self.registry_credentials is None and not is_loopback(self.registry):
+            raise invalid_field(
+                "registry", f"{self.registry!r} is on another machine: pass registry_ca, and a token or a certificate"
+            )
         if self.format_attempts < 1:
             raise invalid_field("format_attempts", f"must be at least 1, got {self.format_attempts}")
+
+    @property
+    def registry_credentials(self) -> Credentials | None:
+        """What this service shows to the registry; None is plaintext, on loopback."""
+        given = Credentials(
+            ca=self.registry_ca,
+            certificate=self.registry_certificate,
+            key=self.registry_key,
+            token_file=self.registry_token,
+        )
+        return None if given == Credentials() else given

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from goldsmith.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
 from shared.client.channel import call, domain_errors, open_channel
+from shared.client.credentials import Credentials
 
 _TIMEOUT_SECONDS = 60.0
 
@@ -35,8 +36,8 @@ class InferenceClient:
     `Exhausted` when the queue is full, `DeadlineExceeded`, `Unavailable`.
     """
 
-    def __init__(self, address: str) -> None:
-        self._channel = open_channel(address)
+    def __init__(self, address: str, credentials: Credentials | None = None) -> None:
+        self._channel = open_channel(address, credentials)
         self._stub = inference_service_pb2_grpc.InferenceServiceStub(self._channel)
 
     def __enter__(self) -> Self:

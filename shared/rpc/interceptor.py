@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -28,12 +29,18 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
-        """Wraps unary and server-streaming handlers; the contracts have no client streaming."""
+        """Wraps unary and streaming handlers; the contracts have no client streaming."""
         handler = await continuation(handler_call_details)
-        if handler is None or handler.request_streaming:
-            return handler  # unknown method, or reflection, which streams requests and raises nothing of ours
+        if handler is None:
+            return handler  # unknown method
         method = handler_call_details.method
+        if handler.request_streaming:  # reflection, the only one: it may be refused
+            return grpc.stream_stream_rpc_method_handler(
+                _guard_stream(method, handler.stream_stream), handler.request_deserializer, handler.response_serializer
+            )
         if handler.response_streaming:
+            if not inspect.isasyncgenfunction(handler.unary_stream):
+                return handler  # the health service's Watch, which writes to its context and raises nothing of ours
             return grpc.unary_stream_rpc_method_handler(
                 _guard_stream(method, handler.unary_stream), handler.request_deserializer, handler.response_serializer
             )

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from shared.config import load_config
 from shared.errors import InvalidInput
 from shared.logs import configure
+from shared.rpc.security import SecuritySettings, secure
 from shared.rpc.server import EXIT_CONFIGURATION, Application, ServerSettings, run
 
 
@@ -22,6 +23,10 @@ class ListenSettings(Protocol):
     @property
     def drain_seconds(self) -> float:
         """Time for running calls after SIGTERM."""
+
+    @property
+    def security(self) -> SecuritySettings:
+        """Who may call."""
 
 
 Settings = TypeVar("Settings", bound=ListenSettings)
@@ -42,7 +47,8 @@ def launch(
     configure()
     try:
         settings = load_config(settings_class, argv, prog=prog, description=description)
+        security = secure(settings.security, settings.listen)
     except InvalidInput as err:
         sys.stderr.write(f"{err}\n")
         return EXIT_CONFIGURATION
-    return run(ServerSettings(settings.listen, settings.drain_seconds), lambda: build(settings))
+    return run(ServerSettings(settings.listen, security, settings.drain_seconds), lambda: build(settings))

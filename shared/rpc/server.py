@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from shared.errors import DomainError
 from shared.rpc.interceptor import ErrorInterceptor
+from shared.rpc.security import Security
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +70,8 @@ class Application(Protocol):
 class ServerSettings:
     """Where and how to serve."""
 
-    listen: str = "127.0.0.1:0"
+    listen: str
+    security: Security
     drain_seconds: float = 10.0
 
 
@@ -91,13 +93,14 @@ async def _serve(settings: ServerSettings, build: Callable[[], Awaitable[Applica
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     application = await build()
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=SERVER_OPTIONS)
+    interceptors = [ErrorInterceptor(), *settings.security.interceptors()]
+    server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [*application.service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
     application.register(server)
-    port = server.add_insecure_port(settings.listen)
+    port = settings.security.bind(server, settings.listen)
     await _set_health(health_servicer, application, health_pb2.HealthCheckResponse.NOT_SERVING)
     await server.start()
     try:
