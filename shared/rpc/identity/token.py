@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -110,8 +109,8 @@ class TokenVerifier:
             raise invalid_token(*_FAULTS.get(type(err), ("claims", "its claims are malformed"))) from err
 
     def _identity(self, claims: dict[str, Any]) -> Identity:
-        expires, begins = _time(claims, "exp"), _time(claims, "nbf") if "nbf" in claims else None
-        if begins is not None and self._clock.now() < begins - LEEWAY:
+        expires = _time(claims, "exp", LEEWAY)
+        if "nbf" in claims and self._clock.now() < _time(claims, "nbf", -LEEWAY):
             raise invalid_token("not_yet_valid", "it is not valid yet")
         tenant, roles = claims.get("tenant"), claims["roles"]
         if not isinstance(tenant, str | None) or not isinstance(roles, list):
@@ -119,7 +118,7 @@ class TokenVerifier:
         # Roles that other services of the issuer know are no business of this one.
         known = frozenset(role for role in Role if role in roles)
         try:
-            return Identity(claims["sub"], tenant, known, IdentityMethod.TOKEN, expires + LEEWAY)
+            return Identity(claims["sub"], tenant, known, IdentityMethod.TOKEN, expires)
         except ValueError as err:
             raise invalid_token("claims", str(err)) from err
 
@@ -129,12 +128,12 @@ def invalid_token(fault: str, description: str) -> Unauthenticated:
     return Unauthenticated("TOKEN_INVALID", f"the token is not valid: {description}", metadata={"fault": fault})
 
 
-def _time(claims: dict[str, Any], name: str) -> datetime:
+def _time(claims: dict[str, Any], name: str, leeway: timedelta) -> datetime:
     value = claims[name]
     malformed = invalid_token("claims", f"{name} must be a time in seconds since 1970")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise malformed
     try:
-        return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError) as err:  # far beyond any calendar
+        return datetime.fromtimestamp(value, UTC) + leeway
+    except (ValueError, OverflowError, OSError) as err:  # not finite, or beyond any calendar
         raise malformed from err
