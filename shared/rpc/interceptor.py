@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import grpc
 from grpc_status import rpc_status
 
 from shared.errors import DomainError, InternalFault
+from shared.rpc.handler import Context, Handler, around
 from shared.rpc.status import to_status
 
 _log = logging.getLogger(__name__)
-
-Handler = Any  # a grpc.RpcMethodHandler, which grpc does not type
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
@@ -29,56 +26,23 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
-        """Wraps unary and streaming handlers; the contracts have no client streaming."""
+        """Wraps handlers of every kind; an unknown method has none."""
         handler = await continuation(handler_call_details)
-        if handler is None:
-            return handler  # unknown method
         method = handler_call_details.method
-        if handler.request_streaming:  # reflection, the only one: it may be refused
-            return grpc.stream_stream_rpc_method_handler(
-                _guard_stream(method, handler.stream_stream), handler.request_deserializer, handler.response_serializer
-            )
-        if handler.response_streaming:
-            if not inspect.isasyncgenfunction(handler.unary_stream):
-                return handler  # the health service's Watch, which writes to its context and raises nothing of ours
-            return grpc.unary_stream_rpc_method_handler(
-                _guard_stream(method, handler.unary_stream), handler.request_deserializer, handler.response_serializer
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            _guard_unary(method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
-        )
+        return handler and around(handler, lambda context: _guard(method, context))
 
 
-def _guard_unary(method: str, behaviour: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
-    async def call(request: object, context: grpc.aio.ServicerContext[object, object]) -> object:
-        try:
-            return await behaviour(request, context)
-        except (grpc.aio.AbortError, asyncio.CancelledError):
-            raise
-        except Exception as err:  # the edge of the process: mapped, logged, never swallowed
-            await _abort(method, err, context)
-            raise
-
-    return call
+@asynccontextmanager
+async def _guard(method: str, context: Context) -> AsyncIterator[None]:
+    try:
+        yield
+    except (grpc.aio.AbortError, asyncio.CancelledError):
+        raise
+    except Exception as err:  # the edge of the process: mapped, logged, never swallowed
+        await _abort(method, err, context)
 
 
-def _guard_stream(
-    method: str, behaviour: Callable[..., AsyncGenerator[object]]
-) -> Callable[..., AsyncIterator[object]]:
-    async def call(request: object, context: grpc.aio.ServicerContext[object, object]) -> AsyncIterator[object]:
-        try:
-            async with aclosing(behaviour(request, context)) as responses:
-                async for response in responses:
-                    yield response
-        except (grpc.aio.AbortError, asyncio.CancelledError, GeneratorExit):
-            raise
-        except Exception as err:  # the edge of the process: mapped, logged, never swallowed
-            await _abort(method, err, context)
-
-    return call
-
-
-async def _abort(method: str, error: Exception, context: grpc.aio.ServicerContext[object, object]) -> None:
+async def _abort(method: str, error: Exception, context: Context) -> None:
     if not isinstance(error, DomainError):
         incident = uuid.uuid4().hex
         _log.error("unexpected error", extra={"method": method, "incident_id": incident}, exc_info=error)

@@ -47,7 +47,8 @@ def authorise(rule: Rule, identity: Identity, request: Message | None) -> None:
     """Lets the call pass, or says why not. `request` is None for a stream of requests.
 
     Raises:
-        AccessDenied: ROLE_MISSING.
+        AccessDenied: ROLE_MISSING; also for a stream of requests about what a tenant owns, which nobody could look at
+            in time.
         NotFound: RESOURCE_NOT_FOUND for a name outside the caller's tenant.
         InvalidInput: FIELD_INVALID where a required name is empty or no name at all.
     """
@@ -57,6 +58,8 @@ def authorise(rule: Rule, identity: Identity, request: Message | None) -> None:
             f"this call is for {_listed(rule.roles)}; the caller is {_listed(identity.roles)}",
             metadata={"roles": ",".join(sorted(rule.roles))},
         )
+    if request is None and rule.resource:
+        raise AccessDenied("ROLE_MISSING", "this call is not open to anyone")
     if identity.tenant is None or request is None:
         return
     own = f"{_MARK}{identity.tenant}"

@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any
 
 import grpc
 from google.protobuf.message import Message
@@ -18,6 +17,8 @@ from shared.rpc.access.audit import write_audit
 from shared.rpc.access.check import authorise
 from shared.rpc.access.rule import Rule
 from shared.rpc.access.table import RULES
+from shared.rpc.behaviour import behaviour_of, is_asynchronous, with_behaviour
+from shared.rpc.handler import Handler
 from shared.rpc.identity import Identity
 from shared.rpc.identity.authenticator import Authenticator
 from shared.rpc.identity.caller import acting_for
@@ -25,7 +26,6 @@ from shared.rpc.status import CODES
 
 _log = logging.getLogger(__name__)
 
-Handler = Any  # a grpc.RpcMethodHandler, which grpc does not type
 Context = grpc.aio.ServicerContext[object, object]
 
 
@@ -44,15 +44,15 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         rule = self._rules.get(method)
-        if handler is None or (rule is not None and rule.roles is None):
+        if handler is None or not is_asynchronous(handler):
+            return (
+                None  # UNIMPLEMENTED; otherwise gRPC's placeholders would fail noisily, for the health service's List
+            )
+        if rule is not None and rule.roles is None:
             return handler
         gate = _Gate(method, rule, self._authenticator, self._clock)
-        kind = ("stream" if handler.request_streaming else "unary", "stream" if handler.response_streaming else "unary")
         wrap = gate.streaming if handler.response_streaming else gate.unary
-        make = getattr(grpc, "{}_{}_rpc_method_handler".format(*kind))
-        return make(
-            wrap(getattr(handler, "{}_{}".format(*kind))), handler.request_deserializer, handler.response_serializer
-        )
+        return with_behaviour(handler, wrap(behaviour_of(handler)))
 
 
 class _Gate:
