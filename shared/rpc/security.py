@@ -13,9 +13,12 @@ from shared.clock import Clock, SystemClock
 from shared.errors import FieldViolation, InvalidInput
 from shared.rpc.access.interceptor import AccessInterceptor
 from shared.rpc.address import is_loopback
+from shared.rpc.certificate_file import CERTIFICATE, CLIENT_CA, KEY, CertificateFiles
 from shared.rpc.identity.authenticator import Authenticator, CredentialAuthenticator, LoopbackAuthenticator
 from shared.rpc.identity.key_set import JwksFile
 from shared.rpc.identity.token import TokenVerifier
+
+_FILES = (CERTIFICATE, KEY, CLIENT_CA)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class Security:
     """Settings, read and found sound."""
 
     authenticator: Authenticator
-    credentials: grpc.ServerCredentials | None
+    certificates: CertificateFiles | None
     """None is plaintext."""
     clock: Clock
 
@@ -59,9 +62,9 @@ class Security:
 
     def bind(self, server: grpc.aio.Server, listen: str) -> int:
         """Opens the port `listen` on a server that has not started; returns its number."""
-        if self.credentials is None:
+        if self.certificates is None:
             return server.add_insecure_port(listen)
-        return server.add_secure_port(listen, self.credentials)
+        return server.add_secure_port(listen, self.certificates.credentials())
 
 
 def secure(settings: SecuritySettings, listen: str, clock: Clock | None = None) -> Security:
@@ -77,23 +80,17 @@ def secure(settings: SecuritySettings, listen: str, clock: Clock | None = None) 
     clock = clock or SystemClock()
     if settings.insecure_loopback:
         return Security(LoopbackAuthenticator(), None, clock)
-    pem = {name: _read(name, path, faults) for name, path in _files(settings)}
-    if faults:
-        raise _refused(faults)
+    files = {name: path for name in _FILES if (path := getattr(settings, name)) is not None}
+    certificates = CertificateFiles(files)
     tokens = None
     if settings.token_keys is not None:
         keys = JwksFile(settings.token_keys)
         tokens = TokenVerifier(keys, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
-    credentials = grpc.ssl_server_credentials(
-        [(pem["tls_key"], pem["tls_certificate"])],
-        root_certificates=pem.get("tls_client_ca"),
-        require_client_auth="tls_client_ca" in pem,
-    )
-    return Security(CredentialAuthenticator(tokens, clock), credentials, clock)
+    return Security(CredentialAuthenticator(tokens, clock), certificates, clock)
 
 
 def _faults(settings: SecuritySettings, listen: str) -> Iterator[FieldViolation]:
-    names = ("tls_certificate", "tls_key", "tls_client_ca", "token_keys", "token_issuer", "token_audience")
+    names = (*_FILES, "token_keys", "token_issuer", "token_audience")
     given = {name for name in names if getattr(settings, name)}
     if settings.insecure_loopback:
         if not is_loopback(listen):
@@ -101,33 +98,15 @@ def _faults(settings: SecuritySettings, listen: str) -> Iterator[FieldViolation]
         for name in sorted(given):
             yield FieldViolation(name, "contradicts insecure_loopback, under which every caller is the operator")
         return
-    for name in ("tls_certificate", "tls_key"):
+    for name in (CERTIFICATE, KEY):
         if name not in given:
             yield FieldViolation(name, "is required; on a loopback address insecure_loopback=true does without")
-    if not given & {"token_keys", "tls_client_ca"}:
+    if not given & {"token_keys", CLIENT_CA}:
         yield FieldViolation("token_keys", "or tls_client_ca is required: nobody could be known otherwise")
     of_tokens = {"token_keys", "token_issuer", "token_audience"}
     if given & of_tokens:
         for name in sorted(of_tokens - given):
             yield FieldViolation(name, "is required to check tokens")
-
-
-def _files(settings: SecuritySettings) -> Iterator[tuple[str, Path]]:
-    for name in ("tls_certificate", "tls_key", "tls_client_ca"):
-        path = getattr(settings, name)
-        if path is not None:
-            yield name, path
-
-
-def _read(name: str, path: Path, faults: list[FieldViolation]) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as err:
-        faults.append(FieldViolation(name, f"{path} cannot be read: {err.strerror}"))
-        return b""
-    if b"-----BEGIN " not in content:
-        faults.append(FieldViolation(name, f"{path} is no PEM file"))
-    return content
 
 
 def _refused(faults: list[FieldViolation]) -> InvalidInput:

@@ -207,6 +207,11 @@ async def run_matrix(house: House) -> list[Cell]:
     return cells
 
 
+async def run_all(house: House) -> list[Cell]:
+    """The whole: every RPC with every kind of caller, and with every name that could be another tenant's."""
+    return [*await run_matrix(house), *await run_second_resources(house)]
+
+
 async def run_second_resources(house: House) -> list[Cell]:
     """Requests of globex's administrator about their own, but for one name, which is acme's: a cell for each name."""
     cells = []

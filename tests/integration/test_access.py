@@ -13,12 +13,12 @@ import pytest_asyncio
 
 from goldsmith.trainer.v1 import golden_dataset_pb2
 from shared.base_model import BaseModel
-from shared.client import TrainerClient
-from shared.errors import AccessDenied, InvalidInput, NotFound, Unauthenticated
+from shared.client import Credentials, TrainerClient
+from shared.errors import AccessDenied, InvalidInput, NotFound, Unauthenticated, Unavailable
 from shared.rpc.access.table import RULES
 from tests.access import matrix
 from tests.access.house import SCHEMA, TENANT, House, open_house
-from tests.access.issuer import TokenIssuer
+from tests.access.issuer import CertificateAuthority, TokenIssuer
 from tests.access.matrix import CALLERS, MAY_CALL
 from tests.access.rpcs import all_rpcs
 from tests.access.sample import SAMPLES, sample
@@ -149,6 +149,41 @@ class TestKeyRotation:
 
         refused = "UNAUTHENTICATED"
         assert seen == [["OK", refused], ["OK", "OK"], [refused, "OK"], [refused, "OK"], ["OK", refused]]
+
+
+class TestCertificateRotation:
+    """The service's own certificate, replaced while it runs."""
+
+    async def test_takes_effect_at_the_next_connection(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
+        """Between the replacement of the certificate and that of its key the old pair goes on."""
+        files = [house.folder / "service.pem", house.folder / "service.key"]
+        old = [file.read_bytes() for file in files]
+        token = house.issuer.token()
+
+        async def trusting(authority: CertificateAuthority) -> str:
+            def run() -> str:
+                with TrainerClient(house.trainer, Credentials(ca=authority.path, token=token)) as client:
+                    return client.contract(f"{TENANT}/contracts/answer").name.rpartition("/")[2]
+
+            try:
+                return await asyncio.to_thread(run)
+            except Unavailable:
+                return "refused"
+
+        successor = CertificateAuthority(house.folder, "successor")
+        successor.issue("service", "127.0.0.1")
+        new = [file.read_bytes() for file in files]
+        seen = []
+        for pair in ((old[0], old[1]), (new[0], old[1]), (new[0], new[1]), (b"", new[1])):
+            for file, content in zip(files, pair, strict=True):
+                file.write_bytes(content)
+            seen.append([await trusting(authority) for authority in (house.authority, successor)])
+        for file, content in zip(files, old, strict=True):
+            file.write_bytes(content)
+
+        assert seen == [["answer", "refused"], ["answer", "refused"], ["refused", "answer"], ["refused", "answer"]]
+        assert caplog.text.count("certificate not replaced") >= 2
+        assert await trusting(house.authority) == "answer"
 
 
 class TestAudit:

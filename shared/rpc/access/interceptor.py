@@ -45,9 +45,8 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         rule = self._rules.get(method)
         if handler is None or not is_asynchronous(handler):
-            return (
-                None  # UNIMPLEMENTED; otherwise gRPC's placeholders would fail noisily, for the health service's List
-            )
+            # UNIMPLEMENTED: what gRPC's own health service leaves out (List) would otherwise end as a fault of ours.
+            return None
         if rule is not None and rule.roles is None:
             return handler
         gate = _Gate(method, rule, self._authenticator, self._clock)

@@ -50,7 +50,7 @@ class TestPlaintext:
         security = secure(OPEN, listen)
         caller = security.authenticator.identify((("authorization", "Bearer x"),), {})
 
-        assert security.credentials is None
+        assert security.certificates is None
         assert (caller.tenant, caller.roles, caller.method) == (None, {Role.OPERATOR}, IdentityMethod.LOOPBACK)
 
     @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ class TestTls:
         certificates_only = replace(sound, token_keys=None, token_issuer="", token_audience="")
 
         for settings in (sound, tokens_only, certificates_only):
-            assert secure(settings, ANYWHERE).credentials is not None
+            assert secure(settings, ANYWHERE).certificates is not None
 
     @pytest.mark.parametrize(
         ("changes", "faults"),
@@ -94,7 +94,8 @@ class TestTls:
             ({"token_issuer": "", "token_audience": ""}, {"token_issuer", "token_audience"}),
             ({"token_keys": None}, {"token_keys"}),
             ({"tls_key": Path("/none"), "tls_client_ca": Path("/none")}, {"tls_key", "tls_client_ca"}),
-            ({"tls_client_ca": Path(__file__).with_name("test_token.py")}, {"tls_client_ca"}),
+            ({"tls_client_ca": Path(__file__)}, {"tls_client_ca"}),
+            ({"tls_certificate": Path(__file__), "tls_key": Path(__file__)}, {"tls_certificate", "tls_key"}),
             ({"token_keys": Path("/none")}, {"/none"}),
         ],
     )
@@ -103,6 +104,12 @@ class TestTls:
     ) -> None:
         """At once, before anything listens."""
         assert _faults(replace(sound, **changes)) == faults  # type: ignore[arg-type]
+
+    def test_needs_the_key_of_its_certificate(self, sound: SecuritySettings, tmp_path: Path) -> None:
+        """Clients would be told of a broken handshake, and nothing of the reason."""
+        other = CertificateAuthority(tmp_path, "other").issue("other", "127.0.0.1")
+
+        assert _faults(replace(sound, tls_key=other.key)) == {"tls_key"}
 
 
 @dataclass(frozen=True)
