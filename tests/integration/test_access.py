@@ -53,7 +53,7 @@ class TestMatrix:
         assert set(MAY_CALL) == set(SAMPLES) == set(rpcs)
         assert len(rpcs) == len(set(rpcs))
 
-    async def test_has_no_gap(self, house: House) -> None:
+    async def test_has_no_gap(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
         """Own callers are answered as far as their role goes, all others without a handler having run.
 
         A wrong tenant's are answered alike for what exists and what does not; who is nobody is told why.
@@ -64,6 +64,7 @@ class TestMatrix:
         assert matrix.figures(cells) == {
             "authorisation_cells": len(MAY_CALL) * len(CALLERS), "authorisation_gaps": 0,
         }  # fmt: skip
+        assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
         assert Counter(cell.caller for cell in cells) == dict.fromkeys(CALLERS, len(MAY_CALL))
 
     async def test_has_no_gap_where_one_name_of_several_is_anothers(self, house: House) -> None:

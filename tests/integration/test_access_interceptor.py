@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -150,6 +152,19 @@ class TestGuard:
                 await _first(_start(channel, kind), kind)
 
         assert handlers.calls == 0
+
+    async def test_lets_a_caller_leave_a_stream_quietly(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The handler is ended, by whoever finds it, and nothing is logged."""
+        async with _served({"/test/unary_stream": Rule(USERS, follows=True)}) as (handlers, channel):
+            for _ in range(20):
+                handlers.ended.clear()
+                stream = _start(channel, "unary_stream")
+                await stream.read()
+                stream.cancel()
+                gc.collect()
+                await asyncio.wait_for(handlers.ended.wait(), 10)
+
+        assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
     async def test_leaves_unknown_rpcs_to_grpc(self) -> None:
         """There is nothing to guard."""

@@ -21,7 +21,7 @@ from shared.rpc.behaviour import behaviour_of, is_asynchronous, with_behaviour
 from shared.rpc.handler import Handler
 from shared.rpc.identity import Identity
 from shared.rpc.identity.authenticator import Authenticator
-from shared.rpc.identity.caller import acting_for
+from shared.rpc.identity.caller import act_for
 from shared.rpc.status import CODES
 
 _log = logging.getLogger(__name__)
@@ -68,8 +68,8 @@ class _Gate:
             try:
                 identity = self._identify(context)
                 self._authorise(identity, request)
-                with acting_for(identity):
-                    response = await behaviour(request, context)
+                act_for(identity)
+                response = await behaviour(request, context)
             except DomainError as err:
                 outcome = CODES[type(err)]
                 raise
@@ -92,21 +92,19 @@ class _Gate:
             self._authorise(identity, request)
             assert self._rule is not None, "what has no rule is not authorised"
             end = identity.expire_time if self._rule.follows else None
-            with acting_for(identity):
-                async with aclosing(behaviour(request, context)) as responses:
-                    limit = asyncio.timeout(self._seconds_until(end))
-                    try:
-                        async with limit:
-                            async for response in responses:
-                                yield response
-                    except TimeoutError as err:
-                        if not limit.expired():
-                            raise
-                        raise Unauthenticated(
-                            "CREDENTIALS_EXPIRED",
-                            "the caller's credential has expired",
-                            hint="watch on with a new one",
-                        ) from err
+            act_for(identity)
+            limit = asyncio.timeout(self._seconds_until(end))
+            async with aclosing(behaviour(request, context)) as responses:
+                try:
+                    async with limit:
+                        async for response in responses:
+                            yield response
+                except TimeoutError as err:
+                    if not limit.expired():
+                        raise
+                    raise Unauthenticated(
+                        "CREDENTIALS_EXPIRED", "the caller's credential has expired", hint="watch on with a new one"
+                    ) from err
 
         return call
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,11 +74,9 @@ def current_identity() -> Identity:
     return _current.get()
 
 
-@contextmanager
-def acting_for(identity: Identity) -> Iterator[None]:
-    """Makes `identity` the current one inside the block."""
-    token = _current.set(identity)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+def act_for(identity: Identity) -> None:
+    """Makes `identity` the caller for the rest of this RPC, which runs in a context of its own.
+
+    It is not taken back: a stream that its caller leaves is closed by the garbage collector, in another context.
+    """
+    _current.set(identity)
