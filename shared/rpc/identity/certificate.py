@@ -21,7 +21,7 @@ _FORM = re.compile(r"goldsmith://tenants/(?P<tenant>[a-z0-9-]+)\?role=(?P<role>[
 _ABOVE_TENANTS = "-"
 
 
-@lru_cache(maxsize=1024)  # parsing takes 0.1 ms, and a connection shows the same bytes at each call
+@lru_cache(maxsize=1024)  # a connection shows the same bytes at each call
 def certificate_identity(pem: bytes) -> Identity:
     """Whose certificate this is. It must have been verified: nothing here looks at its signature.
 
