@@ -19,6 +19,16 @@ class Settings(SecuritySettings):
 
     base_model_dir: Path = field(metadata={"help": "Hugging Face causal LM directory under all adapters"})
     registry: str = field(metadata={"help": "host:port of the trainer service, which hosts the registry"})
+    registry_ca: Path | None = field(
+        default=None, metadata={"help": "PEM file of the registry's authorities; by default the system's"}
+    )
+    registry_certificate: Path | None = field(
+        default=None, metadata={"help": "PEM file of this service's client certificate at the registry"}
+    )
+    registry_key: Path | None = field(default=None, metadata={"help": "PEM file of its private key"})
+    registry_token: Path | None = field(
+        default=None, metadata={"help": "file of this service's token at the registry, read at each call"}
+    )
     data_dir: Path = field(default=Path("data/inference"), metadata={"help": "adapters and compiled contracts"})
     listen: str = field(default="127.0.0.1:50052", metadata={"help": "host:port to serve on; port 0 picks one"})
     drain_seconds: float = field(default=10.0, metadata={"help": "time for running requests after SIGTERM"})
@@ -33,25 +43,6 @@ class Settings(SecuritySettings):
     format_attempts: int = field(
         default=3, metadata={"help": "answers tried in all where a contract has checked keywords, before an error"}
     )
-    registry_ca: Path | None = field(
-        default=None, metadata={"help": "PEM file of the registry's authorities; by default the system's"}
-    )
-    registry_certificate: Path | None = field(
-        default=None, metadata={"help": "PEM file of this service's client certificate at the registry"}
-    )
-    registry_key: Path | None = field(default=None, metadata={"help": "PEM file of its private key"})
-    registry_token: Path | None = field(
-        default=None, metadata={"help": "file of this service's token at the registry, read at each call"}
-    )
-
-    def __post_init__(self) -> None:
-        """Refuses what cannot work."""
-        if self.registry_credentials is None and not is_loopback(self.registry):
-            raise invalid_field(
-                "registry", f"{self.registry!r} is on another machine: pass registry_ca, and a token or a certificate"
-            )
-        if self.format_attempts < 1:
-            raise invalid_field("format_attempts", f"must be at least 1, got {self.format_attempts}")
 
     @property
     def registry_credentials(self) -> Credentials | None:
@@ -63,3 +54,12 @@ class Settings(SecuritySettings):
             token_file=self.registry_token,
         )
         return None if given == Credentials() else given
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot work."""
+        if self.registry_credentials is None and not is_loopback(self.registry):
+            raise invalid_field(
+                "registry", f"{self.registry!r} is on another machine: pass registry_ca, and a token or a certificate"
+            )
+        if self.format_attempts < 1:
+            raise invalid_field("format_attempts", f"must be at least 1, got {self.format_attempts}")
