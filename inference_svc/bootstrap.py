@@ -127,7 +127,7 @@ async def build(settings: Settings) -> InferenceApplication:
         )
     )
     engine = Supervisor(vllm)
-    registry = GrpcRegistry(settings.registry)
+    registry = GrpcRegistry(settings.registry, settings.registry_credentials)
     contracts = ContractLibrary(ContractCompiler(contract_dir, vocabulary), registry)
     loader = Loader(
         folder=data_dir / "adapters",

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inference_svc.domain.quota import Quota
+from shared.client.credentials import Credentials
 from shared.errors import FieldViolation, InvalidInput
 from shared.names import invalid_field
+from shared.rpc.address import is_loopback
+from shared.rpc.security import SecuritySettings
 
 _QUOTA_FIELDS = ("requests_per_second", "tokens_per_minute", "running_requests", "waiting_requests")
 _LEAST = {
@@ -23,11 +26,21 @@ DESCRIPTION = "Serve adapters with guaranteed output formats from one vLLM engin
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SecuritySettings):
     """Everything an operator may set; sizes and limits are per process."""
 
     base_model_dir: Path = field(metadata={"help": "Hugging Face causal LM directory under all adapters"})
     registry: str = field(metadata={"help": "host:port of the trainer service, which hosts the registry"})
+    registry_ca: Path | None = field(
+        default=None, metadata={"help": "PEM file of the registry's authorities; by default the system's"}
+    )
+    registry_certificate: Path | None = field(
+        default=None, metadata={"help": "PEM file of this service's client certificate at the registry"}
+    )
+    registry_key: Path | None = field(default=None, metadata={"help": "PEM file of its private key"})
+    registry_token: Path | None = field(
+        default=None, metadata={"help": "file of this service's token at the registry, read at each call"}
+    )
     data_dir: Path = field(default=Path("data/inference"), metadata={"help": "adapters and compiled contracts"})
     listen: str = field(default="127.0.0.1:50052", metadata={"help": "host:port to serve on; port 0 picks one"})
     drain_seconds: float = field(default=10.0, metadata={"help": "time for running requests after SIGTERM"})
@@ -74,8 +87,23 @@ class Settings:
         default=3, metadata={"help": "answers tried in all where a contract has checked keywords, before an error"}
     )
 
+    @property
+    def registry_credentials(self) -> Credentials | None:
+        """What this service shows to the registry; None is plaintext, on loopback."""
+        given = Credentials(
+            ca=self.registry_ca,
+            certificate=self.registry_certificate,
+            key=self.registry_key,
+            token_file=self.registry_token,
+        )
+        return None if given == Credentials() else given
+
     def __post_init__(self) -> None:
         """Refuses what cannot work."""
+        if self.registry_credentials is None and not is_loopback(self.registry):
+            raise invalid_field(
+                "registry", f"{self.registry!r} is on another machine: pass registry_ca, and a token or a certificate"
+            )
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise invalid_field(name, f"must be at least {least}, got {getattr(self, name)}")

@@ -15,6 +15,7 @@ from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grp
 from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
 from inference_svc.app.ports import RevisionFacts
 from shared.adapter.package import FILE_NAMES, MANIFEST_NAME
+from shared.client.credentials import Credentials
 from shared.contracts.spec import ContractSpec
 from shared.errors import DataLoss, DomainError
 from shared.names import AliasName, ContractName, RevisionName
@@ -35,10 +36,14 @@ Result = TypeVar("Result")
 
 
 class GrpcRegistry:
-    """Implements the `Registry` port."""
+    """Implements the `Registry` port; plaintext without credentials, which must be of the role `service`."""
 
-    def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+    def __init__(self, address: str, credentials: Credentials | None = None) -> None:
+        self._channel = (
+            grpc.aio.insecure_channel(address, options=_OPTIONS)
+            if credentials is None
+            else grpc.aio.secure_channel(address, credentials.for_channel(), options=_OPTIONS)
+        )
         self._registry = registry_service_pb2_grpc.RegistryServiceStub(self._channel)
         self._contracts = contract_service_pb2_grpc.ContractServiceStub(self._channel)
 

@@ -36,7 +36,9 @@ def load_config(cls: type[Settings], argv: Sequence[str] | None, *, prog: str, d
     parser = argparse.ArgumentParser(prog=prog, description=description)
     parser.add_argument("--config", type=Path, help="TOML file with the settings below")
     for name, spec in fields.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help=_help(spec))
+        # A flag without a value says true where that is a value.
+        bare: dict[str, Any] = {"nargs": "?", "const": "true"} if hints[name] is bool else {}  # Any: argparse's options
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help=_help(spec), **bare)
     arguments = vars(parser.parse_args(argv))
     file_path = arguments.pop("config")
     raw: dict[str, object] = dict(tomllib.loads(file_path.read_text()) if file_path else {})

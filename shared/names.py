@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from shared.errors import FieldViolation, InvalidInput
+from shared.errors import FieldViolation, InvalidInput, NotFound
 
 _ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _ID_RULE = "must match [a-z]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -18,13 +18,23 @@ def invalid_field(path: str, description: str) -> InvalidInput:
     return InvalidInput("FIELD_INVALID", f"{path}: {description}", violations=[FieldViolation(path, description)])
 
 
+def absent(name: str) -> NotFound:
+    """The error for a resource that is not there, or is not the caller's, which must not be told apart."""
+    return NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist", metadata={"name": name})
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` is a valid resource id."""
+    return _ID.fullmatch(text) is not None
+
+
 def check_id(text: str, field: str) -> str:
     """`text` if it is a valid resource id.
 
     Raises:
         InvalidInput: FIELD_INVALID naming `field`.
     """
-    if not _ID.fullmatch(text):
+    if not is_id(text):
         raise invalid_field(field, f"{_ID_RULE}, got {text[:80]!r}")
     return text
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.rpc.security import SecuritySettings
+
 DESCRIPTION = "Check golden datasets, train adapters and publish them in the registry."
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SecuritySettings):
     """Everything an operator may set."""
 
     base_model_dir: Path = field(metadata={"help": "Hugging Face causal LM directory to train adapters for"})

@@ -15,6 +15,7 @@ _ADDRESS = "127.0.0.1:50052"
 
 
 def adapters(
+    context: typer.Context,
     tenant: Annotated[str, typer.Argument(metavar="TENANT", help="tenants/{tenant}")],
     *,
     watch: Annotated[
@@ -26,7 +27,7 @@ def adapters(
     with errors_shown():
         name = str(TenantName.parse(tenant))
         console = Console(highlight=False)
-        with InferenceClient(address) as inference:
+        with InferenceClient(address, context.obj) as inference:
             if not watch:
                 show_adapters(console, inference.resident_adapters(name))
                 return

@@ -55,6 +55,7 @@ _ADDRESS = "127.0.0.1:50051"
 
 @app.command("compile")
 def compile_(  # noqa: PLR0913  # one parameter an option
+    context: typer.Context,
     file: _File = None,
     *,
     kind: _Kind = None,
@@ -81,12 +82,15 @@ def compile_(  # noqa: PLR0913  # one parameter an option
     with errors_shown():
         options = Options(dialect, profile, undeclared, max_chars, values or (), join or ())
         spec = _checked(read_spec(file, kind, options))
-        report = _compile_remotely(spec, tenant, address) if tokenizer is None else _compile_here(spec, tokenizer)
+        report = (
+            _compile_remotely(context, spec, tenant, address) if tokenizer is None else _compile_here(spec, tokenizer)
+        )
         show_report(Console(highlight=False), report, kind=spec.kind, digest=spec.digest)
 
 
 @app.command()
 def create(  # noqa: PLR0913  # one parameter an option
+    context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="tenants/{tenant}/contracts/{contract}")],
     file: _File = None,
     *,
@@ -104,20 +108,21 @@ def create(  # noqa: PLR0913  # one parameter an option
         ContractName.parse(name)
         options = Options(dialect, profile, undeclared, max_chars, values or (), join or ())
         spec = _checked(read_spec(file, kind, options))
-        with TrainerClient(address) as trainer:
+        with TrainerClient(address, context.obj) as trainer:
             created = trainer.create_contract(name, spec)
         show_report(Console(highlight=False), report_of(created.report), kind=spec.kind, digest=created.digest)
 
 
 @app.command()
 def get(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="tenants/{tenant}/contracts/{contract}")],
     *,
     address: _Address = _ADDRESS,
 ) -> None:
     """Show a stored contract's report."""
     with errors_shown():
-        with TrainerClient(address) as trainer:
+        with TrainerClient(address, context.obj) as trainer:
             stored = trainer.contract(str(ContractName.parse(name)))
         kind = spec_of(stored).kind
         show_report(Console(highlight=False), report_of(stored.report), kind=kind, digest=stored.digest)
@@ -125,13 +130,14 @@ def get(
 
 @app.command("list")
 def list_(
+    context: typer.Context,
     tenant: Annotated[str, typer.Argument(metavar="TENANT", help="tenants/{tenant}")],
     *,
     address: _Address = _ADDRESS,
 ) -> None:
     """List a tenant's contracts by name."""
     with errors_shown():
-        with TrainerClient(address) as trainer:
+        with TrainerClient(address, context.obj) as trainer:
             contracts = list(trainer.contracts(str(TenantName.parse(tenant))))
         show_contracts(Console(highlight=False), contracts)
 
@@ -142,8 +148,8 @@ def _checked(spec: ContractSpec) -> ContractSpec:
     return spec
 
 
-def _compile_remotely(spec: ContractSpec, tenant: str, address: str) -> CompileReport:
-    with TrainerClient(address) as trainer:
+def _compile_remotely(context: typer.Context, spec: ContractSpec, tenant: str, address: str) -> CompileReport:
+    with TrainerClient(address, context.obj) as trainer:
         return trainer.compile_contract(str(TenantName(tenant)), spec)
 
 

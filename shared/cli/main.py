@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from shared.cli import contract
 from shared.cli.adapters import adapters
+from shared.cli.screen import errors_shown
+from shared.client import Credentials
 
 app = typer.Typer(name="goldsmith", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(contract.app, name="contract")
 app.command()(adapters)
 
 
+def _file(name: str, text: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        f"--{name}",
+        envvar=f"GOLDSMITH_{name.replace('-', '_').upper()}",
+        metavar="FILE",
+        help=text,
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+    )
+    return option
+
+
 @app.callback()
-def goldsmith() -> None:
-    """Adapters that always answer in your exact format."""
+def goldsmith(
+    context: typer.Context,
+    *,
+    ca: Annotated[Path | None, _file("ca", "Authorities that vouch for the services, PEM; else the system's.")] = None,
+    certificate: Annotated[Path | None, _file("certificate", "Your client certificate, PEM.")] = None,
+    key: Annotated[Path | None, _file("key", "Its private key, PEM.")] = None,
+    token_file: Annotated[Path | None, _file("token-file", "Your token.")] = None,
+) -> None:
+    """Adapters that always answer in your exact format.
+
+    With any of these files the services are reached over TLS, without them in plaintext, which they allow on loopback.
+    """
+    with errors_shown():
+        given = Credentials(ca=ca, certificate=certificate, key=key, token_file=token_file)
+    context.obj = None if given == Credentials() else given
 
 
 def main() -> None:

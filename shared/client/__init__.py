@@ -4,7 +4,8 @@
 >>> inference.extract("tenants/acme/adapters/invoices", "Invoice 17 from ...").value["total"]
 """
 
+from shared.client.credentials import Credentials
 from shared.client.inference import Answer, InferenceClient
 from shared.client.trainer import TrainerClient
 
-__all__ = ["Answer", "InferenceClient", "TrainerClient"]
+__all__ = ["Answer", "Credentials", "InferenceClient", "TrainerClient"]

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import grpc
 
+from shared.client.credentials import Credentials
 from shared.rpc.status import from_rpc_error
 from shared.telemetry.trace import trace_metadata
 
@@ -39,9 +40,11 @@ _OPTIONS = (
 )
 
 
-def open_channel(address: str) -> grpc.Channel:
-    """A plaintext channel to `host:port`; connects on first use."""
-    return grpc.insecure_channel(address, options=_OPTIONS)
+def open_channel(address: str, credentials: Credentials | None = None) -> grpc.Channel:
+    """A channel to `host:port`; connects on first use. Without credentials it is in plaintext, for loopback only."""
+    if credentials is None:
+        return grpc.insecure_channel(address, options=_OPTIONS)
+    return grpc.secure_channel(address, credentials.for_channel(), options=_OPTIONS)
 
 
 @contextmanager

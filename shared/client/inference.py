@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from goldsmith.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
 from shared.client.channel import call, domain_errors, open_channel
+from shared.client.credentials import Credentials
 from shared.names import invalid_field
 from shared.telemetry.trace import trace_metadata
 
@@ -38,8 +39,8 @@ class InferenceClient:
     `Exhausted` when the queue is full or the tenant's quota used up, `DeadlineExceeded`, `Unavailable`.
     """
 
-    def __init__(self, address: str) -> None:
-        self._channel = open_channel(address)
+    def __init__(self, address: str, credentials: Credentials | None = None) -> None:
+        self._channel = open_channel(address, credentials)
         self._stub = inference_service_pb2_grpc.InferenceServiceStub(self._channel)
 
     def __enter__(self) -> Self:

@@ -19,6 +19,7 @@ from goldsmith.trainer.v1 import (
     training_service_pb2_grpc,
 )
 from shared.client.channel import call, domain_errors, open_channel
+from shared.client.credentials import Credentials
 from shared.contracts.report import CompileReport
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import Unavailable
@@ -43,8 +44,8 @@ _FINAL_STATES = (
 class TrainerClient:
     """Calls one trainer service; safe to share between threads. Every method raises `DomainError` subclasses."""
 
-    def __init__(self, address: str) -> None:
-        self._channel = open_channel(address)
+    def __init__(self, address: str, credentials: Credentials | None = None) -> None:
+        self._channel = open_channel(address, credentials)
         self._contracts = contract_service_pb2_grpc.ContractServiceStub(self._channel)
         self._datasets = dataset_service_pb2_grpc.DatasetServiceStub(self._channel)
         self._jobs = training_service_pb2_grpc.TrainingServiceStub(self._channel)

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from shared.config import load_config
 from shared.errors import InvalidInput
 from shared.logs import configure
+from shared.rpc.security import SecuritySettings, secure
 from shared.rpc.server import EXIT_CONFIGURATION, Application, ServerSettings, run
 
 
@@ -31,6 +32,10 @@ class ListenSettings(Protocol):
     def health_listen(self) -> str:
         """`host:port` of the health service for probes, or "" for none."""
 
+    @property
+    def security(self) -> SecuritySettings:
+        """Who may call."""
+
 
 Settings = TypeVar("Settings", bound=ListenSettings)
 
@@ -50,11 +55,13 @@ def launch(
     configure()
     try:
         settings = load_config(settings_class, argv, prog=prog, description=description)
+        security = secure(settings.security, settings.listen)
     except InvalidInput as err:
         sys.stderr.write(f"{err}\n")
         return EXIT_CONFIGURATION
     served = ServerSettings(
         listen=settings.listen,
+        security=security,
         drain_seconds=settings.drain_seconds,
         metrics_listen=settings.metrics_listen,
         health_listen=settings.health_listen,

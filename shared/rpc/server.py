@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import grpc
@@ -21,6 +22,7 @@ from shared.errors import DomainError
 from shared.names import invalid_field
 from shared.rpc.interceptor import ErrorInterceptor
 from shared.rpc.metric import MetricInterceptor
+from shared.rpc.security import Security
 from shared.rpc.trace import TraceInterceptor
 from shared.telemetry.endpoint import MetricEndpoint
 from shared.telemetry.telemetry import Telemetry
@@ -82,7 +84,8 @@ class Application(Protocol):
 class ServerSettings:
     """Where and how to serve."""
 
-    listen: str = "127.0.0.1:0"
+    listen: str
+    security: Security
     drain_seconds: float = 10.0
     metrics_listen: str = ""
     """HTTP for Prometheus, plaintext; empty: none."""
@@ -114,18 +117,25 @@ async def _serve(settings: ServerSettings, build: Callable[[], Awaitable[Applica
         health_servicer = health.aio.HealthServicer()
         await _set_health(health_servicer, application, health_pb2.HealthCheckResponse.NOT_SERVING)
         addresses = await _open_probe_ports(settings, application, health_servicer, stack)
-        server = _server(application, health_servicer)
-        addresses["address"] = _bind(server, settings.listen, "listen")
+        server = _server(settings.security, application, health_servicer)
+        addresses["address"] = _bind(settings.listen, "listen", partial(settings.security.bind, server))
         await server.start()
         stack.push_async_callback(application.stop)
         stack.push_async_callback(server.stop, settings.drain_seconds)
         return await _until_stopped(application, health_servicer, stopping, addresses)
 
 
-def _server(application: Application, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:
+def _server(
+    security: Security, application: Application, health_servicer: health.aio.HealthServicer
+) -> grpc.aio.Server:
     telemetry = application.telemetry
     # From the outside in: whatever refuses a call is counted and has its ids in the log.
-    interceptors = (MetricInterceptor(telemetry.registry), TraceInterceptor(telemetry.tracer), ErrorInterceptor())
+    interceptors = [
+        MetricInterceptor(telemetry.registry),
+        TraceInterceptor(telemetry.tracer),
+        ErrorInterceptor(),
+        *security.interceptors(),
+    ]
     server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [*application.service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
@@ -134,10 +144,10 @@ def _server(application: Application, health_servicer: health.aio.HealthServicer
     return server
 
 
-def _bind(server: grpc.aio.Server, listen: str, setting: str) -> str:
-    """Listens in plaintext; returns the address with the real port."""
+def _bind(listen: str, setting: str, bind: Callable[[str], int]) -> str:
+    """Listens by `bind`; returns the address with the real port."""
     try:
-        port = server.add_insecure_port(listen)
+        port = bind(listen)
     except RuntimeError as err:  # all that gRPC says, whatever the reason
         raise invalid_field(setting, f"cannot listen on {listen}") from err
     return f"{listen.rpartition(':')[0]}:{port}"
@@ -159,7 +169,7 @@ async def _open_probe_ports(
         # A server of its own: a gRPC server offers all its services on all its ports.
         probe = grpc.aio.server(options=SERVER_OPTIONS)
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, probe)
-        addresses["health_address"] = _bind(probe, settings.health_listen, "health_listen")
+        addresses["health_address"] = _bind(settings.health_listen, "health_listen", probe.add_insecure_port)
         await probe.start()
         stack.push_async_callback(probe.stop, None)
     return addresses

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("contract", "fairness", "format_sql", "serving")
+NAMES = ("authorisation", "contract", "fairness", "format_sql", "serving")
 """What `make bench` runs; `format` takes an hour and, like `telemetry`, is asked for by name."""
 
 

@@ -19,7 +19,12 @@ Run = Callable[..., Result]
 def run(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Runs a subcommand against one trainer."""
     folder = tmp_path_factory.mktemp("trainer")
-    flags = {"data-dir": str(folder / "data"), "base-model-dir": str(tiny_base_folder), "listen": "127.0.0.1:0"}
+    flags = {
+        "data-dir": str(folder / "data"),
+        "base-model-dir": str(tiny_base_folder),
+        "listen": "127.0.0.1:0",
+        "insecure-loopback": "true",
+    }
     with ServiceProcess("trainer_svc", flags, folder / "log") as process:
         address = process.wait_ready(60)
 

@@ -17,11 +17,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from goldsmith.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
 from inference_svc.app.admission import Load
+from inference_svc.app.supervisor import Supervisor
 from inference_svc.bootstrap import InferenceApplication
 from shared.base_model import BaseModel
 from shared.names import ContractName
+from shared.rpc.security import SecuritySettings, secure
 from shared.rpc.server import EXIT_DRAINED, ServerSettings, _serve
 from shared.rpc.status import from_rpc_error
+from shared.telemetry.telemetry import Telemetry
 from tests.unit.inference_svc.conftest import CONTRACT, Replica
 
 SERVICE = "goldsmith.inference.v1.InferenceService"
@@ -58,11 +61,12 @@ async def process(tiny_base: BaseModel, tmp_path: Path) -> AsyncIterator[Process
 
     async def build() -> InferenceApplication:
         return InferenceApplication(
-            replica.base, replica.engine, replica.fleet, replica.registry, replica.answering, replica.admission,
-            DRAIN_SECONDS,
+            replica.base, Supervisor(replica.engine), replica.fleet, replica.registry, replica.answering,
+            replica.admission, Telemetry.of("drain"), DRAIN_SECONDS,
         )  # fmt: skip
 
-    served = asyncio.create_task(_serve(ServerSettings(address, DRAIN_SECONDS), build))
+    security = secure(SecuritySettings(insecure_loopback=True), address)
+    served = asyncio.create_task(_serve(ServerSettings(address, security, DRAIN_SECONDS), build))
     async with grpc.aio.insecure_channel(address) as channel:
         health = health_pb2_grpc.HealthStub(channel).Watch(
             health_pb2.HealthCheckRequest(service=SERVICE), wait_for_ready=True

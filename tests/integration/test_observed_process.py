@@ -84,6 +84,7 @@ def observed(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     flags = {
+        "insecure-loopback": "true",
         "data-dir": str(folder / "data"),
         "base-model-dir": str(tiny_base_folder),
         "listen": "127.0.0.1:0",

@@ -7,13 +7,14 @@ import json
 import logging
 import socket
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from shared.errors import InvalidInput
+from shared.rpc.security import SecuritySettings, secure
 from shared.rpc.server import EXIT_NOT_USABLE, ServerSettings, run
 from shared.telemetry.telemetry import Telemetry
 
@@ -46,8 +47,18 @@ class IdleApplication:
     async def stop(self) -> None:
         """Nothing."""
 
+    async def readiness(self) -> AsyncIterator[bool]:
+        """It never changes."""
+        yield True
+
     async def failed(self) -> None:
         """At once, so that `run` returns."""
+
+
+def _settings(**changes: str) -> ServerSettings:
+    addresses = {"listen": "127.0.0.1:0"} | changes
+    security = secure(SecuritySettings(insecure_loopback=True), addresses["listen"])
+    return ServerSettings(security=security, **addresses)
 
 
 @pytest.fixture
@@ -73,7 +84,7 @@ class TestPorts:
             return application
 
         with caplog.at_level(logging.ERROR):
-            status = run(ServerSettings(**{setting: taken}), build)
+            status = run(_settings(**{setting: taken}), build)
 
         (record,) = caplog.records
         assert status == EXIT_NOT_USABLE
@@ -87,7 +98,7 @@ class TestPorts:
         async def build() -> IdleApplication:
             return IdleApplication()
 
-        run(ServerSettings(), build)
+        run(_settings(), build)
 
         assert set(json.loads(capsys.readouterr().out)) == {"ready", "address"}
 
@@ -107,7 +118,7 @@ class TestPorts:
         async def build() -> Draining:
             return Draining()
 
-        run(ServerSettings(metrics_listen="127.0.0.1:0", health_listen="127.0.0.1:0"), build)
+        run(_settings(metrics_listen="127.0.0.1:0", health_listen="127.0.0.1:0"), build)
 
         assert seen == [health_pb2.HealthCheckResponse.NOT_SERVING, 200]
 

@@ -54,6 +54,7 @@ def server(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "data-dir": str(data),
         "base-model-dir": str(tiny_base_folder),
         "listen": "127.0.0.1:0",
+        "insecure-loopback": "true",
         "parallel-jobs": "0",
     }
     with ServiceProcess("trainer_svc", flags, folder / "log") as process:

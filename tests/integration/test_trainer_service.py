@@ -29,7 +29,12 @@ pytestmark = pytest.mark.timeout(120)
 def address(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A trainer with one contract."""
     folder = tmp_path_factory.mktemp("trainer")
-    flags = {"data-dir": str(folder / "data"), "base-model-dir": str(tiny_base_folder), "listen": "127.0.0.1:0"}
+    flags = {
+        "data-dir": str(folder / "data"),
+        "base-model-dir": str(tiny_base_folder),
+        "listen": "127.0.0.1:0",
+        "insecure-loopback": "true",
+    }
     process = ServiceProcess("trainer_svc", flags, folder / "log")
     with process:
         yield process.wait_ready(60)

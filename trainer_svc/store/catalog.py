@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from shared.errors import AlreadyExists, InvalidInput, NotFound
-from shared.names import ContractName, DatasetName
+from shared.errors import AlreadyExists, InvalidInput
+from shared.names import ContractName, DatasetName, absent
 from shared.rpc.page import Page, take_page
 from trainer_svc.domain.dataset import Dataset, Finding
 from trainer_svc.domain.registry import Contract
@@ -47,7 +47,7 @@ def get_contract(connection: Connection, name: ContractName) -> Contract:
     """A contract. Raises `NotFound`."""
     found = find_contract(connection, name)
     if found is None:
-        raise missing(str(name))
+        raise absent(str(name))
     return found
 
 
@@ -94,7 +94,7 @@ def get_dataset(connection: Connection, name: DatasetName) -> Dataset:
     """A dataset. Raises `NotFound`."""
     found = find_dataset(connection, name)
     if found is None:
-        raise missing(str(name))
+        raise absent(str(name))
     return found
 
 
@@ -154,8 +154,3 @@ def list_findings(connection: Connection, name: DatasetName, page: Page) -> tupl
     ).all()
     taken = [Finding(r.row_number, r.reason, r.path, r.message, r.blocking) for r in rows[: page.size]]
     return taken, page.numbered_token(after + page.size) if len(rows) > page.size else ""
-
-
-def missing(name: str) -> NotFound:
-    """The error for a resource that is not there."""
-    return NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist", metadata={"name": name})

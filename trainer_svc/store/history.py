@@ -8,10 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, select, update
 
 from shared.errors import AlreadyExists
-from shared.names import JobName
+from shared.names import JobName, absent
 from shared.rpc.page import Page
 from trainer_svc.domain.job import Event, Job, JobState
-from trainer_svc.store.catalog import missing
 from trainer_svc.store.codec import dump, load
 from trainer_svc.store.table import events, jobs
 
@@ -27,7 +26,7 @@ def get_job(connection: Connection, name: JobName) -> Job:
     """A job. Raises `NotFound`."""
     found = find_job(connection, name)
     if found is None:
-        raise missing(str(name))
+        raise absent(str(name))
     return found
 
 

@@ -8,10 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, insert, select
 
 from shared.errors import Conflict
-from shared.names import AdapterName, AliasName, RevisionName
+from shared.names import AdapterName, AliasName, RevisionName, absent
 from shared.rpc.page import Page, take_page
 from trainer_svc.domain.registry import Alias, AliasChange, Revision
-from trainer_svc.store.catalog import missing
 from trainer_svc.store.codec import dump, load
 from trainer_svc.store.table import alias_changes, aliases, revisions
 
@@ -27,7 +26,7 @@ def get_revision(connection: Connection, name: RevisionName) -> Revision:
     )
     body = connection.execute(select(revisions.c.body).where(where)).scalar()
     if body is None:
-        raise missing(str(name))
+        raise absent(str(name))
     return load(Revision, body)
 
 

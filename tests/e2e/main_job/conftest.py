@@ -15,6 +15,8 @@ from shared.client import InferenceClient, TrainerClient
 from tests.e2e.main_job.house import HOLDOUT, House, free_port
 
 ROWS = 120
+OPEN = {"insecure-loopback": "true"}
+"""No TLS, and every caller is the operator."""
 
 
 @pytest.fixture(scope="package")
@@ -25,7 +27,13 @@ def house(tmp_path_factory: pytest.TempPathFactory, shipped_base: BaseModel) -> 
     base = str(shipped_base.folder)
     trainer = ServiceProcess(
         "trainer_svc",
-        {"data-dir": str(folder / "trainer"), "base-model-dir": base, "listen": address, "training-threads": "1"},
+        {
+            "data-dir": str(folder / "trainer"),
+            "base-model-dir": base,
+            "listen": address,
+            "training-threads": "1",
+            **OPEN,
+        },
         folder / "trainer.log",
     )
     inference = ServiceProcess(
@@ -36,6 +44,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, shipped_base: BaseModel) -> 
             "registry": address,
             "listen": "127.0.0.1:0",
             "metrics-listen": "127.0.0.1:0",
+            **OPEN,
         },
         folder / "inference.log",
     )

@@ -262,7 +262,7 @@ class TestSettings:
     def test_lets_somebody_in(self, tmp_path: Path, name: str, value: int) -> None:
         """A setting under which nobody is ever answered is refused by its name."""
         with pytest.raises(InvalidInput) as caught:
-            Settings(base_model_dir=tmp_path, registry="", **{name: value})
+            Settings(base_model_dir=tmp_path, registry="127.0.0.1:1", **{name: value})
 
         assert [violation.path for violation in caught.value.violations] == [name]
 

@@ -306,4 +306,4 @@ class TestSampling:
     def test_there_is_at_least_one_attempt(self, count: int, tmp_path: object) -> None:
         """A setting that would answer nothing is refused at start."""
         with pytest.raises(InvalidInput, match="format_attempts"):
-            Settings(base_model_dir=tmp_path, registry="", format_attempts=count)  # type: ignore[arg-type]
+            Settings(base_model_dir=tmp_path, registry="127.0.0.1:1", format_attempts=count)  # type: ignore[arg-type]

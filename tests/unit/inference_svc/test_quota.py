@@ -172,7 +172,7 @@ class TestQuota:
     def test_of_the_settings_name_the_settings(self, tmp_path: Path) -> None:
         """An operator reads the name that was typed."""
         with pytest.raises(InvalidInput, match="tenant_requests_per_second: must be above 0, got -1"):
-            Settings(base_model_dir=tmp_path, registry="", tenant_requests_per_second=-1)
+            Settings(base_model_dir=tmp_path, registry="127.0.0.1:1", tenant_requests_per_second=-1)
 
 
 class TestQuotaFile:

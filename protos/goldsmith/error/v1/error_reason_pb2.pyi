@@ -89,7 +89,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     violations name what the last one broke, metadata attempt_count and output_tokens what was spent. The same request
     may fail again: raise the temperature, train the adapter further, or drop the keyword.
     """
-    ERROR_REASON_REQUEST_QUARANTINED: _ErrorReason.ValueType  # 31
+    ERROR_REASON_CREDENTIALS_MISSING: _ErrorReason.ValueType  # 31
+    """UNAUTHENTICATED: the call shows neither a token (metadata authorization: Bearer TOKEN) nor a client certificate."""
+    ERROR_REASON_CREDENTIALS_EXPIRED: _ErrorReason.ValueType  # 32
+    """UNAUTHENTICATED: the token or the client certificate has expired, possibly while a watch ran; get a new one."""
+    ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 33
+    """UNAUTHENTICATED: the token proves nothing; metadata fault says why: malformed, algorithm, key, signature, issuer,
+    audience, not_yet_valid or claims.
+    """
+    ERROR_REASON_CERTIFICATE_INVALID: _ErrorReason.ValueType  # 34
+    """UNAUTHENTICATED: the client certificate is verified but names no caller."""
+    ERROR_REASON_ROLE_MISSING: _ErrorReason.ValueType  # 35
+    """PERMISSION_DENIED: the call is for other roles; metadata roles lists them."""
+    ERROR_REASON_REQUEST_QUARANTINED: _ErrorReason.ValueType  # 36
     """FAILED_PRECONDITION: the engine died several times while it worked on exactly this request, which is refused from
     now on; metadata fingerprint finds it in the log. Change the input and report it.
     """
@@ -166,7 +178,19 @@ ERROR_REASON_FORMAT_CHECK_FAILED: ErrorReason.ValueType  # 30
 violations name what the last one broke, metadata attempt_count and output_tokens what was spent. The same request
 may fail again: raise the temperature, train the adapter further, or drop the keyword.
 """
-ERROR_REASON_REQUEST_QUARANTINED: ErrorReason.ValueType  # 31
+ERROR_REASON_CREDENTIALS_MISSING: ErrorReason.ValueType  # 31
+"""UNAUTHENTICATED: the call shows neither a token (metadata authorization: Bearer TOKEN) nor a client certificate."""
+ERROR_REASON_CREDENTIALS_EXPIRED: ErrorReason.ValueType  # 32
+"""UNAUTHENTICATED: the token or the client certificate has expired, possibly while a watch ran; get a new one."""
+ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 33
+"""UNAUTHENTICATED: the token proves nothing; metadata fault says why: malformed, algorithm, key, signature, issuer,
+audience, not_yet_valid or claims.
+"""
+ERROR_REASON_CERTIFICATE_INVALID: ErrorReason.ValueType  # 34
+"""UNAUTHENTICATED: the client certificate is verified but names no caller."""
+ERROR_REASON_ROLE_MISSING: ErrorReason.ValueType  # 35
+"""PERMISSION_DENIED: the call is for other roles; metadata roles lists them."""
+ERROR_REASON_REQUEST_QUARANTINED: ErrorReason.ValueType  # 36
 """FAILED_PRECONDITION: the engine died several times while it worked on exactly this request, which is refused from
 now on; metadata fingerprint finds it in the log. Change the input and report it.
 """

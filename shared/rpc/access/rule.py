@@ -1,0 +1,44 @@
+"""What a row of the access table says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+
+from google.protobuf.message import Message
+
+from shared.rpc.identity import Role
+
+ANYONE: frozenset[Role] | None = None
+"""In place of roles: even who shows no credential."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who may call one RPC, and on what."""
+
+    roles: frozenset[Role] | None
+    """Any one of these is enough; `ANYONE` asks for no credential."""
+    resource: tuple[str, ...] = ()
+    """Paths of the fields (`alias.name`) of which one or more must name a resource or parent in the caller's tenant. An
+    RPC without any is about nothing that a tenant owns, or is for roles that stand above tenants."""
+    changes: bool = False
+    """Whether a call may leave something different behind; such calls are audited."""
+    creates: tuple[str, str] | None = None
+    """Collection and field of the id, where the call names a new resource by its parent and id."""
+    follows: bool = False
+    """Whether the answer is a stream without an end of its own: it ends with the caller's credential."""
+
+    def names(self, request: Message) -> Iterator[tuple[str, str]]:
+        """Path and value of each resource field."""
+        for path in self.resource:
+            yield path, str(reduce(getattr, path.split("."), request))
+
+    def subject(self, request: Message) -> str:
+        """The resource that a call is about, as its caller wrote it; the new one's name for a creation."""
+        name = " ".join(value for _, value in self.names(request) if value)
+        if self.creates is None:
+            return name
+        collection, field = self.creates
+        return f"{name}/{collection}/{getattr(request, field)}"

@@ -1,0 +1,1 @@
+"""Callers, servers and the matrix of who may call what."""

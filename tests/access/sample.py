@@ -1,0 +1,72 @@
+"""A request for every RPC about what a tenant owns, such that whoever may call is answered OK, again and again."""
+
+from __future__ import annotations
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from tests.access.house import DIGEST, FIRST_ROWS, ROWS, SCHEMA
+from tests.access.rpcs import Rpc
+
+REQUEST_ID = "7f4d1c52-58a5-4f6d-9a3c-0d9a4a8f3b11"
+_PROMPT = {"prompt": {"adapter": "{t}/adapters/answer{x}", "input": "is it so?"}}
+_CONTRACT = {"json": {"schema": SCHEMA}}
+_JOB = {"dataset": "{t}/datasets/golden{x}", "adapter": "{t}/adapters/answer{x}"}
+
+SAMPLES: dict[str, dict[str, object]] = {
+    "ContractService/CreateContract": {"parent": "{t}", "contractId": "answer", "contract": _CONTRACT},
+    "ContractService/CompileContract": {"parent": "{t}", "contract": _CONTRACT},
+    "ContractService/GetContract": {"name": "{t}/contracts/answer{x}"},
+    "ContractService/ListContracts": {"parent": "{t}"},
+    "DatasetService/CreateGoldenDataset": {
+        "parent": "{t}", "datasetId": "new", "requestId": REQUEST_ID,
+        "dataset": {"contract": "{t}/contracts/answer{x}"},
+    },
+    "DatasetService/UploadDatasetChunk": {"name": "{t}/datasets/open{x}"},
+    "DatasetService/SealGoldenDataset": {
+        "name": "{t}/datasets/golden{x}", "sizeBytes": len(ROWS), "digest": DIGEST,
+    },
+    "DatasetService/GetGoldenDataset": {"name": "{t}/datasets/golden{x}"},
+    "DatasetService/ListGoldenDatasets": {"parent": "{t}"},
+    "DatasetService/ListDatasetFindings": {"parent": "{t}/datasets/golden{x}"},
+    "TrainingService/CreateTrainingJob": {"parent": "{t}", "jobId": "new", "requestId": REQUEST_ID, "job": _JOB},
+    "TrainingService/GetTrainingJob": {"name": "{t}/jobs/first{x}"},
+    "TrainingService/ListTrainingJobs": {"parent": "{t}"},
+    "TrainingService/CancelTrainingJob": {"name": "{t}/jobs/first{x}"},
+    "TrainingService/WatchTrainingJob": {"name": "{t}/jobs/first{x}"},
+    "RegistryService/GetRevision": {"name": "{t}/adapters/answer{x}/revisions/1"},
+    "RegistryService/ListRevisions": {"parent": "{t}/adapters/answer{x}"},
+    "RegistryService/DownloadRevision": {"name": "{t}/adapters/answer{x}/revisions/1"},
+    "RegistryService/ListAliases": {"parent": "{t}/adapters/-"},
+    "RegistryService/SetAlias": {
+        "alias": {"name": "{t}/adapters/answer{x}/aliases/live", "revision": "{t}/adapters/answer{x}/revisions/1"}
+    },
+    "RegistryService/WatchAliases": {},
+    "InferenceService/Generate": _PROMPT,
+    "InferenceService/Extract": _PROMPT,
+    "InferenceService/GenerateSql": {"prompt": {"contract": "{t}/contracts/sql{x}", "input": "how many?"}},
+    "InferenceService/GenerateStream": _PROMPT,
+    "InferenceService/ListResidentAdapters": {"parent": "{t}"},
+    "InferenceService/WatchResidentAdapters": {"parent": "{t}"},
+    "Health/Check": {},
+    "Health/List": {},
+    "Health/Watch": {},
+    "ServerReflection/ServerReflectionInfo": {"listServices": "*"},
+}  # fmt: skip
+
+
+def sample(rpc: Rpc, tenant: str = "tenants/acme", *, absent: bool = False) -> Message:
+    """The request about what `tenant` owns, or, `absent`, about what nobody has."""
+    request = rpc.request_type()
+    json_format.ParseDict(_named(SAMPLES[rpc.short], tenant, "-none" if absent else ""), request)
+    if rpc.descriptor.name == "UploadDatasetChunk":
+        setattr(request, "data", FIRST_ROWS)  # noqa: B010  # of whatever class it is
+    return request
+
+
+def _named(value: object, tenant: str, suffix: str) -> object:
+    if isinstance(value, dict):
+        return {key: _named(inner, tenant, suffix) for key, inner in value.items()}
+    if isinstance(value, str) and value.startswith("{t}"):
+        return value.replace("{t}", tenant).replace("{x}", suffix)
+    return value
