@@ -6,15 +6,19 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from goldsmith.trainer.v1 import golden_dataset_pb2
+from inference_svc.registry_client import GrpcRegistry
 from shared.base_model import BaseModel
 from shared.client import Credentials, TrainerClient
 from shared.errors import AccessDenied, InvalidInput, NotFound, Unauthenticated, Unavailable
+from shared.names import ContractName
 from shared.rpc.access.table import RULES
 from tests.access import matrix
 from tests.access.house import SCHEMA, TENANT, House, open_house
@@ -124,6 +128,24 @@ class TestTenants:
         assert [matrix.observed(each) for each in (own, refused, above)] == [
             "OK, reached", "NOT_FOUND RESOURCE_NOT_FOUND", "OK, reached",
         ]  # fmt: skip
+
+
+class TestRegistryClient:
+    """The inference service as a caller of the registry."""
+
+    async def test_follows_and_downloads_what_every_tenant_publishes(self, house: House, tmp_path: Path) -> None:
+        """With the role that it has there, over TLS."""
+        registry = GrpcRegistry(house.trainer, house.credentials(tenant=None, roles=["service"]))
+        async with aclosing(registry.watch_aliases()) as changes:
+            alias, revision = await anext(changes)
+        await registry.download(revision, tmp_path)
+        contract = await registry.contract(ContractName("acme", "answer"))
+        facts = await registry.revision(revision)
+        await registry.close()
+
+        assert (str(alias), facts.name) == (f"{TENANT}/adapters/answer/aliases/live", revision)
+        assert contract.json_schema == SCHEMA
+        assert (tmp_path / "manifest.json").read_bytes() == b"manifest"
 
 
 class TestKeyRotation:
