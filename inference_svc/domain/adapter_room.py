@@ -13,8 +13,8 @@ class AdapterRoom:
     vLLM's scheduler passes over requests whose adapter would be one more than `max_loras` in a step, for as long as the
     others have work: a cold adapter starves inside the engine, holding a place that decodes nothing. So no more
     adapters are let in than run, and requests of running ones may overtake. Once `patience` later requests have
-    overtaken one, it is due: the running adapter with the fewest requests gets no more of them, and the place that it
-    leaves is kept for the one that is due. One at a time.
+    overtaken one, it is due: the running adapter with the fewest requests gets no more of them, and the one that is
+    due goes before all others as soon as it fits. One at a time.
 
     `limit` None switches all of this off: requests go in fair order, whatever their adapters.
     """
@@ -27,7 +27,7 @@ class AdapterRoom:
 
     @property
     def due(self) -> Ticket | None:
-        """The request that goes as soon as its adapter fits."""
+        """The request that goes before all others as soon as it fits."""
         return self._due
 
     def fits(self, ticket: Ticket) -> bool:
@@ -36,8 +36,7 @@ class AdapterRoom:
             return True
         if ticket.adapter in self._running:
             return ticket.adapter != self._closing
-        is_reserved = self._due is not None and self._due.adapter != ticket.adapter
-        return len(self._running) < self._limit and not is_reserved
+        return len(self._running) < self._limit
 
     def overtake(self, ticket: Ticket) -> None:
         """Another went ahead of a request that does not fit."""

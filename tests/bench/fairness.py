@@ -35,7 +35,7 @@ _QUOTA_SHARE = 0.1
 """Of the replica's capacity: ten tenants fill it."""
 _EXCESS = 10
 _ROUNDS = 7
-_ROUND_SECONDS = 12.0
+_ROUND_SECONDS = 10.0
 _CAPACITY_REQUESTS = 8 * RUNNING
 _QUEUED = 100_000
 _SCHEMA = {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 99}, "minItems": 8, "maxItems": 8}

@@ -48,6 +48,17 @@ class Caller:
         await self.task
 
 
+class QuotaByTenant:
+    """Its own quota for each tenant that is named, none for others."""
+
+    def __init__(self, quotas: dict[str, Quota]) -> None:
+        self._quotas = quotas
+
+    def of(self, tenant: str) -> Quota:
+        """That quota."""
+        return self._quotas.get(tenant, Quota())
+
+
 async def settle() -> None:
     """Lets every task run until it waits for something."""
     for _ in range(5):
@@ -150,6 +161,40 @@ class TestPlaces:
 
             assert begun(made) == [0, 2]
             assert admission.load == Load(1, 0)
+
+
+@pytest.mark.asyncio
+class TestColdAdapters:
+    """A request that others had to make room for, and that goes away before it began."""
+
+    async def test_that_leave_let_the_others_go_on(self) -> None:
+        """The place that the hot adapter was denied is used at once."""
+        admission = Admission(running=2, queued=9, room=AdapterRoom(1, patience=1))
+        hot, cold = demand("a", adapter="x"), demand("b", adapter="y")
+        async with callers(admission, hot, cold, hot, hot) as made:
+            await made[0].finish()
+            await settle()
+            assert begun(made) == [0, 2]  # one place is free, and kept from x until y has run
+
+            made[1].task.cancel()
+            await settle()
+
+            assert begun(made) == [0, 2, 3]
+
+    async def test_that_are_refused_let_the_others_go_on(self) -> None:
+        """As when a full queue has no room for it any more."""
+        quotas = QuotaByTenant({"b": Quota(weight=0.5)})
+        admission = Admission(running=2, queued=2, quotas=quotas, room=AdapterRoom(1, patience=1))
+        hot, cold = demand("a", adapter="x"), demand("b", adapter="y")
+        async with callers(admission, hot, cold, hot, hot) as made:
+            await made[0].finish()
+            await settle()
+            late = Caller(admission, demand("c", adapter="x"))
+            made.append(late)
+            await settle()
+
+            assert error(made[1]).reason == "QUEUE_FULL"
+            assert len(begun(made)) == 3
 
 
 @pytest.mark.asyncio
