@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help venv demo test lint protos protos-check bench bench-format base-model clean
+.PHONY: help venv demo test lint protos protos-check bench bench-format bench-adapters base-model clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ bench: $(READY) ## benchmarks; tables on screen and in build/bench/
 
 bench-format: $(READY) ## the format guarantee against three libraries, walks, vLLM (needs the real data; about 20 minutes)
 	$(BIN)/python -m tests.bench format
+
+bench-adapters: $(READY) ## adapters in service: kernel, hundreds of them, promotions, crashes, neighbours (about 30 minutes)
+	$(BIN)/python -m tests.bench adapters
 
 base-model: $(READY) ## retrain the shipped base model from scratch (about 40 minutes on 2 cores)
 	$(BIN)/python -m deploy.base_model.build --out deploy/base_model/weights

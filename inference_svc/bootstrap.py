@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import grpc
 
 from goldsmith.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
+from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.admission import Admission
 from inference_svc.app.answering import Answering
 from inference_svc.app.contract_library import ContractLibrary
@@ -130,7 +131,7 @@ async def build(settings: Settings) -> InferenceApplication:
     registry = GrpcRegistry(settings.registry, settings.registry_credentials)
     contracts = ContractLibrary(ContractCompiler(contract_dir, vocabulary), registry)
     loader = Loader(
-        folder=data_dir / "adapters",
+        cache=AdapterCache(data_dir / "adapters", settings.adapter_cache_gib << 30),
         base=base,
         prompt_digest=renderer.digest,
         max_rank=settings.max_lora_rank,

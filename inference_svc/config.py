@@ -19,6 +19,8 @@ _LEAST = {
     "running_requests": 1,
     "queued_requests": 0,
     "batch_adapters": 1,
+    "resident_adapters": 1,
+    "adapter_cache_gib": 0,
     "adapter_patience": 0,
     "metrics_label_sets": 1,
 }
@@ -60,6 +62,7 @@ class Settings(SecuritySettings):
     max_context_tokens: int = field(default=2048, metadata={"help": "prompt and answer together"})
     max_lora_rank: int = field(default=64, metadata={"help": "largest rank that is served: 8, 16, 32, 64, 128 ..."})
     batch_adapters: int = field(default=4, metadata={"help": "different adapters in one engine step"})
+    adapter_cache_gib: int = field(default=20, metadata={"help": "disk for adapter packages; the oldest go first"})
     resident_adapters: int = field(default=16, metadata={"help": "adapters held by the engine at once"})
     running_requests: int = field(default=64, metadata={"help": "requests in the engine at once"})
     queued_requests: int = field(default=1024, metadata={"help": "requests that wait for the engine"})

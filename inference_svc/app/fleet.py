@@ -8,10 +8,12 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
+from inference_svc.app.places import Places
 from inference_svc.app.ports import InferenceEngine, Registry
 from inference_svc.domain.residency import Resident, ResidentState
 from shared.changes import Changes
@@ -24,9 +26,15 @@ _log = logging.getLogger(__name__)
 LIVE_ALIAS = "live"
 _RETRY_SECONDS = 1.0
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.2, 30.0
-_SERVABLE = (ResidentState.LIVE, ResidentState.DRAINING)
-_LOADING = (ResidentState.FETCHING, ResidentState.VERIFYING, ResidentState.LOADING, ResidentState.PROVING)
+_GONE = (ResidentState.UNLOADED, ResidentState.REJECTED)
+_MAX_REMEMBERED = 2_000
 HEARTBEAT_SECONDS = 15.0
+
+
+@dataclass
+class _Load:
+    task: asyncio.Task[Resident]
+    waiting: int = 0
 
 
 class Fleet:
@@ -45,9 +53,9 @@ class Fleet:
         self._residents: dict[RevisionName, Resident] = {}
         self._wanted: dict[AliasName, RevisionName] = {}
         self._serving: dict[AliasName, RevisionName] = {}
-        self._loads: dict[RevisionName, asyncio.Task[Resident]] = {}
+        self._loads: dict[RevisionName, _Load] = {}
         self._promotions: set[asyncio.Task[None]] = set()
-        self._room = asyncio.Lock()
+        self._places = Places(capacity, self._unload, meter)
         self._uses = itertools.count(1)
         self._digests: dict[RevisionName, str] = {}
         self._changes, self._meter = Changes(), meter
@@ -62,7 +70,10 @@ class Fleet:
             self.point(AliasName.parse(alias), revision)
 
     def point(self, alias: AliasName, revision: RevisionName) -> None:
-        """Begins to serve `revision` under `alias`; the present revision serves on until the new one is live."""
+        """Begins to serve `revision` under `alias`; the present revision serves on until the new one is live.
+
+        An alias that is new here is loaded ahead of its first request as long as there are free places.
+        """
         self._wanted[alias] = revision
         if self._serving.get(alias) == revision:
             return
@@ -115,7 +126,7 @@ class Fleet:
             StateConflict: ADAPTER_REJECTED for a revision that failed its checks.
         """
         resident = await self._resolve(name)
-        while resident.state not in _SERVABLE:  # unloaded between the end of its load and our turn on the loop
+        while not resident.is_open:  # unloaded between the end of its load and our turn on the loop
             resident = await self._resolve(name)
         resident.leases += 1
         resident.last_use = next(self._uses)
@@ -123,13 +134,15 @@ class Fleet:
             yield resident
         finally:
             resident.leases -= 1
-            if resident.leases == 0 and resident.state is ResidentState.DRAINING:
-                await asyncio.shield(self._unload(resident))
+            if resident.leases == 0:
+                self._places.ring()
+                if resident.state is ResidentState.DRAINING:
+                    await asyncio.shield(self._unload(resident))
 
     def engine_lost(self) -> None:
         """The engine died, and every adapter with it. Aliases keep their meaning; leases end by themselves."""
         for resident in self._residents.values():
-            if resident.state in _SERVABLE:
+            if resident.is_served:
                 resident.move(ResidentState.UNLOADED)
 
     async def engine_back(self) -> None:
@@ -143,7 +156,7 @@ class Fleet:
 
     async def stop(self) -> None:
         """Ends loads that run."""
-        tasks = [*self._promotions, *self._loads.values()]
+        tasks = [*self._promotions, *(load.task for load in self._loads.values())]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -178,16 +191,21 @@ class Fleet:
         )
 
     async def _ensure(self, revision: RevisionName) -> Resident:
-        """The revision, loaded; loads are single-flight."""
+        """The revision, loaded; loads are single-flight, and end when nobody waits for them any more."""
         resident = self._residents.get(revision)
-        if resident is not None and resident.state in _SERVABLE:
+        if resident is not None and resident.is_open:
             return resident
-        task = self._loads.get(revision)
-        if task is None:
-            task = asyncio.create_task(self._load(revision))
-            self._loads[revision] = task
-            task.add_done_callback(lambda _: self._loads.pop(revision, None))
-        return await asyncio.shield(task)
+        load = self._loads.get(revision)
+        if load is None:
+            load = self._loads[revision] = _Load(asyncio.create_task(self._load(revision)))
+            load.task.add_done_callback(lambda _: self._loads.pop(revision, None))
+        load.waiting += 1
+        try:
+            return await asyncio.shield(load.task)
+        finally:
+            load.waiting -= 1
+            if not load.waiting:  # a load that is done takes no notice
+                load.task.cancel()
 
     async def _load(self, revision: RevisionName) -> Resident:
         self._engine.check()
@@ -197,14 +215,25 @@ class Fleet:
             resident = self._residents[revision] = self._registered(revision, digest)
         elif resident.state is ResidentState.REJECTED:
             raise NotFound("ADAPTER_NOT_FOUND", f"{revision} was rejected: {resident.rejection}")
-        await self._take_place(resident)
-        await self._loader.load(resident)
+        if await self._places.take(resident):
+            await self._loader.load(resident, self._places.digests)
+            self._forget_old()
         return resident
+
+    def _forget_old(self) -> None:
+        """Revisions that left the engine are remembered while there is an alias for them, or not too many of them."""
+        gone = [r for r in self._residents.values() if r.state in _GONE and not r.leases]
+        if len(gone) > _MAX_REMEMBERED:
+            meant = {*self._serving.values(), *self._wanted.values()}
+            for resident in sorted(gone, key=lambda resident: resident.last_use)[: -_MAX_REMEMBERED // 2]:
+                if resident.revision not in meant:
+                    del self._residents[resident.revision]
 
     def _registered(self, revision: RevisionName, digest: str) -> Resident:
         def moved(before: ResidentState, seconds: float) -> None:
             self._meter.revision_moves(resident, before, seconds)
             self._changes.ring()
+            self._places.ring()
 
         resident = Resident(revision, digest, moved)
         moved(resident.state, 0.0)
@@ -217,25 +246,6 @@ class Fleet:
             raise NotFound(
                 "ADAPTER_NOT_FOUND", f"{revision} does not exist", metadata={"adapter": str(revision)}
             ) from err
-
-    async def _take_place(self, coming: Resident) -> None:
-        """Begins the load of a revision, which has a place in the engine from then on.
-
-        When the engine is full the least recently used idle revision is unloaded: we evict, the engine never has to.
-        """
-        async with self._room:
-            inside = [r for r in self._residents.values() if r.state in (*_SERVABLE, *_LOADING)]
-            if len(inside) >= self._capacity:
-                idle = [r for r in inside if r.state is ResidentState.LIVE and not r.leases]
-                if not idle:
-                    raise Unavailable(
-                        "ADAPTER_NOT_READY", "every adapter slot is in use", retry_after_seconds=_RETRY_SECONDS
-                    )
-                oldest = min(idle, key=lambda resident: resident.last_use)
-                self._meter.revision_evicted(oldest.revision)
-                oldest.move(ResidentState.DRAINING)
-                await self._unload(oldest)
-            coming.move(ResidentState.FETCHING)
 
     async def _promote(self, alias: AliasName, revision: RevisionName) -> None:
         resident = await self._wanted_resident(alias, revision)

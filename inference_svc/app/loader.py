@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import uuid
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.ports import EngineCall, InferenceEngine, Registry
 from inference_svc.domain.generation import Sampling
@@ -16,12 +17,11 @@ from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import read_package
 from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
-from shared.digest import hex_part
-from shared.errors import DataLoss, InvalidInput, StateConflict
-from shared.files import publish_folder
+from shared.errors import DataLoss, InvalidInput, StateConflict, Unavailable
 
 _log = logging.getLogger(__name__)
 
+_RETRY_SECONDS = 5.0
 MIN_CANARY_AGREEMENT = 0.5
 """Mean share of each expected answer that must be replayed before the first difference. Trainer and engine compute in
 bf16 with different kernels, so a near tie may fall the other way and the rest of that answer differs; an adapter that
@@ -32,16 +32,16 @@ class Loader:
     """Fetch, verify, load, prove. Idempotent for a revision whose files are on disk already."""
 
     def __init__(
-        self, *, folder: Path, base: BaseModel, prompt_digest: str, max_rank: int, engine: InferenceEngine,
+        self, *, cache: AdapterCache, base: BaseModel, prompt_digest: str, max_rank: int, engine: InferenceEngine,
         registry: Registry, contracts: ContractLibrary,
     ) -> None:  # fmt: skip
-        self._folder, self._base, self._prompt_digest, self._max_rank = folder, base, prompt_digest, max_rank
+        self._cache, self._base, self._prompt_digest, self._max_rank = cache, base, prompt_digest, max_rank
         self._engine, self._registry, self._contracts = engine, registry, contracts
         self._proved: set[str] = set()
         """Digests that passed every check here: the same bytes pass again, when they come back after an eviction."""
 
-    async def load(self, resident: Resident) -> None:
-        """Takes a FETCHING resident to LIVE.
+    async def load(self, resident: Resident, in_use: AbstractSet[str]) -> None:
+        """Takes a FETCHING resident to LIVE. `in_use` are digests whose files must stay on disk.
 
         Raises:
             StateConflict: ADAPTER_REJECTED or BASE_MODEL_MISMATCH; the resident is REJECTED then.
@@ -49,7 +49,7 @@ class Loader:
             DomainError: anything else, such as `Unavailable`, passes; the resident is UNLOADED and may be tried again.
         """
         try:
-            folder = await self._fetch(resident)
+            folder = await self._fetch(resident, in_use)
             resident.move(ResidentState.VERIFYING)
             manifest = await asyncio.to_thread(self._verify, folder, resident.digest)
             resident.contract = await self._contracts.get(manifest.contract)
@@ -78,19 +78,24 @@ class Loader:
         if resident.key is not None:
             await self._engine.remove_adapter(resident.key)
 
-    async def _fetch(self, resident: Resident) -> Path:
-        final = self._folder / hex_part(resident.digest)
-        if final.is_dir():
-            return final
-        temporary = self._folder / f".fetch-{uuid.uuid4().hex}"
-        temporary.mkdir(parents=True)
+    async def _fetch(self, resident: Resident, in_use: AbstractSet[str]) -> Path:
+        found = await asyncio.to_thread(self._cache.find, resident.digest)
+        if found is not None:
+            return found
         try:
-            await self._registry.download(resident.revision, temporary)
-            await asyncio.to_thread(read_package, temporary, resident.digest)
-            await asyncio.to_thread(publish_folder, temporary, final)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        return final
+            with self._cache.scratch() as temporary:
+                await self._registry.download(resident.revision, temporary)
+                await asyncio.to_thread(read_package, temporary, resident.digest)
+                folder = await asyncio.to_thread(self._cache.publish, temporary, resident.digest)
+            await asyncio.to_thread(self._cache.trim, {*in_use, resident.digest})
+        except OSError as err:
+            _log.exception("adapter not stored", extra={"revision": str(resident.revision)})
+            raise Unavailable(
+                "ADAPTER_NOT_READY",
+                f"{resident.revision} cannot be stored here: {err.strerror}",
+                retry_after_seconds=_RETRY_SECONDS,
+            ) from err
+        return folder
 
     def _verify(self, folder: Path, digest: str) -> AdapterManifest:
         manifest = read_package(folder, digest)

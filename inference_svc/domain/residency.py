@@ -76,11 +76,23 @@ class Resident:
     rejection: str = ""
     leases: int = 0
     """Requests that began on it and have not ended."""
+    is_closing: bool = False
+    """It has to make room: requests that come now wait until it is loaded again."""
     last_use: int = 0
     """Sequence number of its last lease, for choosing whom to unload."""
     key: AdapterKey | None = None
     manifest: AdapterManifest | None = None
     contract: CompiledContract | None = field(default=None, repr=False)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether requests may run on it."""
+        return self.state in (ResidentState.LIVE, ResidentState.DRAINING)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a new request may begin on it."""
+        return self.is_served and not self.is_closing
 
     def move(self, state: ResidentState) -> None:
         """Goes on to `state`; a move outside the table is a bug of ours."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safetensors.numpy import save_file
 
+from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.admission import Admission
 from inference_svc.app.answering import Answering
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
+from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.supervisor import Supervisor
 from inference_svc.domain.adapter_room import AdapterRoom
 from inference_svc.domain.generation import Answer, Question, Sampling
@@ -90,11 +92,17 @@ class Replica:
 
     async def ask(self, adapter: str, text: str = "one ticket", seed: int = 0) -> Answer:
         """One request to an adapter's alias `live`, or to `adapter/revisions/number`."""
-        question = Question(
+        return await self.answering.answer(self._question(adapter, text, seed))
+
+    def stream(self, adapter: str, text: str = "one ticket", seed: int = 0) -> AsyncGenerator[str | Answer]:
+        """The same in pieces."""
+        return self.answering.stream(self._question(adapter, text, seed))
+
+    def _question(self, adapter: str, text: str, seed: int) -> Question:
+        return Question(
             adapter=f"tenants/bench/adapters/{adapter}", input=text, instructions="", contract="", kind=None,
             sampling=Sampling(temperature=1.0, seed=seed), deadline_seconds=120.0,
         )  # fmt: skip
-        return await self.answering.answer(question)
 
     async def flip(self, alias: AliasName, revision: RevisionName) -> None:
         """Points an alias and waits until it serves the revision here."""
@@ -107,7 +115,7 @@ class Replica:
 
 @asynccontextmanager
 async def replica(
-    folder: Path, *, resident: int, batch_adapters: int = 4, groups_adapters: bool = True
+    folder: Path, *, resident: int, batch_adapters: int = 4, groups_adapters: bool = True, meter: Meter = UNOBSERVED
 ) -> AsyncIterator[Replica]:
     """A replica with places for `resident` adapters, `batch_adapters` of them in one step of the engine."""
     base = BaseModel.load(BASE)
@@ -122,11 +130,16 @@ async def replica(
     registry = FakeRegistry(specs={CONTRACT: SPEC})
     contracts = ContractLibrary(ContractCompiler(folder / "contracts", base.vocabulary()), registry)
     loader = Loader(
-        folder=folder / "adapters", base=base, prompt_digest=renderer.digest, max_rank=16, engine=supervisor,
-        registry=registry, contracts=contracts,
+        cache=AdapterCache(folder / "adapters", 1 << 40), base=base, prompt_digest=renderer.digest, max_rank=16,
+        engine=supervisor, registry=registry, contracts=contracts,
     )  # fmt: skip
     fleet = Fleet(
-        loader=loader, engine=supervisor, registry=registry, state_file=folder / "aliases.json", capacity=resident
+        loader=loader,
+        engine=supervisor,
+        registry=registry,
+        state_file=folder / "aliases.json",
+        capacity=resident,
+        meter=meter,
     )
     room = AdapterRoom(batch_adapters if groups_adapters else None, 32)
     answering = Answering(

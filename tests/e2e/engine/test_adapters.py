@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.loader import Loader
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
@@ -85,7 +86,7 @@ class TestTorture:
         before = await bench.greedy(15)
         registry = FakeRegistry()
         loader = Loader(
-            folder=tmp_path,
+            cache=AdapterCache(tmp_path, 1 << 30),
             base=shipped_base,
             prompt_digest=bench.renderer.digest,
             max_rank=16,
@@ -98,7 +99,7 @@ class TestTorture:
         for number, (name, case) in enumerate(CASES.items(), 1):
             resident = _on_disk(case, number, bench, shipped_base, tmp_path)
             with pytest.raises((StateConflict, DataLoss), match=re.escape(case.words)):
-                await loader.load(resident)
+                await loader.load(resident, set())
             assert resident.state is ResidentState.REJECTED, name
 
         assert await bystanders == before

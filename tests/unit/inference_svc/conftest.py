@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.admission import Admission
 from inference_svc.app.answering import Answering
 from inference_svc.app.contract_library import ContractLibrary
@@ -214,7 +215,7 @@ class Replica:
     def new_fleet(self) -> Fleet:
         """A fleet as after a restart: same disk, nothing in memory."""
         loader = Loader(
-            folder=self.folder / "adapters",
+            cache=AdapterCache(self.folder / "adapters", 1 << 30),
             base=self.base,
             prompt_digest=self.renderer.digest,
             max_rank=16,

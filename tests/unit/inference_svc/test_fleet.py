@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
-from inference_svc.domain.residency import MOVES, ResidentState
+from inference_svc.app import fleet, places
+from inference_svc.app.places import whose_turn_it_is
+from inference_svc.domain.residency import MOVES, Resident, ResidentState
 from shared.errors import DataLoss, InvalidInput, NotFound, StateConflict, Unavailable
+from shared.names import RevisionName
 from tests.unit.inference_svc.conftest import ALIAS, Replica, revision
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
 ADAPTER = "tenants/acme/adapters/answer"
 
@@ -188,16 +193,15 @@ class TestWatch:
         await replica.settle()
 
     async def test_a_revision_without_a_place_stays_registered(self, replica: Replica) -> None:
-        """Both places are in use: the third waits, and is told so."""
+        """Both places are in use: the third waits, and whoever asks is told so."""
         names = [f"{ADAPTER}/revisions/{replica.publish(number).number}" for number in (1, 2, 3)]
         async with replica.fleet.lease(names[0]), replica.fleet.lease(names[1]):
-            with pytest.raises(Unavailable, match="slot"):
-                async with replica.fleet.lease(names[2]):
-                    pass
+            waiting = asyncio.create_task(_use(replica, names[2]))
+            await _let_run()
             assert _states(replica)[3] is ResidentState.REGISTERED
+        await waiting
 
-        async with replica.fleet.lease(names[2]) as resident:
-            assert resident.state is ResidentState.LIVE
+        assert _states(replica)[3] is ResidentState.LIVE
 
 
 class TestLease:
@@ -242,21 +246,119 @@ class TestLease:
         assert replica.registry.downloads == 1
 
     async def test_the_least_recently_used_makes_room(self, replica: Replica) -> None:
-        """A full engine unloads an idle revision; when none is idle the newcomer waits."""
+        """A full engine unloads the idle revision that was used longest ago."""
         names = [str(replica.publish(number)) for number in (1, 2, 3)]
+        for name in names[:2]:
+            async with replica.fleet.lease(name):
+                pass
         async with replica.fleet.lease(names[0]):
             pass
-        async with replica.fleet.lease(names[1]), replica.fleet.lease(names[2]):
-            assert _states(replica)[1] is ResidentState.UNLOADED
-            with pytest.raises(Unavailable):
-                async with replica.fleet.lease(names[0]):
-                    pass
-        async with replica.fleet.lease(names[0]) as back:
+        async with replica.fleet.lease(names[2]):
+            assert _states(replica) == {1: ResidentState.LIVE, 2: ResidentState.UNLOADED, 3: ResidentState.LIVE}
+
+    async def test_a_newcomer_waits_for_the_first_that_becomes_idle(self, replica: Replica) -> None:
+        """When none is idle nobody is refused, and nothing that runs is disturbed."""
+        names = [str(replica.publish(number)) for number in (1, 2, 3)]
+        async with replica.fleet.lease(names[0]):
+            async with replica.fleet.lease(names[1]):
+                waiting = asyncio.create_task(_use(replica, names[2]))
+                await _let_run()
+                assert not waiting.done()
+            await waiting
+            assert _states(replica) == {1: ResidentState.LIVE, 2: ResidentState.UNLOADED, 3: ResidentState.LIVE}
+
+    async def test_one_that_is_never_idle_is_closed(self, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Requests that overlap without end would keep a place for ever: later ones wait behind the newcomer."""
+        monkeypatch.setattr(places, "_PATIENCE_SECONDS", 0.001)
+        names = [str(replica.publish(number)) for number in (1, 2, 3)]
+        async with replica.fleet.lease(names[1]):
+            async with replica.fleet.lease(names[0]):
+                newcomer = asyncio.create_task(_use(replica, names[2]))
+                closing = replica.fleet.residents("acme")[1][0]
+                while not closing.is_closing:  # noqa: ASYNC110  # time has to pass
+                    await asyncio.sleep(0.001)
+                overlapping = asyncio.create_task(_use(replica, names[1]))
+                await _let_run()
+                assert not newcomer.done()
+            await newcomer
+        await overlapping
+        assert not any(resident.is_closing for resident, _ in replica.fleet.residents("acme"))
+
+    async def test_one_tenant_evicts_its_own(self, replica: Replica) -> None:
+        """Whoever has most places makes room first, so that a tenant in turn through many adapters harms no other."""
+        mine = [Resident(RevisionName("acme", "answer", number), "", _ignore) for number in (1, 2)]
+        other = Resident(RevisionName("globex", "answer", 1), "", _ignore)
+        for use, resident in enumerate((other, *mine)):
+            resident.last_use = use
+
+        assert whose_turn_it_is([other, *mine], [other, *mine]) is mine[0]
+        assert whose_turn_it_is([other, mine[0]], [other, mine[0]]) is other
+
+    async def test_only_so_many_are_remembered(self, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Revisions that left the engine are forgotten, the oldest first, unless an alias means them."""
+        monkeypatch.setattr(fleet, "_MAX_REMEMBERED", 4)
+        replica.fleet.point(ALIAS, replica.publish(1))
+        await replica.settle()
+        for number in range(2, 11):
+            await _use(replica, str(replica.publish(number)))
+
+        known = {resident.revision.number for resident, _ in replica.fleet.residents("acme")}
+
+        assert known >= {1, 9, 10}
+        assert len(known) <= 4 + 2 + 1
+        async with replica.fleet.lease(str(revision(3))) as back:
             assert back.state is ResidentState.LIVE
+
+    async def test_a_load_that_nobody_waits_for_ends(self, replica: Replica) -> None:
+        """Callers who gave up leave no work behind: the place goes to somebody else."""
+        names = [str(replica.publish(number)) for number in (1, 2, 3)]
+        async with replica.fleet.lease(names[0]), replica.fleet.lease(names[1]):
+            gone = asyncio.create_task(_use(replica, names[2]))
+            await _let_run()
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+            await _let_run()
+        await _let_run()
+
+        assert replica.registry.downloads == 2
+        assert _states(replica)[3] is ResidentState.REGISTERED
+
+
+async def _use(replica: Replica, name: str) -> None:
+    async with replica.fleet.lease(name):
+        pass
+
+
+async def _let_run() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+def _ignore(before: ResidentState, seconds: float) -> None:
+    """Nobody watches."""
 
 
 class TestChecks:
     """What a revision must pass."""
+
+    async def test_a_full_disk_is_worth_a_retry(self, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It says nothing about the revision, which is loaded once there is room; nothing half is left."""
+        name = str(replica.publish(1))
+
+        async def download(revision: RevisionName, folder: Path) -> None:
+            (folder / "half").write_bytes(b"x")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as full:
+            full.setattr(replica.registry, "download", download)
+            with pytest.raises(Unavailable, match="No space left") as caught:
+                await _use(replica, name)
+        left = list((replica.folder / "adapters").iterdir())
+        await _use(replica, name)
+
+        assert caught.value.retry_after_seconds
+        assert left == []
+        assert _states(replica) == {1: ResidentState.LIVE}
 
     async def test_other_bytes_than_the_registry_says_are_rejected(self, replica: Replica) -> None:
         """A package whose manifest has another digest never reaches the engine."""

@@ -1,0 +1,34 @@
+"""Adapters in service, all of it: kernel, residency, promotion, cold start, bad adapters, crash, access, neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.bench import authorisation, cold_start, crash, fairness, lora_kernel, residency, swap, torture
+from tests.bench.result import keep, report
+
+Figures = dict[str, float | int | str]
+PARTS: tuple[Callable[[], Figures], ...] = (
+    lora_kernel.measure,
+    torture.measure,
+    swap.measure,
+    cold_start.measure,
+    crash.measure,
+    fairness.measure,
+    authorisation.measure,
+    residency.measure,
+)
+
+
+def main() -> None:
+    """Prints each part's figures; build/bench/adapters.json has them all, and is written after each part."""
+    figures: Figures = {}
+    for measure in PARTS:
+        found = measure()
+        report(measure.__module__.rpartition(".")[2], found)
+        figures |= found
+        keep("adapters", figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""An adapter that was never loaded: from its first request to the first token, and what others feel of it."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from inference_svc.app.meter import Meter
+from inference_svc.app.ports import EngineCall
+from inference_svc.app.progress import Progress
+from inference_svc.domain.generation import Sampling
+from inference_svc.domain.residency import Resident, ResidentState
+from shared.adapter.manifest import Canary
+from shared.names import AliasName, RevisionName
+from tests.bench.replica import Replica, replica
+from tests.bench.result import report
+
+_WARM = 4
+_COLD = 24
+_CANARIES = 5
+_CANARY_TOKENS = 16
+_BLOCKS = 12
+"""In turns with and without cold requests."""
+_BLOCK_SECONDS = 6.0
+_AT_ONCE = 8
+_STAGES = {
+    ResidentState.FETCHING: "fetch", ResidentState.VERIFYING: "verify", ResidentState.LOADING: "load",
+    ResidentState.PROVING: "prove",
+}  # fmt: skip
+
+
+class _Stages:
+    """Implements `Observer`: seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+
+    def request_begins(self, progress: Progress) -> None:
+        """Of no interest."""
+
+    def request_ends(self, progress: Progress, outcome: str) -> None:
+        """Of no interest."""
+
+    def revision_moves(self, resident: Resident, before: ResidentState, seconds: float) -> None:
+        """Notes the stage that ended."""
+        if resident.manifest is not None and resident.manifest.canaries and before in _STAGES:
+            self.seconds[_STAGES[before]].append(seconds)
+
+    def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
+        """Of no interest."""
+
+    def revision_evicted(self, revision: RevisionName) -> None:
+        """Of no interest."""
+
+
+def main() -> None:
+    """Prints the figures and writes build/bench/cold_start.json."""
+    report("cold_start", measure())
+
+
+def measure() -> dict[str, float | int | str]:
+    """One replica with warm adapters under load, beside which cold ones are asked for one after another."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(_measure(Path(folder)))
+
+
+async def _measure(folder: Path) -> dict[str, float | int | str]:
+    stages = _Stages()
+    async with replica(folder, resident=_WARM + 2, meter=Meter([stages])) as own:
+        warm = [f"w{number}" for number in range(_WARM)]
+        for seed, adapter in enumerate(warm):
+            own.publish(adapter, 1, seed)
+        cold = [await _with_canaries(own, f"c{number}", seed=100 + number) for number in range(_COLD)]
+        per_block = len(cold) // (_BLOCKS // 2)
+        latencies: dict[bool, list[float]] = {False: [], True: []}
+        first_tokens: list[float] = []
+        await _block(own, warm, [])  # warms caches
+        for block in range(_BLOCKS):
+            asked = [cold.pop() for _ in range(per_block)] if block % 2 else []
+            found, firsts = await _block(own, warm, asked)
+            latencies[bool(asked)] += found
+            first_tokens += firsts
+    return {
+        "cold_start_ms": 1000 * statistics.median(first_tokens),
+        "cold_start_max_ms": 1000 * max(first_tokens),
+        **{f"cold_{name}_ms": 1000 * statistics.median(stages.seconds[name]) for name in _STAGES.values()},
+        "cold_start_others_p99_ratio": _p99(latencies[True]) / _p99(latencies[False]),
+        "cold_starts": len(first_tokens),
+        "others_requests": len(latencies[True]),
+    }
+
+
+async def _with_canaries(own: Replica, adapter: str, seed: int) -> RevisionName:
+    """A revision that must replay what the engine says under the same weights; it was never loaded itself."""
+    first = own.publish(adapter, 1, seed)
+    await own.ask(f"{adapter}/revisions/1")
+    resident = next(found for found, _ in own.fleet.residents("bench") if found.revision == first)
+    assert resident.contract is not None
+    canaries = []
+    for number in range(_CANARIES):
+        prompt = own.renderer.prompt_ids(f"canary {number}")
+        call = EngineCall(
+            request_id=f"{adapter}-{number}", prompt_ids=prompt, contract_digest=resident.contract.digest,
+            max_tokens=_CANARY_TOKENS, sampling=Sampling(), adapter=resident.key, tenant="bench", stream=False,
+        )  # fmt: skip
+        tokens = [token async for chunk in own.supervisor.generate(call) for token in chunk.token_ids]
+        canaries.append(Canary(tuple(prompt), tuple(tokens)))
+    return own.publish(adapter, 2, seed, tuple(canaries))
+
+
+async def _block(own: Replica, warm: list[str], cold: list[RevisionName]) -> tuple[list[float], list[float]]:
+    """Latencies of the warm requests of one block, and of the cold ones until their first piece of text."""
+    end, latencies, firsts = time.perf_counter() + _BLOCK_SECONDS, [], []
+
+    async def worker(number: int) -> None:
+        while (begin := time.perf_counter()) < end:
+            await own.ask(f"{warm[number % len(warm)]}/revisions/1", f"ticket {begin}")
+            latencies.append(time.perf_counter() - begin)
+
+    async def newcomers() -> None:
+        for number, revision in enumerate(cold):
+            await asyncio.sleep(max(0.0, end - time.perf_counter()) / (len(cold) - number + 1))
+            begin = time.perf_counter()
+            await _first_piece(own.stream(f"{revision.adapter}/revisions/{revision.number}"))
+            firsts.append(time.perf_counter() - begin)
+
+    await asyncio.gather(*(worker(number) for number in range(_AT_ONCE)), newcomers())
+    return latencies, firsts
+
+
+async def _first_piece(events: AsyncGenerator[object]) -> None:
+    try:
+        await anext(events)
+    finally:
+        await events.aclose()
+
+
+def _p99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100)[98]
+
+
+if __name__ == "__main__":
+    main()
