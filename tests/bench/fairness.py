@@ -34,7 +34,7 @@ from tests.bench.result import report
 _QUOTA_SHARE = 0.1
 """Of the replica's capacity: ten tenants fill it."""
 _EXCESS = 10
-_ROUNDS = 7
+_ROUNDS = 6
 _ROUND_SECONDS = 10.0
 _CAPACITY_REQUESTS = 8 * RUNNING
 _QUEUED = 100_000
