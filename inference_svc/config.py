@@ -57,9 +57,9 @@ class Settings(SecuritySettings):
 
     def __post_init__(self) -> None:
         """Refuses what cannot work."""
+        if self.format_attempts < 1:
+            raise invalid_field("format_attempts", f"must be at least 1, got {self.format_attempts}")
         if self.registry_credentials is None and not is_loopback(self.registry):
             raise invalid_field(
                 "registry", f"{self.registry!r} is on another machine: pass registry_ca, and a token or a certificate"
             )
-        if self.format_attempts < 1:
-            raise invalid_field("format_attempts", f"must be at least 1, got {self.format_attempts}")
