@@ -103,14 +103,14 @@ class Settings(SecuritySettings):
 
     def __post_init__(self) -> None:
         """Refuses what cannot work."""
-        if self.registry_credentials is None and not is_loopback(self.registry):
-            raise invalid_field(
-                "registry", f"{self.registry!r} is on another machine: pass registry_ca, and a token or a certificate"
-            )
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise invalid_field(name, f"must be at least {least}, got {getattr(self, name)}")
         assert self.tenant_quota, "refuses what is no quota"
+        if self.registry_credentials is None and not is_loopback(self.registry):
+            raise invalid_field(
+                "registry", f"{self.registry!r} is on another machine: pass registry_ca, and a token or a certificate"
+            )
 
     @property
     def tenant_quota(self) -> Quota:
