@@ -167,13 +167,26 @@ class TestOperations:
 
         assert grown("goldsmith_requests_total", **pair, outcome="OK") == 4.0
         assert grown("goldsmith_prompt_tokens_total", **pair) > sum(a.summary.usage.prompt_tokens for a in answers)
-        assert grown("goldsmith_time_to_first_token_seconds_count") == 1.0
+        assert grown("goldsmith_time_to_first_token_seconds_count") == 4.0
         assert grown("goldsmith_engine_seconds_count") == 4.0
         assert after.get("goldsmith_adapter_loads_total", {**pair, "outcome": "live"}) >= 1.0
         assert after.get("goldsmith_resident_revisions", {"state": "live"}) >= 2.0
         assert after.total("goldsmith_invalid_outputs_total") == 0.0
         assert "kumquat" not in house.inference_process.log.read_text()
         assert "kumquat" not in after.text
+
+    def test_no_log_quotes_a_golden_example(self, house: House) -> None:
+        """Neither of the services, nor of the training runs, which may have removed theirs."""
+        folder = house.trainer_process.log.parent
+        logs = [path for path in folder.rglob("*") if path.is_file() and path.name in ("log", path.stem + ".log")]
+        written = "".join(path.read_text() for path in logs)
+
+        assert {house.trainer_process.log, house.inference_process.log} <= set(logs)
+        for tenant in house.tenants.values():
+            for row in (*tenant.train, *tenant.holdout):
+                for text in (row.output, row.input.splitlines()[0]):
+                    assert text not in written
+                    assert json.dumps(text)[1:-1] not in written
 
 
 class _Scrape:
@@ -184,9 +197,8 @@ class _Scrape:
         self._samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
 
     def get(self, name: str, labels: dict[str, str]) -> float:
-        """The sample with exactly these labels."""
-        (value,) = (each.value for each in self._samples if each.name == name and each.labels == labels)
-        return value
+        """The sample with exactly these labels; 0 while there is none."""
+        return sum(each.value for each in self._samples if each.name == name and each.labels == labels)
 
     def total(self, name: str) -> float:
         """The sum over all labels, of which there is at least one."""
