@@ -93,7 +93,7 @@ class PrometheusObserver:
         self._engine = histogram("goldsmith_engine_seconds", "Time of one attempt in the engine.")
         self._first_token = histogram(
             "goldsmith_time_to_first_token_seconds",
-            "Time from the arrival of a request to the first token of its first attempt in the engine.",
+            "Time from arrival to the first tokens that the engine hands over: to all of them unless it streams.",
         )
         self._check = histogram("goldsmith_check_seconds", "Time to check one finished output against its contract.")
 
