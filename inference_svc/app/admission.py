@@ -98,7 +98,8 @@ class Admission:
         """Holds one place in the engine, for which it may have to wait.
 
         At its end the tenant is charged `Place.spent_tokens`; if it is left by an error, what was expected at least,
-        since the engine may have generated tokens that nobody saw. Who leaves before the engine began pays nothing.
+        since the engine may have generated tokens that nobody saw. Who leaves before the engine began pays nothing, nor
+        does anybody whose engine died.
 
         Raises:
             Unavailable: NOT_SERVING while the process drains.
@@ -116,11 +117,15 @@ class Admission:
         place, begin = Place(), self._now()
         try:
             yield place
+        except Unavailable:  # the engine is away: nobody's fault, and no measure of how long requests take
+            begin, place.spent_tokens = math.inf, 0
+            raise
         except BaseException:
             place.spent_tokens = max(place.spent_tokens, demand.tokens)
             raise
         finally:
-            self._note_seconds(self._now() - begin)
+            if math.isfinite(begin):
+                self._note_seconds(self._now() - begin)
             self._finish(ticket, place.spent_tokens)
 
     def _enter(self, demand: Demand) -> tuple[Ticket, asyncio.Future[DomainError | None]]:

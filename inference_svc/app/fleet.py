@@ -192,10 +192,11 @@ class Fleet:
 
     async def _ensure(self, revision: RevisionName) -> Resident:
         """The revision, loaded; loads are single-flight, and end when nobody waits for them any more."""
+        while (load := self._loads.get(revision)) is not None and not load.waiting:
+            await asyncio.wait({load.task})  # it is being cancelled, and nobody must wait for its result
         resident = self._residents.get(revision)
         if resident is not None and resident.is_open:
             return resident
-        load = self._loads.get(revision)
         if load is None:
             load = self._loads[revision] = _Load(asyncio.create_task(self._load(revision)))
             load.task.add_done_callback(lambda _: self._loads.pop(revision, None))

@@ -61,22 +61,24 @@ class Loader:
             if resident.digest not in self._proved:
                 await self._prove(resident, manifest)
                 self._proved.add(resident.digest)
+            self._engine.check()  # it may have died just after its last answer, and forgotten the adapter
             resident.move(ResidentState.LIVE)
             _log.info("revision loaded", extra={"revision": str(resident.revision), "digest": resident.digest})
         except (StateConflict, DataLoss, InvalidInput) as err:
             resident.rejection = f"{err.reason}: {err}"
             _log.warning("revision rejected", extra={"revision": str(resident.revision), "reason": err.reason})
-            await self._forget(resident)
-            resident.move(ResidentState.REJECTED)
+            await self._forget(resident, ResidentState.REJECTED)
             raise
         except BaseException:
-            await self._forget(resident)
-            resident.move(ResidentState.UNLOADED)
+            await self._forget(resident, ResidentState.UNLOADED)
             raise
 
-    async def _forget(self, resident: Resident) -> None:
-        if resident.key is not None:
-            await self._engine.remove_adapter(resident.key)
+    async def _forget(self, resident: Resident, state: ResidentState) -> None:
+        try:
+            if resident.key is not None:
+                await self._engine.remove_adapter(resident.key)
+        finally:
+            resident.move(state)
 
     async def _fetch(self, resident: Resident, in_use: AbstractSet[str]) -> Path:
         found = await asyncio.to_thread(self._cache.find, resident.digest)

@@ -23,6 +23,10 @@ MAX_DEATHS = 6
 WINDOW_SECONDS = 600.0
 """So many deaths in so short a time are a crash loop: the process ends, for whoever started it to decide."""
 _LEAST_RETRY_SECONDS = 1.0
+_MAX_WAITING, _TURN_SECONDS = 32, 2.0
+"""Suspects that wait for their turn: each holds a place that others could use. More are told to come back."""
+_RETURN_SECONDS = 60.0
+"""Until readiness is told although some adapters are not back: they are loaded at their next use."""
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 1.0, 30.0
 
 
@@ -34,7 +38,7 @@ class Supervisor:
         self._suspicion = Suspicion()
         self._running: dict[object, Work] = {}
         self._fallen: list[Work] = []
-        self._probation = asyncio.Lock()
+        self._probation, self._waiting = asyncio.Lock(), 0
         self._lives = 0
         self._down_since: float | None = clock()
         self._start_seconds = _LEAST_RETRY_SECONDS
@@ -65,6 +69,7 @@ class Supervisor:
         self._admit(work)
         with self._noting(work):
             await self._engine.add_adapter(key)
+        self._suspicion.loaded(key.name)
 
     async def remove_adapter(self, key: AdapterKey) -> None:
         """Forgets an adapter; an engine that is down has forgotten it already."""
@@ -92,10 +97,19 @@ class Supervisor:
     async def _turn(self, work: Work) -> AsyncIterator[None]:
         """At once, but for suspects: they run one at a time, until an answer to another clears them."""
         if self._suspicion.is_suspect(work):
-            async with self._probation:
+            if self._waiting >= _MAX_WAITING:
+                raise Unavailable("NOT_SERVING", "the engine recovers from a crash", retry_after_seconds=_TURN_SECONDS)
+            self._waiting += 1
+            try:
+                await self._probation.acquire()
+            finally:
+                self._waiting -= 1
+            try:
                 if self._suspicion.is_suspect(work):
                     yield
                     return
+            finally:
+                self._probation.release()
         yield
 
     async def readiness(self) -> AsyncIterator[bool]:
@@ -127,8 +141,19 @@ class Supervisor:
             while not await self._restart():
                 await asyncio.sleep(pause)
                 pause = min(_MAX_PAUSE_SECONDS, 2 * pause)
-            await back()
+            await self._bring_back(back)
             self._changes.ring()
+
+    async def _bring_back(self, back: Callable[[], Awaitable[None]]) -> None:
+        """Waits for what is to be in place before readiness is told, but neither beyond another death nor for ever."""
+        returning, death = asyncio.ensure_future(back()), asyncio.ensure_future(self._engine.failed())
+        try:
+            await asyncio.wait({returning, death}, timeout=_RETURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if returning.done():
+                returning.result()
+        finally:
+            returning.cancel()
+            death.cancel()
 
     async def stop(self) -> None:
         """Ends the engine and its processes."""
@@ -139,6 +164,7 @@ class Supervisor:
         self._down_since = self._clock()
         there = [*self._fallen, *self._running.values()]
         self._fallen.clear()
+        self._running.clear()
         self._suspicion.crashed(there)
         self._changes.ring()
         _log.error(
@@ -193,7 +219,7 @@ class Supervisor:
                 self.check()
             raise Unavailable("NOT_SERVING", "the engine died", retry_after_seconds=_LEAST_RETRY_SECONDS) from err
         finally:
-            del self._running[token]
+            self._running.pop(token, None)
 
 
 def _fingerprint(call: EngineCall) -> str:

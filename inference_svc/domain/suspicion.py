@@ -54,6 +54,13 @@ class Suspicion:
         if not self._is_barred_adapter(work.adapter):
             self._adapters.pop(work.adapter, None)
 
+    def loaded(self, adapter: str) -> None:
+        """Clears an adapter of the crashes during its loads: this one it survived."""
+        if adapter in self._adapters and not self._is_barred_adapter(adapter):
+            self._adapters[adapter] = [requests for requests in self._adapters[adapter] if requests]
+            if not self._adapters[adapter]:
+                del self._adapters[adapter]
+
     def is_suspect(self, work: Work) -> bool:
         """Whether it was there at a crash and has not been answered since."""
         return work.request in self._requests or work.adapter in self._adapters
@@ -69,4 +76,5 @@ class Suspicion:
 
     def _is_barred_adapter(self, adapter: str) -> bool:
         crashes = self._adapters.get(adapter, [])
-        return len(crashes) >= MAX_CRASHES and not frozenset.intersection(*crashes)
+        asked = [requests for requests in crashes if requests]  # without those during a load, when no request ran
+        return len(crashes) >= MAX_CRASHES and not (asked and frozenset.intersection(*asked))

@@ -47,6 +47,7 @@ class VllmEngine:
         self._engine: Any = None  # vllm's AsyncLLM, which ships no types
         self._ledger: Any = None  # AdapterLedger, which imports vLLM
         self._adding = asyncio.Lock()
+        self._removals: set[asyncio.Task[None]] = set()
         self._dead = asyncio.Event()
         self._building: asyncio.Task[Any] | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -125,6 +126,12 @@ class VllmEngine:
                 await self._unless_dead(self._engine.add_lora(request))
             except (EngineDeadError, Unavailable) as err:  # which says nothing about the adapter
                 raise self._died() from err
+            except asyncio.CancelledError:
+                # The engine has the order, takes orders in turn, and would keep an adapter that nobody knows.
+                removal = asyncio.create_task(self._remove(request.lora_int_id))
+                self._removals.add(removal)
+                removal.add_done_callback(self._removals.discard)
+                raise
             except Exception as err:
                 # A failed load may have registered half an adapter under its id, which a retry would then serve.
                 await self._remove(request.lora_int_id)
@@ -201,6 +208,10 @@ class VllmEngine:
             with suppress(Exception):  # whoever started it was told
                 self._engine = await self._building
         if self._engine is not None:
+            from vllm.v1.engine.exceptions import EngineDeadError
+
+            # Its own way of telling running requests is cut off by the shutdown, and they would wait for ever.
+            self._engine.output_processor.propagate_error(EngineDeadError())
             self._engine.shutdown()
             self._engine = None
 

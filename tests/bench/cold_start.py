@@ -22,6 +22,8 @@ from tests.bench.result import report
 
 _WARM = 4
 _COLD = 24
+_MEASURED = 2
+"""Revision of a cold adapter that is measured: the first one only tells what its canaries are."""
 _CANARIES = 5
 _CANARY_TOKENS = 16
 _BLOCKS = 12
@@ -48,7 +50,7 @@ class _Stages:
 
     def revision_moves(self, resident: Resident, before: ResidentState, seconds: float) -> None:
         """Notes the stage that ended."""
-        if resident.manifest is not None and resident.manifest.canaries and before in _STAGES:
+        if resident.revision.number == _MEASURED and before in _STAGES:
             self.seconds[_STAGES[before]].append(seconds)
 
     def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
@@ -110,7 +112,7 @@ async def _with_canaries(own: Replica, adapter: str, seed: int) -> RevisionName:
         )  # fmt: skip
         tokens = [token async for chunk in own.supervisor.generate(call) for token in chunk.token_ids]
         canaries.append(Canary(tuple(prompt), tuple(tokens)))
-    return own.publish(adapter, 2, seed, tuple(canaries))
+    return own.publish(adapter, _MEASURED, seed, tuple(canaries))
 
 
 async def _block(own: Replica, warm: list[str], cold: list[RevisionName]) -> tuple[list[float], list[float]]:

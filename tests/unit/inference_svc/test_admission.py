@@ -297,6 +297,30 @@ class TestFullQueue:
             assert error(made[1]).reason == "QUEUE_FULL"
 
 
+@pytest.mark.asyncio
+class TestEngineAway:
+    """The engine dies, or is being restarted."""
+
+    async def test_costs_nobody_anything(self) -> None:
+        """A request that finds no engine spends none of its tenant's tokens, and says nothing about the usual wait."""
+        quota = Quota(tokens_per_minute=100)
+        admission = Admission(running=1, queued=1, quotas=OneQuota(quota))
+        demand = Demand("acme", Lane.INTERACTIVE, None, 100)
+
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await _fall(admission, demand)
+        async with admission.place(demand) as place:
+            place.spent_tokens = 100
+        with pytest.raises(Exhausted):
+            await _fall(admission, demand)
+
+
+async def _fall(admission: Admission, demand: Demand) -> None:
+    async with admission.place(demand):
+        raise Unavailable("NOT_SERVING", "the engine died")
+
+
 class TestSettings:
     """What an operator may set."""
 

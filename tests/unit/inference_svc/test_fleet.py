@@ -11,7 +11,7 @@ import pytest
 
 from inference_svc.app import fleet, places
 from inference_svc.app.places import whose_turn_it_is
-from inference_svc.domain.residency import MOVES, Resident, ResidentState
+from inference_svc.domain.residency import MOVES, AdapterKey, Resident, ResidentState
 from shared.errors import DataLoss, InvalidInput, NotFound, StateConflict, Unavailable
 from shared.names import RevisionName
 from tests.unit.inference_svc.conftest import ALIAS, Replica, revision
@@ -293,6 +293,32 @@ class TestLease:
 
         assert whose_turn_it_is([other, *mine], [other, *mine]) is mine[0]
         assert whose_turn_it_is([other, mine[0]], [other, mine[0]]) is other
+
+    async def test_nobody_joins_a_load_that_is_being_cancelled(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who comes while the last caller's load is cleaned up gets one of its own."""
+        name, cleaned = str(replica.publish(1, canary=(5, 6))), asyncio.Event()
+        remove = replica.engine.remove_adapter
+
+        async def slowly(key: AdapterKey) -> None:
+            await cleaned.wait()
+            await remove(key)
+
+        monkeypatch.setattr(replica.engine, "remove_adapter", slowly)
+        replica.engine.gate.clear()
+        gone = asyncio.create_task(_use(replica, name))
+        await replica.engine.entered.wait()
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        comes = asyncio.create_task(_use(replica, name))
+        await _let_run()
+        replica.engine.lie = [5, 6]
+        replica.engine.gate.set()
+        cleaned.set()
+
+        await asyncio.wait_for(comes, 20)
+        assert _states(replica) == {1: ResidentState.LIVE}
 
     async def test_only_so_many_are_remembered(self, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
         """Revisions that left the engine are forgotten, the oldest first, unless an alias means them."""

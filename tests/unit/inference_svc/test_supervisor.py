@@ -142,6 +142,27 @@ class TestDeath:
         assert states != [ResidentState.UNLOADED]
         assert replica.engine.starts == 2
 
+    async def test_a_death_while_adapters_come_back_is_noticed(
+        self, replica: Supervised, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A load that hangs holds up neither the next start nor, for long, the replica's readiness."""
+        calls = 0
+
+        async def hang() -> None:
+            nonlocal calls
+            calls += 1
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(replica.fleet, "engine_back", hang)
+        monkeypatch.setattr(module, "_RETURN_SECONDS", 0.2)
+        async with replica.alive():
+            replica.engine.die()
+            await when(lambda: calls == 1)
+            replica.engine.die()
+            await when(lambda: calls == 2)
+            await replica.until(3)
+            assert (await replica.ask(adapter="")).text
+
 
 class TestCrashLoop:
     """Crash after crash."""
@@ -191,6 +212,24 @@ class TestSuspicion:
 
         assert suspicion.barred(Work("adapter", "")) == "adapter"
         assert suspicion.barred(Work("other", "")) is None
+
+    async def test_a_load_that_succeeds_clears_the_adapter_of_crashes_during_loads(self) -> None:
+        """However often others kill the engine while it is being loaded, as the first to come back each time."""
+        suspicion = Suspicion()
+        for _ in range(2 * MAX_CRASHES):
+            suspicion.crashed([Work("adapter", ""), Work("", "deadly")])
+            suspicion.loaded("adapter")
+
+        assert suspicion.barred(Work("adapter", "a")) is None
+        assert suspicion.barred(Work("", "deadly")) == "request"
+
+    async def test_a_crash_during_a_load_does_not_outweigh_a_deadly_request(self) -> None:
+        """No request was there then, so it says nothing against the one that explains all others."""
+        suspicion = Suspicion()
+        for request in ("", "deadly", "deadly"):
+            suspicion.crashed([Work("adapter", request)])
+
+        assert suspicion.barred(Work("adapter", "a")) is None
 
     async def test_an_answer_clears_what_it_came_from(self) -> None:
         """Request and adapter; a base model's request has no adapter to clear or to bar."""
