@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from inference_svc.app.aliases import Aliases
+from inference_svc.app.canaries import Draw
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.places import Places
 from inference_svc.app.ports import InferenceEngine, Registry
+from inference_svc.app.progress import Progress
+from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.residency import Resident, ResidentState
+from shared.adapter.canary import CanarySplit
 from shared.changes import Changes
 from shared.errors import DomainError, NotFound, Unavailable
 from shared.names import AliasName, RevisionName
@@ -42,8 +47,9 @@ class Fleet:
 
     def __init__(
         self, *, loader: Loader, engine: InferenceEngine, registry: Registry, state_file: Path, capacity: int,
-        meter: Meter = UNOBSERVED,
+        meter: Meter = UNOBSERVED, chance: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
+        """`chance` is uniform in [0, 1), and draws who gets a canary."""
         self._loader, self._engine, self._registry = loader, engine, registry
         self._capacity = capacity
         self._residents: dict[RevisionName, Resident] = {}
@@ -52,7 +58,9 @@ class Fleet:
         self._uses = itertools.count(1)
         self._digests: dict[RevisionName, str] = {}
         self._changes, self._meter = Changes(), meter
-        self._aliases = Aliases(self, state_file=state_file, changes=self._changes, meter=meter)
+        self._aliases = Aliases(
+            self, registry, state_file=state_file, changes=self._changes, chance=chance, meter=meter
+        )
 
     @property
     def known(self) -> Mapping[RevisionName, Resident]:
@@ -63,9 +71,28 @@ class Fleet:
         """Points the aliases as they were at the last shutdown."""
         self._aliases.restore()
 
-    def point(self, alias: AliasName, revision: RevisionName) -> None:
-        """Begins to serve `revision` under `alias`; the present revision serves on until the new one is live."""
-        self._aliases.point(alias, revision)
+    def point(self, alias: AliasName, revision: RevisionName, canary: CanarySplit | None = None) -> None:
+        """Begins to serve `revision` under `alias`, and a part of it by `canary`.
+
+        The present revision serves on until the new one is live; a canary gets nothing before it is.
+        """
+        self._aliases.point(alias, revision, canary)
+
+    def draw(self, name: str, choice: CanaryChoice) -> tuple[str, Draw | None]:
+        """What a request for `name` is to lease, and its place in a trial, if chance decided.
+
+        Raises `InvalidInput` (FIELD_INVALID) for a malformed name.
+        """
+        canary, draw = self._aliases.draw(name, choice)
+        return name if canary is None else str(canary), draw
+
+    def judged(self, draw: Draw | None, progress: Progress) -> AbstractContextManager[None]:
+        """Around a request: what becomes of it counts in the trial in which it was drawn."""
+        return self._aliases.canaries.judged(draw, progress)
+
+    def canary_shares(self, revision: RevisionName) -> list[tuple[str, int]]:
+        """Aliases whose canary a revision is, with the percent that it gets now."""
+        return self._aliases.canaries.shares(revision)
 
     def expect(self, revision: RevisionName, digest: str) -> None:
         """The digest of a revision, known before the registry can be asked."""
@@ -85,12 +112,13 @@ class Fleet:
         A reader that falls behind is told the state that holds by then, not each one between. Raises `Unavailable`
         (NOT_SERVING) when the process drains.
         """
-        told: dict[RevisionName, tuple[ResidentState, list[str]]] = {}
+        told: dict[RevisionName, tuple[ResidentState, list[str], list[tuple[str, int]]]] = {}
         while True:
             mark, before = self._changes.mark(), dict(told)
             for resident, aliases in self.residents(tenant):
-                if told.get(resident.revision) != (resident.state, aliases):
-                    told[resident.revision] = (resident.state, aliases)
+                now = (resident.state, aliases, self.canary_shares(resident.revision))
+                if told.get(resident.revision) != now:
+                    told[resident.revision] = now
                     yield resident, aliases
             if told != before:
                 continue

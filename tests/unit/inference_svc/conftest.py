@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,11 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
-from inference_svc.app.ports import EngineCall, EngineChunk, InferenceEngine, RevisionFacts
+from inference_svc.app.ports import AliasFacts, EngineCall, EngineChunk, InferenceEngine, RevisionFacts
 from inference_svc.app.quota_book import OneQuota
 from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import AdapterKey, ResidentState
+from shared.adapter.canary import CanarySplit, RollbackReason
 from shared.adapter.manifest import AdapterManifest, Canary
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
 from shared.adapter.validate import TARGET_MODULES
@@ -65,6 +67,8 @@ class FakeEngine:
         self.deadly: Callable[[EngineCall], bool] = lambda call: False
         self.entered = asyncio.Event()
         self.lie: list[int] | None = None
+        self.broken: set[str] = set()
+        """Names, without digest, of adapters whose answers leave their contract."""
         self.script: list[list[int]] = []
         self.calls: list[EngineCall] = []
 
@@ -123,6 +127,8 @@ class FakeEngine:
                 raise Unavailable("NOT_SERVING", "the engine died")
             self.check()
             sent = self.lie or (self.script.pop(0) if self.script else tokens)
+            if call.adapter is not None and call.adapter.name.split("@")[0] in self.broken:
+                sent = [0]
             for chunk in ([t] for t in sent) if call.stream else (sent,):
                 yield EngineChunk(chunk, 0, finished=False)
             finished = True
@@ -146,6 +152,9 @@ class FakeRegistry:
     specs: dict[str, ContractSpec] = field(default_factory=lambda: {CONTRACT: SPEC})
     downloads: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    away: bool = False
+    rollbacks: list[tuple[AliasName, CanarySplit, RollbackReason, str]] = field(default_factory=list)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def revision(self, name: RevisionName) -> RevisionFacts:
         """Raises `NotFound` for unknown ones."""
@@ -160,10 +169,19 @@ class FakeRegistry:
         for path in self.packages[name].iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
 
-    async def watch_aliases(self) -> AsyncIterator[tuple[AliasName, RevisionName]]:
+    async def watch_aliases(self) -> AsyncIterator[AliasFacts]:
         """Nothing happens."""
         await asyncio.Event().wait()
-        yield ALIAS, revision(1)
+        yield AliasFacts(ALIAS, revision(1))
+
+    async def roll_back_canary(
+        self, alias: AliasName, split: CanarySplit, reason: RollbackReason, description: str
+    ) -> None:
+        """Notes it, unless it is `away`."""
+        self.told.set()
+        if self.away:
+            raise Unavailable("NOT_SERVING", "the registry is away")
+        self.rollbacks.append((alias, split, reason, description))
 
     async def contract(self, name: ContractName) -> ContractSpec:
         """One of `specs`."""
@@ -187,6 +205,7 @@ class Replica:
     quota: Quota = field(default_factory=Quota)
     context_tokens: int = 128
     meter: Meter = UNOBSERVED
+    chance: Callable[[], float] = random.Random(1).random
 
     def __post_init__(self) -> None:
         self.renderer = PromptRenderer.load(self.base)
@@ -231,6 +250,7 @@ class Replica:
             state_file=self.folder / "aliases.json",
             capacity=self.capacity,
             meter=self.meter,
+            chance=self.chance,
         )
 
     def publish(self, number: int, *, canary: tuple[int, ...] = (), prompt_digest: str = "") -> RevisionName:
