@@ -20,7 +20,7 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
-from inference_svc.app.ports import AliasFacts, EngineCall, EngineChunk, InferenceEngine, RevisionFacts
+from inference_svc.app.ports import AliasFacts, EngineCall, EngineChunk, InferenceEngine, Registry, RevisionFacts
 from inference_svc.app.quota_book import OneQuota
 from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import AdapterKey, ResidentState
@@ -232,6 +232,10 @@ class Replica:
         """What fleet and requests ask."""
         return self.engine
 
+    def serving_registry(self) -> Registry:
+        """What the fleet follows."""
+        return self.registry
+
     def new_fleet(self) -> Fleet:
         """A fleet as after a restart: same disk, nothing in memory."""
         loader = Loader(
@@ -240,13 +244,13 @@ class Replica:
             prompt_digest=self.renderer.digest,
             max_rank=16,
             engine=self.asked,
-            registry=self.registry,
+            registry=self.serving_registry(),
             contracts=self.contracts,
         )
         return Fleet(
             loader=loader,
             engine=self.asked,
-            registry=self.registry,
+            registry=self.serving_registry(),
             state_file=self.folder / "aliases.json",
             capacity=self.capacity,
             meter=self.meter,
