@@ -57,12 +57,17 @@ class House:
 
     def finish(self, job: str) -> training_job_pb2.TrainingJob:
         """Waits for the end of a job and for its revision to be live."""
+        done = self.succeeded(job)
+        parent = "/".join(job.split("/")[:2])
+        until(lambda: done.revision in self.live(parent), f"{done.revision} to be live")
+        return done
+
+    def succeeded(self, job: str) -> training_job_pb2.TrainingJob:
+        """Waits for the end of a job."""
         for _ in self.trainer.watch(job):
             pass
         done = self.trainer.job(job)
         assert done.state == SUCCEEDED, done.failure
-        parent = "/".join(job.split("/")[:2])
-        until(lambda: done.revision in self.live(parent), f"{done.revision} to be live")
         return done
 
     def live(self, parent: str) -> set[str]:
@@ -94,8 +99,11 @@ class House:
         rows = [{"input": f"count {number}", "output": ["one", "two", "three"] * 20} for number in range(24)]
         self.trainer.upload(dataset, "\n".join(map(json.dumps, rows)).encode())
         spec = training_job_pb2.TrainingSpec(epoch_count=1)
-        request = training_job_pb2.TrainingJob(dataset=dataset, adapter=f"{parent}/adapters/answer", spec=spec)
-        return self.finish(self.trainer.train(f"{parent}/jobs/slow", request).name).revision
+        request = training_job_pb2.TrainingJob(
+            dataset=dataset, adapter=f"{parent}/adapters/answer", spec=spec, alias_id="-"
+        )
+        job = self.trainer.train(f"{parent}/jobs/slow", request).name
+        return self.succeeded(job).revision
 
 
 def until(condition: Callable[[], bool], what: str, pause: float = 0.1) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -16,6 +17,8 @@ from shared.names import RevisionName
 from tests.e2e.main_job.house import House, until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
+Note = Callable[[str, object], None]
+"""Figures for the report: nothing is held to them."""
 ALIAS = "tenants/acme/adapters/answer/aliases/live"
 FIRST, SECOND = (f"tenants/acme/adapters/answer/revisions/{number}" for number in (1, 2))
 
@@ -59,7 +62,7 @@ class TestPromotion:
 class TestCanary:
     """A revision on trial beside the live one, on the real engine."""
 
-    def test_gets_its_share_and_is_rolled_back_and_promoted_by_hand(self, house: House) -> None:
+    def test_gets_its_share_and_is_rolled_back_and_promoted_by_hand(self, house: House, record_property: Note) -> None:
         """By weight and by header; each move of the alias is seen in the answers, and no request fails."""
         canary = CanarySplit(RevisionName.parse(SECOND), 50, RollbackPolicy(watched=()))
         house.trainer.set_alias(ALIAS, FIRST, canary=canary)
@@ -77,12 +80,13 @@ class TestCanary:
         house.trainer.set_alias(ALIAS, SECOND)
         until(lambda: house.answered_by("acme", canary="never") == SECOND, "the promotion", pause=0.0)
         promoted = time.monotonic()
-        print(f"rolled back in {rolled_back - began:.3f} s, promoted in {promoted - begun_again:.3f} s")
+        record_property("canary_rolled_back_s", round(rolled_back - began, 3))
+        record_property("canary_promoted_s", round(promoted - begun_again, 3))
 
         assert (drawn, never) == ({FIRST, SECOND}, {FIRST})
         assert {house.answered_by("acme", index) for index in range(5)} == {SECOND}
 
-    def test_that_is_slower_is_taken_back_by_itself(self, house: House) -> None:
+    def test_that_is_slower_is_taken_back_by_itself(self, house: House, record_property: Note) -> None:
         """A revision whose answers are several times as long; the alias says in what it was worse."""
         slow = house.slow_revision("acme")
         canary = CanarySplit(RevisionName.parse(slow), 50)
@@ -96,7 +100,8 @@ class TestCanary:
         )
         after = {house.answered_by("acme", canary="always") for _ in range(5)}
         alias = house.trainer.set_alias(ALIAS, FIRST)
-        print(f"taken back after {len(answers)} requests: {alias.last_rollback.description}")
+        record_property("canary_taken_back_after_requests", len(answers))
+        record_property("canary_figures", alias.last_rollback.description)
 
         assert set(answers) == {FIRST, slow}
         assert after == {FIRST}
