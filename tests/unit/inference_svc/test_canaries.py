@@ -113,6 +113,14 @@ class TestSplit:
         assert rejected.rejection.startswith("BASE_MODEL_MISMATCH")
         assert replica.fleet.canary_shares(bad) == [(str(ALIAS), 0)]
 
+    async def test_waits_for_the_revision_that_it_is_beside(self, trial: Replica) -> None:
+        """While another one still answers for the alias there would be nothing to compare with."""
+        del trial.registry.digests[trial.publish(3)]
+        trial.fleet.point(ALIAS, revision(3), replace(HALF, start_time=START + timedelta(seconds=1)))
+        await let_run()
+
+        assert {await _ask(trial, choice) for choice in CanaryChoice for _ in range(4)} == {1}
+
     async def test_is_followed_as_it_changes(self, trial: Replica) -> None:
         """Weights change at once; when it ends a request on the canary ends on it, and the next gets the other."""
         trial.fleet.point(ALIAS, revision(1), replace(HALF, percent=99))
@@ -181,9 +189,7 @@ class TestRollback:
 
         assert trial.states()[2] is ResidentState.UNLOADED
 
-    async def test_is_told_again_to_a_registry_that_is_away(
-        self, trial: Replica, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_is_told_again_to_a_registry_that_is_away(self, trial: Replica) -> None:
         """And holds here meanwhile, even if the registry changes the weight of that trial, or the replica restarts."""
         trial.registry.away = True
         await _ask_until_rolled_back(trial, 100)
@@ -216,9 +222,11 @@ class TestRollback:
 
     async def test_needs_requests_that_chance_has_drawn(self, trial: Replica) -> None:
         """Who asks for the canary may well ask it what is hard: that is not compared."""
-        trial.engine.broken.add("acme/answer/2")
-        for choice in (CanaryChoice.ALWAYS, CanaryChoice.NEVER) * 40:
-            await _swallow(_ask(trial, choice))
+        for _ in range(40):
+            trial.engine.broken.add("acme/answer/2")
+            await _swallow(_ask(trial, CanaryChoice.ALWAYS))
+            trial.engine.broken.clear()
+            await _ask(trial)
 
         assert trial.fleet.canary_shares(revision(2)) == [(str(ALIAS), 50)]
 
