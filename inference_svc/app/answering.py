@@ -160,15 +160,13 @@ class Answering:
     @asynccontextmanager
     async def _target(self, question: Question, progress: Progress) -> AsyncIterator[_Target]:
         if question.adapter:
-            leased, draw = self._fleet.draw(question.adapter, question.canary)
-            async with self._fleet.lease(leased) as resident:
+            async with self._fleet.serve(question.adapter, question.canary, progress) as resident:
                 assert resident.contract is not None
                 assert resident.manifest is not None
                 own = resident.manifest.contract_name
                 if question.contract not in ("", own):
                     raise invalid_field("prompt.contract", f"the adapter answers under {own}")
-                with self._fleet.judged(draw, progress):
-                    yield _Target(resident, resident.contract, own, resident.revision.tenant)
+                yield _Target(resident, resident.contract, own, resident.revision.tenant)
         elif question.contract:
             name = ContractName.parse(question.contract, "prompt.contract")
             yield _Target(None, await self._contracts.named(name), str(name), name.tenant)

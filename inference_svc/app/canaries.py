@@ -213,7 +213,10 @@ class Canaries:
             )
             for alias, trial in self._trials.items()
         }
-        canary_file.write(self._state_file, saved)
+        try:
+            canary_file.write(self._state_file, saved)
+        except OSError:  # a full disk is no fault of the request whose end was the verdict
+            _log.exception("canaries not saved", extra={"path": str(self._state_file)})
 
     def _begin(self, trial: Trial, work: Awaitable[None]) -> None:
         trial.task = self._track(work)

@@ -7,7 +7,7 @@ import itertools
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,9 +98,13 @@ class Fleet:
         canary, draw = self._canaries.draw(alias, serving, choice)
         return name if canary is None else str(canary), draw
 
-    def judged(self, draw: Draw | None, progress: Progress) -> AbstractContextManager[None]:
-        """Around a request: what becomes of it counts in the trial in which it was drawn."""
-        return self._canaries.judged(draw, progress)
+    @asynccontextmanager
+    async def serve(self, name: str, choice: CanaryChoice, progress: Progress) -> AsyncIterator[Resident]:
+        """As `lease`, of the canary where the request gets it; what becomes of the request counts in the trial."""
+        drawn, draw = self.draw(name, choice)
+        async with self.lease(drawn) as resident:
+            with self._canaries.judged(draw, progress):
+                yield resident
 
     def canary_shares(self, revision: RevisionName) -> list[tuple[str, int]]:
         """Aliases whose canary a revision is, with the percent that it gets now."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from inference_svc.app import canary_file
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.domain.residency import ResidentState
@@ -188,6 +191,17 @@ class TestRollback:
             assert trial.states()[2] is ResidentState.DRAINING
 
         assert trial.states()[2] is ResidentState.UNLOADED
+
+    async def test_happens_though_the_disk_is_full(self, trial: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It cannot be kept for a restart then; no request fails for that."""
+
+        def write(path: Path, data: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(canary_file, "write_atomic", write)
+        await _ask_until_rolled_back(trial, 100)
+
+        assert {await _ask(trial, CanaryChoice.ALWAYS) for _ in range(4)} == {1}
 
     async def test_is_told_again_to_a_registry_that_is_away(self, trial: Replica) -> None:
         """And holds here meanwhile, even if the registry changes the weight of that trial, or the replica restarts."""
