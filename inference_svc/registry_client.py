@@ -12,13 +12,15 @@ from typing import TypeVar
 import grpc
 
 from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
-from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
-from inference_svc.app.ports import RevisionFacts
+from goldsmith.registry.v1 import adapter_pb2, registry_service_pb2, registry_service_pb2_grpc
+from inference_svc.app.ports import AliasFacts, RevisionFacts
+from shared.adapter.canary import CanarySplit, RollbackReason
 from shared.adapter.package import FILE_NAMES, MANIFEST_NAME
 from shared.client.credentials import Credentials
 from shared.contracts.spec import ContractSpec
-from shared.errors import DataLoss, DomainError
+from shared.errors import DataLoss, DomainError, InvalidInput
 from shared.names import AliasName, ContractName, RevisionName
+from shared.rpc.canary_message import REASONS, split_of, timestamp_of
 from shared.rpc.contract_message import spec_of
 from shared.rpc.status import from_rpc_error
 from shared.telemetry.trace import trace_metadata
@@ -76,6 +78,20 @@ class GrpcRegistry:
             )
         return spec
 
+    async def roll_back_canary(
+        self, alias: AliasName, split: CanarySplit, reason: RollbackReason, description: str
+    ) -> None:
+        """Ends the trial of a canary that is worse; does nothing when it is over already. Raises `NotFound`."""
+        request = registry_service_pb2.RollBackCanaryRequest(
+            name=str(alias),
+            revision=str(split.revision),
+            start_time=timestamp_of(split.start_time),
+            reason=REASONS[reason],
+            description=description,
+        )
+        call = self._registry.RollBackCanary(request, timeout=_TIMEOUT_SECONDS, metadata=trace_metadata())
+        await _mapped(call)
+
     async def download(self, name: RevisionName, folder: Path) -> None:
         """Writes the revision's files into `folder`; raises `DataLoss` for chunks out of place."""
         request = registry_service_pb2.DownloadRevisionRequest(name=str(name))
@@ -96,7 +112,7 @@ class GrpcRegistry:
         finally:
             call.cancel()
 
-    async def watch_aliases(self) -> AsyncIterator[tuple[AliasName, RevisionName]]:
+    async def watch_aliases(self) -> AsyncIterator[AliasFacts]:
         """Every alias as it is now, then each change, for ever; reconnects where the stream broke."""
         cursor, failures = "", 0
         while True:
@@ -106,7 +122,9 @@ class GrpcRegistry:
                     async for event in call:
                         cursor, failures = event.cursor, 0
                         if event.HasField("alias"):
-                            yield AliasName.parse(event.alias.name), RevisionName.parse(event.alias.revision)
+                            alias = event.alias
+                            name, revision = AliasName.parse(alias.name), RevisionName.parse(alias.revision)
+                            yield AliasFacts(name, revision, _canary(alias))
             except DomainError as err:
                 if err.reason == "CURSOR_INVALID":
                     cursor = ""  # another registry's history: begin with the present state
@@ -116,6 +134,17 @@ class GrpcRegistry:
                 call.cancel()  # a dropped stream would otherwise run to its end on the server
             failures += 1
             await asyncio.sleep(min(_MAX_BACKOFF_SECONDS, 0.1 * 2 ** min(failures, 10)))
+
+
+def _canary(alias: adapter_pb2.AdapterAlias) -> CanarySplit | None:
+    """None too for one that a newer registry describes in terms unknown here: it could not be judged as asked."""
+    if not alias.HasField("canary"):
+        return None
+    try:
+        return split_of(alias.canary)
+    except InvalidInput as err:
+        _log.warning("canary not served: update this replica", extra={"alias": alias.name, "detail": str(err)})
+        return None
 
 
 def _append(path: Path, data: bytes) -> None:

@@ -13,6 +13,7 @@ from inference_svc import translate
 from inference_svc.app.answering import Answering
 from inference_svc.app.fleet import Fleet
 from inference_svc.domain.generation import Answer, Question
+from inference_svc.domain.residency import Resident
 from shared.contracts.spec import ContractKind
 from shared.names import TenantName, invalid_field
 from shared.rpc.page import Page, take_page
@@ -66,7 +67,7 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             found, Page.parse(request.page_size, request.page_token), lambda pair: str(pair[0].revision)
         )
         return pb.ListResidentAdaptersResponse(
-            adapters=[translate.resident(resident, aliases) for resident, aliases in page], next_page_token=token
+            adapters=[self._shown(resident, aliases) for resident, aliases in page], next_page_token=token
         )
 
     async def WatchResidentAdapters(
@@ -75,15 +76,20 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         """Adapters known to this replica, then what becomes of them."""
         parent = TenantName.parse(request.parent)
         async for change in self._fleet.watch(parent.tenant):
-            adapter = None if change is None else translate.resident(*change)
+            adapter = None if change is None else self._shown(*change)
             yield pb.WatchResidentAdaptersResponse(adapter=adapter)
+
+    def _shown(self, resident: Resident, aliases: list[str]) -> pb.ResidentAdapter:
+        return translate.resident(resident, aliases, self._fleet.canary_shares(resident.revision))
 
 
 def _question(request: translate.Request, context: Context, kind: ContractKind | None) -> Question:
     refuse_unknown_fields(request)
-    routed = dict(context.invocation_metadata() or ()).get("x-adapter")
+    metadata = dict(context.invocation_metadata() or ())
+    routed = metadata.get("x-adapter")
     if routed is not None and routed != request.prompt.adapter:
         raise invalid_field("prompt.adapter", f"differs from the metadata x-adapter, {str(routed)[:120]!r}")
     remaining = context.time_remaining()
     deadline = MAX_DEADLINE_SECONDS if remaining is None else min(remaining, MAX_DEADLINE_SECONDS)
-    return translate.question(request, kind, max(0.0, deadline))
+    choice = translate.canary_choice(metadata.get("x-canary"))
+    return translate.question(request, kind, max(0.0, deadline), choice)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from google.protobuf import duration_pb2
 
 from goldsmith.inference.v1 import generation_pb2, inference_service_pb2
+from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.domain.lane import Lane
 from inference_svc.domain.residency import Resident, ResidentState
@@ -29,7 +32,21 @@ Request = (
 )
 
 
-def question(request: Request, kind: ContractKind | None, deadline_seconds: float) -> Question:
+_CHOICES = {choice.value: choice for choice in (CanaryChoice.ALWAYS, CanaryChoice.NEVER)}
+
+
+def canary_choice(value: str | bytes | None) -> CanaryChoice:
+    """The metadata `x-canary`. Raises `InvalidInput` (FIELD_INVALID) for what is neither "always" nor "never"."""
+    if value is None:
+        return CanaryChoice.DRAWN
+    if value not in _CHOICES:
+        raise invalid_field("x-canary", f"must be always or never in the metadata, or absent; got {value[:80]!r}")
+    return _CHOICES[str(value)]
+
+
+def question(
+    request: Request, kind: ContractKind | None, deadline_seconds: float, canary: CanaryChoice = CanaryChoice.DRAWN
+) -> Question:
     """A request of any method. Raises `InvalidInput` (FIELD_INVALID) for a priority that this version does not know."""
     prompt, sampling = request.prompt, request.sampling
     if request.priority not in _LANES:
@@ -48,6 +65,7 @@ def question(request: Request, kind: ContractKind | None, deadline_seconds: floa
             max_output_tokens=sampling.max_output_tokens if sampling.HasField("max_output_tokens") else None,
         ),
         deadline_seconds=deadline_seconds,
+        canary=canary,
     )
 
 
@@ -78,7 +96,9 @@ def summary(answer: Answer) -> generation_pb2.GenerationSummary:
     )
 
 
-def resident(found: Resident, aliases: list[str]) -> inference_service_pb2.ResidentAdapter:
+def resident(
+    found: Resident, aliases: list[str], canaries: Sequence[tuple[str, int]] = ()
+) -> inference_service_pb2.ResidentAdapter:
     """A revision on this replica."""
     return inference_service_pb2.ResidentAdapter(
         revision=str(found.revision),
@@ -86,6 +106,7 @@ def resident(found: Resident, aliases: list[str]) -> inference_service_pb2.Resid
         state=_STATES[found.state],
         rejection=found.rejection,
         active_request_count=found.leases,
+        canaries=[inference_service_pb2.CanaryShare(alias=alias, percent=share) for alias, share in canaries],
     )
 
 

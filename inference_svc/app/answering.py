@@ -112,7 +112,7 @@ class Answering:
             self._engine.check()
             self._admission.knock(question.tenant)  # before a large prompt is tokenized, or a cold adapter loaded
             try:
-                async with asyncio.timeout(question.deadline_seconds), self._target(question) as target:
+                async with asyncio.timeout(question.deadline_seconds), self._target(question, progress) as target:
                     call = self._call(question, target, stream=stream)
                     _note(progress, question, target, call)
                     demand = _demand(question, target, call)
@@ -158,15 +158,17 @@ class Answering:
             yield attempt.text
 
     @asynccontextmanager
-    async def _target(self, question: Question) -> AsyncIterator[_Target]:
+    async def _target(self, question: Question, progress: Progress) -> AsyncIterator[_Target]:
         if question.adapter:
-            async with self._fleet.lease(question.adapter) as resident:
+            leased, draw = self._fleet.draw(question.adapter, question.canary)
+            async with self._fleet.lease(leased) as resident:
                 assert resident.contract is not None
                 assert resident.manifest is not None
                 own = resident.manifest.contract_name
                 if question.contract not in ("", own):
                     raise invalid_field("prompt.contract", f"the adapter answers under {own}")
-                yield _Target(resident, resident.contract, own, resident.revision.tenant)
+                with self._fleet.judged(draw, progress):
+                    yield _Target(resident, resident.contract, own, resident.revision.tenant)
         elif question.contract:
             name = ContractName.parse(question.contract, "prompt.contract")
             yield _Target(None, await self._contracts.named(name), str(name), name.tenant)

@@ -8,5 +8,5 @@ from inference_svc.app.ports import Registry
 
 async def follow_aliases(registry: Registry, fleet: Fleet) -> None:
     """Passes each alias, and each change, on to the fleet; never returns."""
-    async for alias, revision in registry.watch_aliases():
-        fleet.point(alias, revision)
+    async for alias in registry.watch_aliases():
+        fleet.point(alias.name, alias.revision, alias.canary)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from inference_svc.app.progress import Progress
 from inference_svc.domain.residency import Resident, ResidentState
+from shared.adapter.canary import RollbackReason
 from shared.errors import DomainError
 from shared.names import AliasName, RevisionName
 
@@ -36,6 +37,9 @@ class Observer(Protocol):
     def revision_evicted(self, revision: RevisionName) -> None:
         """An idle revision leaves the engine to make room."""
 
+    def canary_rolls_back(self, alias: AliasName, revision: RevisionName, reason: RollbackReason) -> None:
+        """This replica found an alias's canary to be worse, and sends it nothing any more."""
+
 
 class Meter:
     """Passes each event on to every observer."""
@@ -55,7 +59,7 @@ class Meter:
             error = err
             raise
         finally:
-            outcome = _outcome(progress, error)
+            outcome = outcome_of(progress, error)
             for observer in self._observers:
                 observer.request_ends(progress, outcome)
 
@@ -74,11 +78,16 @@ class Meter:
         for observer in self._observers:
             observer.revision_evicted(revision)
 
+    def canary_rolls_back(self, alias: AliasName, revision: RevisionName, reason: RollbackReason) -> None:
+        """See `Observer`."""
+        for observer in self._observers:
+            observer.canary_rolls_back(alias, revision, reason)
+
 
 UNOBSERVED = Meter()
 
 
-def _outcome(progress: Progress, error: BaseException | None) -> str:
+def outcome_of(progress: Progress, error: BaseException | None) -> str:
     """What became of a request, in one word that quotes nobody."""
     if error is None or progress.is_answered:  # a reader who has the answer closes the stream
         return OK

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import AdapterKey
+from shared.adapter.canary import CanarySplit, RollbackReason
 from shared.contracts.spec import ContractSpec
 from shared.names import AliasName, ContractName, RevisionName
 
@@ -84,8 +85,17 @@ class RevisionFacts:
     digest: str
 
 
+@dataclass(frozen=True)
+class AliasFacts:
+    """What the registry says about an alias."""
+
+    name: AliasName
+    revision: RevisionName
+    canary: CanarySplit | None = None
+
+
 class Registry(Protocol):
-    """The trainer's registry, read-only. Every method raises `DomainError`."""
+    """The trainer's registry. Every method raises `DomainError`."""
 
     async def revision(self, name: RevisionName) -> RevisionFacts:
         """Facts of a revision. Raises `NotFound`."""
@@ -93,8 +103,13 @@ class Registry(Protocol):
     async def download(self, name: RevisionName, folder: Path) -> None:
         """Writes the revision's files into `folder`; digests are the caller's to check."""
 
-    def watch_aliases(self) -> AsyncIterator[tuple[AliasName, RevisionName]]:
+    def watch_aliases(self) -> AsyncIterator[AliasFacts]:
         """Every alias as it is now, then each change, for ever, across disconnections."""
+
+    async def roll_back_canary(
+        self, alias: AliasName, split: CanarySplit, reason: RollbackReason, description: str
+    ) -> None:
+        """Ends the trial of a canary that is worse; does nothing when it is over already. Raises `NotFound`."""
 
     async def contract(self, name: ContractName) -> ContractSpec:
         """Definition of a contract. Raises `NotFound`."""

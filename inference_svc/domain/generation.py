@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.lane import Lane
 from shared.contracts.report import Guarantee
 from shared.contracts.spec import ContractKind
@@ -46,6 +47,7 @@ class Question:
     sampling: Sampling
     deadline_seconds: float
     lane: Lane = Lane.INTERACTIVE
+    canary: CanaryChoice = CanaryChoice.DRAWN
 
     @property
     def tenant(self) -> str:

@@ -15,6 +15,7 @@ from inference_svc.app.meter import CANCELLED, OK
 from inference_svc.app.progress import Progress
 from inference_svc.domain.residency import Resident, ResidentState
 from inference_svc.telemetry.stage import STAGES
+from shared.adapter.canary import RollbackReason
 from shared.names import AliasName, RevisionName
 from shared.telemetry.bucket import SECONDS
 from shared.telemetry.label import OTHER, BoundedLabels
@@ -71,6 +72,9 @@ class PrometheusObserver:
             self._prompt_tokens, self._cached, self._output, self._saved, self._retries, self._invalid, self._flips,
             self._evictions,
         )  # fmt: skip
+        self._rollbacks = counter(
+            "goldsmith_canary_rollbacks_total", "Canaries that this replica found to be worse.", "reason"
+        )
         self._loads = counter("goldsmith_adapter_loads_total", "Loads of revisions that ended.", "outcome")
         self._load_seconds = histogram(
             "goldsmith_adapter_load_stage_seconds",
@@ -149,6 +153,10 @@ class PrometheusObserver:
     def revision_evicted(self, revision: RevisionName) -> None:
         """Counts it."""
         self._evictions.labels(*self._pair(revision.tenant, revision.adapter)).inc()
+
+    def canary_rolls_back(self, alias: AliasName, revision: RevisionName, reason: RollbackReason) -> None:
+        """Counts it."""
+        self._rollbacks.labels(*self._pair(alias.tenant, alias.adapter), reason.value).inc()
 
     def _pair(self, tenant: str, adapter: str) -> tuple[str, str]:
         """Labels of an adapter. All its counters begin together at 0, so that its first fault is an increase."""

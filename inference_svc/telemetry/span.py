@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, StatusCode, Tracer, get_current_span, set_
 from inference_svc.app.progress import Attempt, Progress
 from inference_svc.domain.residency import Resident, ResidentState
 from inference_svc.telemetry.stage import STAGES
+from shared.adapter.canary import RollbackReason
 from shared.names import AliasName, RevisionName
 
 Attributes = Mapping[str, str | int]
@@ -112,6 +113,9 @@ class TraceObserver:
         """Nothing: it takes no time."""
 
     def revision_evicted(self, revision: RevisionName) -> None:
+        """Nothing: it takes no time."""
+
+    def canary_rolls_back(self, alias: AliasName, revision: RevisionName, reason: RollbackReason) -> None:
         """Nothing: it takes no time."""
 
     def _span(

@@ -55,23 +55,23 @@ class InferenceClient:
 
     def generate(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # the golden example's own word
         """Text under a contract of any kind. Options are those of `_request`, `contract` for the base model."""
-        fields, timeout = _request(adapter, input, **options)
+        fields, timeout, route = _request(adapter, input, **options)
         request = inference_service_pb2.GenerateRequest(**fields)
-        response = call(self._stub.Generate, request, timeout, **_route(adapter))
+        response = call(self._stub.Generate, request, timeout, **route)
         return Answer(response.text, response.summary)
 
     def extract(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # as above
         """JSON from text. Options are those of `_request`; `adapter` may be empty when `contract` is given."""
-        fields, timeout = _request(adapter, input, **options)
+        fields, timeout, route = _request(adapter, input, **options)
         request = inference_service_pb2.ExtractRequest(**fields)
-        response = call(self._stub.Extract, request, timeout, **_route(adapter))
+        response = call(self._stub.Extract, request, timeout, **route)
         return Answer(response.json, response.summary)
 
     def generate_sql(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # as above
         """One SELECT statement from a question. Options are those of `_request`."""
-        fields, timeout = _request(adapter, input, **options)
+        fields, timeout, route = _request(adapter, input, **options)
         request = inference_service_pb2.GenerateSqlRequest(**fields)
-        response = call(self._stub.GenerateSql, request, timeout, **_route(adapter))
+        response = call(self._stub.GenerateSql, request, timeout, **route)
         return Answer(response.sql, response.summary)
 
     def stream(self, adapter: str, input: str, **options: Any) -> Iterator[str | Answer]:  # noqa: A002  # as above
@@ -79,13 +79,13 @@ class InferenceClient:
 
         Under a contract with checked keywords there is one piece, after the check.
         """
-        fields, timeout = _request(adapter, input, **options)
+        fields, timeout, route = _request(adapter, input, **options)
         request = inference_service_pb2.GenerateStreamRequest(**fields)
         with domain_errors():
             responses = self._stub.GenerateStream(
                 request,
                 timeout=timeout,
-                metadata=(*_route(adapter).items(), *trace_metadata()),
+                metadata=(*route.items(), *trace_metadata()),
                 wait_for_ready=False,
             )
             text = ""
@@ -131,11 +131,6 @@ class InferenceClient:
                 stream.cancel()  # a dropped stream would otherwise run on for ever on the server
 
 
-def _route(adapter: str) -> dict[str, str]:
-    """Metadata by which a proxy keeps an adapter's requests on one replica."""
-    return {"x-adapter": adapter} if adapter else {}
-
-
 def _request(  # noqa: PLR0913  # the options of a request, keyword-only
     adapter: str,
     text: str,
@@ -147,9 +142,14 @@ def _request(  # noqa: PLR0913  # the options of a request, keyword-only
     seed: int | None = None,
     max_output_tokens: int | None = None,
     priority: str = "interactive",
+    canary: str = "",
     timeout_seconds: float = _TIMEOUT_SECONDS,
-) -> tuple[dict[str, Any], float]:  # Any: each field has its own type, which the message checks
-    """Fields that every request has, and its deadline. `priority` is "interactive", or "batch" when nobody waits."""
+) -> tuple[dict[str, Any], float, dict[str, str]]:  # Any: each field has its own type, which the message checks
+    """Fields that every request has, its deadline, and its metadata.
+
+    `priority` is "interactive", or "batch" when nobody waits. `canary` is "always" or "never"; empty leaves it to
+    chance whether the adapter's canary, if it has one, answers.
+    """
     if priority not in _PRIORITIES:
         raise invalid_field("priority", f"must be one of {', '.join(_PRIORITIES)}, got {priority!r}")
     prompt = inference_service_pb2.Prompt(adapter=adapter, input=text, instructions=instructions, contract=contract)
@@ -157,4 +157,5 @@ def _request(  # noqa: PLR0913  # the options of a request, keyword-only
         temperature=temperature, top_p=top_p, seed=seed, max_output_tokens=max_output_tokens
     )
     fields = {"prompt": prompt, "sampling": sampling, "priority": _PRIORITIES[priority]}
-    return fields, timeout_seconds
+    route = {"x-adapter": adapter} if adapter else {}  # by which a proxy keeps an adapter's requests on one replica
+    return fields, timeout_seconds, {**route, **({"x-canary": canary} if canary else {})}

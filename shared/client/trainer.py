@@ -18,12 +18,14 @@ from goldsmith.trainer.v1 import (
     training_service_pb2,
     training_service_pb2_grpc,
 )
+from shared.adapter.canary import CanarySplit
 from shared.client.channel import call, domain_errors, open_channel
 from shared.client.credentials import Credentials
 from shared.contracts.report import CompileReport
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import Unavailable
 from shared.names import ContractName, DatasetName, JobName
+from shared.rpc.canary_message import split_message
 from shared.rpc.contract_message import definition_of, report_of
 from shared.telemetry.trace import trace_metadata
 
@@ -198,8 +200,14 @@ class TrainerClient:
         request = registry_service_pb2.GetRevisionRequest(name=name)
         return call(self._registry.GetRevision, request, _TIMEOUT_SECONDS)
 
-    def set_alias(self, name: str, revision: str, etag: str = "") -> adapter_pb2.AdapterAlias:
-        """Promotes or rolls back: points an alias at a revision."""
-        alias = adapter_pb2.AdapterAlias(name=name, revision=revision, etag=etag)
+    def set_alias(
+        self, name: str, revision: str, etag: str = "", *, canary: CanarySplit | None = None
+    ) -> adapter_pb2.AdapterAlias:
+        """Promotes or rolls back: points an alias at a revision, and a share of its requests at a canary.
+
+        Without one a canary that is on trial ends; to promote it, name its revision.
+        """
+        message = split_message(canary) if canary is not None else None
+        alias = adapter_pb2.AdapterAlias(name=name, revision=revision, etag=etag, canary=message)
         request = registry_service_pb2.SetAliasRequest(alias=alias)
         return call(self._registry.SetAlias, request, _TIMEOUT_SECONDS)

@@ -42,6 +42,7 @@ MAY_CALL: dict[str, str] = {
     "RegistryService/DownloadRevision": "AOS",
     "RegistryService/ListAliases": "UAOS",
     "RegistryService/SetAlias": "AO",
+    "RegistryService/RollBackCanary": "OS",
     "RegistryService/WatchAliases": "OS",
     "InferenceService/Generate": "UAO",
     "InferenceService/Extract": "UAO",

@@ -41,6 +41,10 @@ SAMPLES: dict[str, dict[str, object]] = {
     "RegistryService/SetAlias": {
         "alias": {"name": "{t}/adapters/answer{x}/aliases/live", "revision": "{t}/adapters/answer{x}/revisions/1"}
     },
+    "RegistryService/RollBackCanary": {
+        "name": "{t}/adapters/answer{x}/aliases/live", "revision": "{t}/adapters/answer{x}/revisions/2",
+        "startTime": "2026-01-01T00:00:00Z", "reason": "ROLLBACK_REASON_ERROR_RATE",
+    },
     "RegistryService/WatchAliases": {},
     "InferenceService/Generate": _PROMPT,
     "InferenceService/Extract": _PROMPT,

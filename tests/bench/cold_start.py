@@ -15,6 +15,7 @@ from inference_svc.app.ports import EngineCall
 from inference_svc.app.progress import Progress
 from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import Resident, ResidentState
+from shared.adapter.canary import RollbackReason
 from shared.adapter.manifest import Canary
 from shared.names import AliasName, RevisionName
 from tests.bench.replica import Replica, replica
@@ -55,6 +56,9 @@ class _Stages:
 
     def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
         """Of no interest."""
+
+    def canary_rolls_back(self, alias: AliasName, revision: RevisionName, reason: RollbackReason) -> None:
+        """Not of interest."""
 
     def revision_evicted(self, revision: RevisionName) -> None:
         """Of no interest."""

@@ -137,13 +137,14 @@ class TestRegistryClient:
         """With the role that it has there, over TLS."""
         registry = GrpcRegistry(house.trainer, house.credentials(tenant=None, roles=["service"]))
         async with aclosing(registry.watch_aliases()) as changes:
-            alias, revision = await anext(changes)
+            alias = await anext(changes)
+            revision = alias.revision
         await registry.download(revision, tmp_path)
         contract = await registry.contract(ContractName("acme", "answer"))
         facts = await registry.revision(revision)
         await registry.close()
 
-        assert (str(alias), facts.name) == (f"{TENANT}/adapters/answer/aliases/live", revision)
+        assert (str(alias.name), facts.name) == (f"{TENANT}/adapters/answer/aliases/live", revision)
         assert contract.json_schema == SCHEMA
         assert (tmp_path / "manifest.json").read_bytes() == b"manifest"
 

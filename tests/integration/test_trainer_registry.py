@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,17 @@ import grpc
 import pytest
 
 from deploy.quickstart.service_process import ServiceProcess
+from goldsmith.registry.v1 import adapter_pb2, registry_service_pb2_grpc
 from goldsmith.registry.v1 import registry_service_pb2 as registry_pb
-from goldsmith.registry.v1 import registry_service_pb2_grpc
 from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2, training_service_pb2, training_service_pb2_grpc
+from shared.adapter.canary import CanarySplit, RollbackPolicy
 from shared.adapter.manifest import PackageFile
 from shared.client import TrainerClient
 from shared.client.channel import domain_errors
 from shared.digest import hex_part
 from shared.errors import AlreadyExists, Conflict, DataLoss, InvalidInput, NotFound
-from shared.names import AdapterName
+from shared.names import AdapterName, RevisionName
+from shared.rpc.canary_message import moment_of, split_of
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from trainer_svc.domain.registry import Revision
@@ -186,6 +188,51 @@ class TestAliases:
         with pytest.raises(InvalidInput):
             trainer.set_alias(name, f"{TENANT}/adapters/b/revisions/1")
 
+    def test_a_canary_is_set_changed_rolled_back_and_promoted(
+        self, trainer: TrainerClient, channel: grpc.Channel
+    ) -> None:
+        """Each is a move of the alias: seen by who follows it, and protected by its etag."""
+        stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
+        name, revisions = f"{TENANT}/adapters/a/aliases/trial", f"{TENANT}/adapters/a/revisions"
+        second = CanarySplit(RevisionName.parse(f"{revisions}/2"), 5, RollbackPolicy(confidence=0.9))
+        plain = trainer.set_alias(name, f"{revisions}/1")
+        watch = stub.WatchAliases(registry_pb.WatchAliasesRequest(), timeout=30)
+        while next(watch).HasField("alias"):
+            pass
+
+        begun = trainer.set_alias(name, f"{revisions}/1", plain.etag, canary=second)
+        with pytest.raises(Conflict):
+            trainer.set_alias(name, f"{revisions}/1", plain.etag, canary=second)
+        ended = stub.RollBackCanary(_rollback(begun), timeout=10)
+        again = trainer.set_alias(name, f"{revisions}/1", ended.etag, canary=second)
+        promoted = trainer.set_alias(name, f"{revisions}/2", again.etag)
+        seen = [next(watch).alias for _ in range(4)]
+        watch.cancel()
+
+        assert split_of(begun.canary) == replace(second, start_time=moment_of(begun.update_time))
+        assert not ended.HasField("canary")
+        assert (ended.last_rollback.revision, ended.last_rollback.description) == (f"{revisions}/2", "4 of 8")
+        assert stub.RollBackCanary(_rollback(begun), timeout=10) == promoted
+        assert (promoted.revision, promoted.HasField("canary")) == (f"{revisions}/2", False)
+        assert seen == [begun, ended, again, promoted]
+
+    def test_every_fault_of_a_canary_is_named(self, trainer: TrainerClient) -> None:
+        """By the path of its field; a revision that is not there is not found."""
+        name, first = f"{TENANT}/adapters/a/aliases/faulty", RevisionName("acme", "a", 1)
+        wrong = CanarySplit(first, 100, RollbackPolicy(confidence=0.1, rate_margin=2, latency_margin=-1))
+
+        with pytest.raises(InvalidInput) as caught:
+            trainer.set_alias(name, str(first), canary=wrong)
+        with pytest.raises(InvalidInput, match=r"alias\.canary\.revision"):
+            trainer.set_alias(name, str(first), canary=CanarySplit(RevisionName("acme", "b", 1), 5))
+        with pytest.raises(NotFound):
+            trainer.set_alias(name, str(first), canary=CanarySplit(RevisionName("acme", "a", 99), 5))
+
+        assert {violation.path.removeprefix("alias.canary.") for violation in caught.value.violations} == {
+            "percent", "revision", "rollback_policy.confidence", "rollback_policy.rate_margin",
+            "rollback_policy.latency_margin",
+        }  # fmt: skip
+
     def test_a_watch_gives_the_present_then_changes_and_resumes(
         self, trainer: TrainerClient, channel: grpc.Channel
     ) -> None:
@@ -212,6 +259,13 @@ class TestAliases:
         assert seen[0] == live
         assert seen[1].alias.revision == f"{revisions}/3"
         assert int(seen[1].cursor) == int(live.cursor) + 1 == int(bookmark) + 2
+
+
+def _rollback(alias: adapter_pb2.AdapterAlias) -> registry_pb.RollBackCanaryRequest:
+    return registry_pb.RollBackCanaryRequest(
+        name=alias.name, revision=alias.canary.revision, start_time=alias.canary.start_time,
+        reason=adapter_pb2.ROLLBACK_REASON_ERROR_RATE, description="4 of 8",
+    )  # fmt: skip
 
 
 class TestDownload:

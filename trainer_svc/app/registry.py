@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
+from shared.adapter.canary import CanaryRollback, CanarySplit, RollbackReason
 from shared.changes import Changes
 from shared.clock import Clock
 from shared.errors import NotFound, OutOfRange, Unavailable
@@ -18,7 +21,10 @@ from trainer_svc.domain.registry import Alias, AliasChange, Revision
 from trainer_svc.store import shelf
 from trainer_svc.store.database import Database
 
+_log = logging.getLogger(__name__)
+
 CHUNK_BYTES = 1 << 20
+MAX_DESCRIPTION_CHARACTERS = 1_000
 BOOKMARK_SECONDS = 15.0
 
 
@@ -68,13 +74,36 @@ class RegistryReader:
         """One page by name; "-" means all."""
         return await self._database.run(lambda c: shelf.list_aliases(c, tenant, adapter, page))
 
-    async def set_alias(self, name: AliasName, revision: RevisionName, etag: str) -> Alias:
-        """Moves an alias. Raises `NotFound`, `Conflict`, or `InvalidInput` for another adapter's revision."""
+    async def set_alias(
+        self, name: AliasName, revision: RevisionName, etag: str, canary: CanarySplit | None = None
+    ) -> Alias:
+        """Moves an alias, and sets, changes or ends its canary.
+
+        Raises `NotFound`, `Conflict`, or `InvalidInput` for another adapter's revision and a faulty canary.
+        """
         if revision.adapter_name != name.adapter_name:
             raise invalid_field("alias.revision", f"is not a revision of {name.adapter_name}")
+        if canary is not None:
+            canary.check(revision)
         now = self._clock.now()
-        alias = await self._database.run(lambda c: shelf.set_alias(c, name, revision, etag, now))
+        alias = await self._database.run(lambda c: shelf.set_alias(c, name, revision, etag, now, canary=canary))
         self._changes.ring()
+        return alias
+
+    async def roll_back_canary(
+        self, name: AliasName, revision: RevisionName, trial_start: datetime, reason: RollbackReason, description: str
+    ) -> Alias:
+        """Ends a trial that still runs; otherwise changes nothing. Raises `NotFound`, `InvalidInput`."""
+        if len(description) > MAX_DESCRIPTION_CHARACTERS:
+            raise invalid_field("description", f"has more than {MAX_DESCRIPTION_CHARACTERS} characters")
+        rollback = CanaryRollback(revision, reason, description, self._clock.now())
+        alias, ended = await self._database.run(lambda c: shelf.roll_back_canary(c, name, rollback, trial_start))
+        if ended:
+            _log.warning(
+                "canary rolled back",
+                extra={"alias": str(name), "revision": str(revision), "reason": reason.value, "figures": description},
+            )
+            self._changes.ring()
         return alias
 
     async def watch(self, cursor: str) -> AsyncIterator[AliasChange | str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.adapter.canary import CanaryRollback, CanarySplit
 from shared.adapter.manifest import PackageFile
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordVerdict
 from shared.contracts.spec import ContractSpec
@@ -76,12 +77,14 @@ class Revision:
 
 @dataclass(frozen=True)
 class Alias:
-    """A movable name for a revision; `version` grows with each move and is its etag."""
+    """A movable name for a revision; `version` grows with each change and is its etag."""
 
     name: str
     revision: str
     version: int
     update_time: datetime
+    canary: CanarySplit | None = None
+    last_rollback: CanaryRollback | None = None
 
 
 @dataclass(frozen=True)

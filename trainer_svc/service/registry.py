@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from goldsmith.registry.v1 import adapter_pb2, registry_service_pb2_grpc
 from goldsmith.registry.v1 import registry_service_pb2 as pb
 from shared.names import AdapterName, AliasName, RevisionName, invalid_field
+from shared.rpc.canary_message import moment_of, reason_of, split_of
 from shared.rpc.page import Page
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.service import Context
@@ -47,10 +48,22 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         return pb.ListAliasesResponse(aliases=map(translate.alias, found), next_page_token=token)
 
     async def SetAlias(self, request: pb.SetAliasRequest, context: Context) -> adapter_pb2.AdapterAlias:
-        """Moves an alias."""
+        """Moves an alias; sets, changes or ends its canary."""
         name = AliasName.parse(request.alias.name, "alias.name")
         revision = RevisionName.parse(request.alias.revision, "alias.revision")
-        return translate.alias(await self._registry.set_alias(name, revision, request.alias.etag))
+        canary = split_of(request.alias.canary) if request.alias.HasField("canary") else None
+        return translate.alias(await self._registry.set_alias(name, revision, request.alias.etag, canary))
+
+    async def RollBackCanary(self, request: pb.RollBackCanaryRequest, context: Context) -> adapter_pb2.AdapterAlias:
+        """Ends the trial of a canary that is worse."""
+        alias = await self._registry.roll_back_canary(
+            AliasName.parse(request.name),
+            RevisionName.parse(request.revision, "revision"),
+            moment_of(request.start_time),
+            reason_of(request.reason, "reason"),
+            request.description,
+        )
+        return translate.alias(alias)
 
     async def WatchAliases(
         self, request: pb.WatchAliasesRequest, context: Context

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
+from shared.adapter.canary import CanaryRollback, CanarySplit
 from shared.errors import Conflict
 from shared.names import AdapterName, AliasName, RevisionName, absent
 from shared.rpc.page import Page, take_page
@@ -53,30 +54,73 @@ def list_revisions(connection: Connection, adapter: AdapterName, page: Page) -> 
     return [load(Revision, row.body) for row in rows[: page.size]], token
 
 
-def set_alias(connection: Connection, name: AliasName, revision: RevisionName, etag: str, now: datetime) -> Alias:
-    """Points an alias at a revision, which must exist.
+def find_alias(connection: Connection, name: AliasName) -> Alias | None:
+    """An alias, or None."""
+    body = connection.execute(select(aliases.c.body).where(_is(name))).scalar()
+    return load(Alias, body) if body is not None else None
+
+
+def set_alias(  # what an alias is, and when
+    connection: Connection, name: AliasName, revision: RevisionName, etag: str, now: datetime,
+    *, canary: CanarySplit | None = None,
+) -> Alias:  # fmt: skip
+    """Points an alias at a revision, and a part of it at a canary; both must exist.
+
+    A trial goes on, with its start time, when only its percent or policy changes.
 
     Raises:
-        NotFound: the revision does not exist, or is another adapter's.
+        NotFound: a revision does not exist, or is another adapter's.
         Conflict: ETAG_MISMATCH.
     """
     get_revision(connection, revision)
-    where = (aliases.c.tenant == name.tenant) & (aliases.c.adapter == name.adapter) & (aliases.c.alias == name.alias)
-    body = connection.execute(select(aliases.c.body).where(where)).scalar()
-    before = load(Alias, body) if body is not None else None
+    if canary is not None:
+        get_revision(connection, canary.revision)
+    before = find_alias(connection, name)
     version = before.version if before else 0
     if etag and etag != str(version):
         raise Conflict(
             "ETAG_MISMATCH", f"{name} was moved by somebody else", hint="read it again", metadata={"etag": str(version)}
         )
-    if before is not None and before.revision == str(revision):
+    is_same = before is not None and before.revision == str(revision)
+    if canary is not None:
+        old = before.canary if before is not None and is_same else None
+        goes_on = old is not None and old.revision == canary.revision
+        canary = dataclasses.replace(canary, start_time=old.start_time if old is not None and goes_on else now)
+    if before is not None and is_same and before.canary == canary:
         return before
-    alias = Alias(str(name), str(revision), version + 1, now)
-    connection.execute(delete(aliases).where(where))
+    rollback = before.last_rollback if before is not None else None
+    return _write(connection, name, Alias(str(name), str(revision), version + 1, now, canary, rollback))
+
+
+def roll_back_canary(
+    connection: Connection, name: AliasName, rollback: CanaryRollback, trial_start: datetime
+) -> tuple[Alias, bool]:
+    """Ends the trial of a canary; the alias, and whether it was on trial until now.
+
+    Leaves everything as it is unless the alias's canary is that revision and began then. Raises `NotFound`.
+    """
+    before = find_alias(connection, name)
+    if before is None:
+        raise absent(str(name))
+    now = before.canary
+    if now is None or (now.revision, now.start_time) != (rollback.revision, trial_start):
+        return before, False
+    ended = dataclasses.replace(
+        before, version=before.version + 1, update_time=rollback.time, canary=None, last_rollback=rollback
+    )
+    return _write(connection, name, ended), True
+
+
+def _write(connection: Connection, name: AliasName, alias: Alias) -> Alias:
+    connection.execute(delete(aliases).where(_is(name)))
     values = {"tenant": name.tenant, "adapter": name.adapter, "alias": name.alias, "body": dump(alias)}
     connection.execute(insert(aliases).values(values))
     connection.execute(insert(alias_changes).values(body=dump(alias)))
     return alias
+
+
+def _is(name: AliasName) -> ColumnElement[bool]:
+    return (aliases.c.tenant == name.tenant) & (aliases.c.adapter == name.adapter) & (aliases.c.alias == name.alias)
 
 
 def list_aliases(connection: Connection, tenant: str, adapter: str, page: Page) -> tuple[list[Alias], str]:

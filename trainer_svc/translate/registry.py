@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from goldsmith.registry.v1 import adapter_pb2 as pb
+from shared.rpc.canary_message import rollback_message, split_message
 from trainer_svc.domain.registry import Alias, Revision
 from trainer_svc.translate.time import timestamp
 
@@ -24,5 +25,10 @@ def revision(stored: Revision) -> pb.AdapterRevision:
 def alias(stored: Alias) -> pb.AdapterAlias:
     """An alias as it stands."""
     return pb.AdapterAlias(
-        name=stored.name, revision=stored.revision, etag=str(stored.version), update_time=timestamp(stored.update_time)
+        name=stored.name,
+        revision=stored.revision,
+        etag=str(stored.version),
+        update_time=timestamp(stored.update_time),
+        canary=split_message(stored.canary) if stored.canary else None,
+        last_rollback=rollback_message(stored.last_rollback) if stored.last_rollback else None,
     )

@@ -9,7 +9,8 @@ from shared.rpc.identity import Role
 
 _READ = frozenset({Role.USER, Role.ADMIN, Role.OPERATOR})
 _WRITE = frozenset({Role.ADMIN, Role.OPERATOR})
-_FOLLOW = frozenset({Role.OPERATOR, Role.SERVICE})
+_REPLICA = frozenset({Role.OPERATOR, Role.SERVICE})
+"""A replica of the inference service; without TLS every caller, a replica too, is the operator."""
 _SERVICE = frozenset({Role.SERVICE})
 _NAME, _PARENT, _PROMPT = ("name",), ("parent",), ("prompt.adapter", "prompt.contract")
 
@@ -41,8 +42,10 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.registry.v1.RegistryService/DownloadRevision": Rule(_WRITE | _SERVICE, _NAME),
     "/goldsmith.registry.v1.RegistryService/ListAliases": Rule(_READ | _SERVICE, _PARENT),
     "/goldsmith.registry.v1.RegistryService/SetAlias": Rule(_WRITE, ("alias.name",), changes=True),
+    # What a replica measured; others end a trial by SetAlias.
+    "/goldsmith.registry.v1.RegistryService/RollBackCanary": Rule(_REPLICA, _NAME, changes=True),
     # Every tenant's aliases in one stream.
-    "/goldsmith.registry.v1.RegistryService/WatchAliases": Rule(_FOLLOW, follows=True),
+    "/goldsmith.registry.v1.RegistryService/WatchAliases": Rule(_REPLICA, follows=True),
     "/goldsmith.inference.v1.InferenceService/Generate": Rule(_READ, _PROMPT),
     "/goldsmith.inference.v1.InferenceService/Extract": Rule(_READ, _PROMPT),
     "/goldsmith.inference.v1.InferenceService/GenerateSql": Rule(_READ, _PROMPT),

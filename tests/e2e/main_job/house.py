@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -56,12 +57,17 @@ class House:
 
     def finish(self, job: str) -> training_job_pb2.TrainingJob:
         """Waits for the end of a job and for its revision to be live."""
+        done = self.succeeded(job)
+        parent = "/".join(job.split("/")[:2])
+        until(lambda: done.revision in self.live(parent), f"{done.revision} to be live")
+        return done
+
+    def succeeded(self, job: str) -> training_job_pb2.TrainingJob:
+        """Waits for the end of a job."""
         for _ in self.trainer.watch(job):
             pass
         done = self.trainer.job(job)
         assert done.state == SUCCEEDED, done.failure
-        parent = "/".join(job.split("/")[:2])
-        until(lambda: done.revision in self.live(parent), f"{done.revision} to be live")
         return done
 
     def live(self, parent: str) -> set[str]:
@@ -74,13 +80,38 @@ class House:
         method = self.inference.extract if own.kind is ContractKind.JSON else self.inference.generate_sql
         return method(f"tenants/{tenant}/adapters/answer", own.holdout[index % HOLDOUT].input, **options)
 
+    def answered_by(self, tenant: str, index: int = 0, **options: object) -> str:
+        """The revision that answers such a request."""
+        return self.ask(tenant, index, **options).summary.adapter_revision
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Waits for a condition of another process."""
+    def canary_share(self, tenant: str) -> int | None:
+        """Percent that a canary of the tenant gets now; None when there is none."""
+        adapters = self.inference.resident_adapters(f"tenants/{tenant}")
+        return next((share.percent for adapter in adapters for share in adapter.canaries), None)
+
+    def slow_revision(self, tenant: str) -> str:
+        """Another revision of a tenant's adapter, whose shortest answer has some two hundred tokens."""
+        parent, word = f"tenants/{tenant}", {"enum": ["one", "two", "three", "four"]}
+        schema = {"type": "array", "items": word, "minItems": 60, "maxItems": 60}
+        contract = self.trainer.create_contract(f"{parent}/contracts/long", json_schema=json.dumps(schema))
+        golden = golden_dataset_pb2.GoldenDataset(contract=contract.name)
+        dataset = self.trainer.create_dataset(f"{parent}/datasets/long", golden).name
+        rows = [{"input": f"count {number}", "output": ["one", "two", "three"] * 20} for number in range(24)]
+        self.trainer.upload(dataset, "\n".join(map(json.dumps, rows)).encode())
+        spec = training_job_pb2.TrainingSpec(epoch_count=1)
+        request = training_job_pb2.TrainingJob(
+            dataset=dataset, adapter=f"{parent}/adapters/answer", spec=spec, alias_id="-"
+        )
+        job = self.trainer.train(f"{parent}/jobs/slow", request).name
+        return self.succeeded(job).revision
+
+
+def until(condition: Callable[[], bool], what: str, pause: float = 0.1) -> None:
+    """Waits for a condition of another process, `pause` seconds after each look."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def free_port() -> int:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
+from goldsmith.registry.v1 import adapter_pb2
 from goldsmith.trainer.v1 import training_job_pb2
+from shared.adapter.canary import CanarySplit, RollbackPolicy
+from shared.names import RevisionName
 from tests.e2e.main_job.house import House, until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
+Note = Callable[[str, object], None]
+"""Figures for the report: nothing is held to them."""
+ALIAS = "tenants/acme/adapters/answer/aliases/live"
+FIRST, SECOND = (f"tenants/acme/adapters/answer/revisions/{number}" for number in (1, 2))
 
 
 class TestPromotion:
@@ -45,10 +54,60 @@ class TestPromotion:
 
     def test_rolling_back_serves_the_old_revision(self, house: House) -> None:
         """Moving the alias back brings the first revision back, without a restart."""
-        first = "tenants/acme/adapters/answer/revisions/1"
-        house.trainer.set_alias("tenants/acme/adapters/answer/aliases/live", first)
+        house.trainer.set_alias(ALIAS, FIRST)
 
-        until(lambda: house.ask("acme").summary.adapter_revision == first, "the first revision")
+        until(lambda: house.answered_by("acme") == FIRST, "the first revision")
+
+
+class TestCanary:
+    """A revision on trial beside the live one, on the real engine."""
+
+    def test_gets_its_share_and_is_rolled_back_and_promoted_by_hand(self, house: House, record_property: Note) -> None:
+        """By weight and by header; each move of the alias is seen in the answers, and no request fails."""
+        canary = CanarySplit(RevisionName.parse(SECOND), 50, RollbackPolicy(watched=()))
+        house.trainer.set_alias(ALIAS, FIRST, canary=canary)
+        until(lambda: house.answered_by("acme", canary="always") == SECOND, "the canary")
+
+        drawn = {house.answered_by("acme", index) for index in range(20)}
+        never = {house.answered_by("acme", index, canary="never") for index in range(3)}
+        began = time.monotonic()
+        house.trainer.set_alias(ALIAS, FIRST)
+        until(lambda: house.answered_by("acme", canary="always") == FIRST, "the end of the canary", pause=0.0)
+        rolled_back = time.monotonic()
+        house.trainer.set_alias(ALIAS, FIRST, canary=canary)
+        until(lambda: house.answered_by("acme", canary="always") == SECOND, "the canary again")
+        begun_again = time.monotonic()
+        house.trainer.set_alias(ALIAS, SECOND)
+        until(lambda: house.answered_by("acme", canary="never") == SECOND, "the promotion", pause=0.0)
+        promoted = time.monotonic()
+        record_property("canary_rolled_back_s", round(rolled_back - began, 3))
+        record_property("canary_promoted_s", round(promoted - begun_again, 3))
+
+        assert (drawn, never) == ({FIRST, SECOND}, {FIRST})
+        assert {house.answered_by("acme", index) for index in range(5)} == {SECOND}
+
+    def test_that_is_slower_is_taken_back_by_itself(self, house: House, record_property: Note) -> None:
+        """A revision whose answers are several times as long; the alias says in what it was worse."""
+        slow = house.slow_revision("acme")
+        canary = CanarySplit(RevisionName.parse(slow), 50)
+        house.trainer.set_alias(ALIAS, FIRST, canary=canary)
+        until(lambda: house.answered_by("acme", canary="always") == slow, "the slow canary")
+
+        answers = [house.answered_by("acme")]
+        until(
+            lambda: answers.append(house.answered_by("acme", len(answers))) or house.canary_share("acme") is None,
+            "the roll back",
+        )
+        after = {house.answered_by("acme", canary="always") for _ in range(5)}
+        alias = house.trainer.set_alias(ALIAS, FIRST)
+        record_property("canary_taken_back_after_requests", len(answers))
+        record_property("canary_figures", alias.last_rollback.description)
+
+        assert set(answers) == {FIRST, slow}
+        assert after == {FIRST}
+        assert (alias.last_rollback.revision, alias.last_rollback.reason) == (
+            slow, adapter_pb2.ROLLBACK_REASON_LATENCY,
+        )  # fmt: skip
 
 
 class TestCrashes:

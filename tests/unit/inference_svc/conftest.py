@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,11 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
-from inference_svc.app.ports import EngineCall, EngineChunk, InferenceEngine, RevisionFacts
+from inference_svc.app.ports import AliasFacts, EngineCall, EngineChunk, InferenceEngine, Registry, RevisionFacts
 from inference_svc.app.quota_book import OneQuota
 from inference_svc.domain.quota import Quota
-from inference_svc.domain.residency import AdapterKey
+from inference_svc.domain.residency import AdapterKey, ResidentState
+from shared.adapter.canary import CanarySplit, RollbackReason
 from shared.adapter.manifest import AdapterManifest, Canary
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
 from shared.adapter.validate import TARGET_MODULES
@@ -37,6 +39,7 @@ from tests.adapter_file import random_lora
 RANK = 4
 SPEC = ContractSpec(ContractKind.JSON, json_schema='{"enum":["yes","no","perhaps"]}')
 CONTRACT = "tenants/acme/contracts/answer"
+ADAPTER = "tenants/acme/adapters/answer"
 ALIAS = AliasName("acme", "answer", "live")
 
 
@@ -64,6 +67,8 @@ class FakeEngine:
         self.deadly: Callable[[EngineCall], bool] = lambda call: False
         self.entered = asyncio.Event()
         self.lie: list[int] | None = None
+        self.broken: set[str] = set()
+        """Names, without digest, of adapters whose answers leave their contract."""
         self.script: list[list[int]] = []
         self.calls: list[EngineCall] = []
 
@@ -122,6 +127,8 @@ class FakeEngine:
                 raise Unavailable("NOT_SERVING", "the engine died")
             self.check()
             sent = self.lie or (self.script.pop(0) if self.script else tokens)
+            if call.adapter is not None and call.adapter.name.split("@")[0] in self.broken:
+                sent = [0]
             for chunk in ([t] for t in sent) if call.stream else (sent,):
                 yield EngineChunk(chunk, 0, finished=False)
             finished = True
@@ -145,6 +152,9 @@ class FakeRegistry:
     specs: dict[str, ContractSpec] = field(default_factory=lambda: {CONTRACT: SPEC})
     downloads: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    away: bool = False
+    rollbacks: list[tuple[AliasName, CanarySplit, RollbackReason, str]] = field(default_factory=list)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def revision(self, name: RevisionName) -> RevisionFacts:
         """Raises `NotFound` for unknown ones."""
@@ -159,10 +169,19 @@ class FakeRegistry:
         for path in self.packages[name].iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
 
-    async def watch_aliases(self) -> AsyncIterator[tuple[AliasName, RevisionName]]:
+    async def watch_aliases(self) -> AsyncIterator[AliasFacts]:
         """Nothing happens."""
         await asyncio.Event().wait()
-        yield ALIAS, revision(1)
+        yield AliasFacts(ALIAS, revision(1))
+
+    async def roll_back_canary(
+        self, alias: AliasName, split: CanarySplit, reason: RollbackReason, description: str
+    ) -> None:
+        """Notes it, unless it is `away`."""
+        self.told.set()
+        if self.away:
+            raise Unavailable("NOT_SERVING", "the registry is away")
+        self.rollbacks.append((alias, split, reason, description))
 
     async def contract(self, name: ContractName) -> ContractSpec:
         """One of `specs`."""
@@ -186,6 +205,7 @@ class Replica:
     quota: Quota = field(default_factory=Quota)
     context_tokens: int = 128
     meter: Meter = UNOBSERVED
+    chance: Callable[[], float] = random.Random(1).random
 
     def __post_init__(self) -> None:
         self.renderer = PromptRenderer.load(self.base)
@@ -212,6 +232,10 @@ class Replica:
         """What fleet and requests ask."""
         return self.engine
 
+    def serving_registry(self) -> Registry:
+        """What the fleet follows."""
+        return self.registry
+
     def new_fleet(self) -> Fleet:
         """A fleet as after a restart: same disk, nothing in memory."""
         loader = Loader(
@@ -220,16 +244,17 @@ class Replica:
             prompt_digest=self.renderer.digest,
             max_rank=16,
             engine=self.asked,
-            registry=self.registry,
+            registry=self.serving_registry(),
             contracts=self.contracts,
         )
         return Fleet(
             loader=loader,
             engine=self.asked,
-            registry=self.registry,
+            registry=self.serving_registry(),
             state_file=self.folder / "aliases.json",
             capacity=self.capacity,
             meter=self.meter,
+            chance=self.chance,
         )
 
     def publish(self, number: int, *, canary: tuple[int, ...] = (), prompt_digest: str = "") -> RevisionName:
@@ -268,8 +293,24 @@ class Replica:
 
     async def settle(self) -> None:
         """Waits until every promotion that was asked for is over."""
-        while self.fleet._promotions:
-            await asyncio.gather(*self.fleet._promotions)
+        promotions = self.fleet._aliases._promotions
+        while promotions:
+            await asyncio.gather(*promotions)
+
+    async def use(self, name: str) -> None:
+        """A request that holds what `name` means for a moment."""
+        async with self.fleet.lease(name):
+            pass
+
+    def states(self) -> dict[int, ResidentState]:
+        """Where each revision of the tenant is, by number."""
+        return {resident.revision.number: resident.state for resident, _ in self.fleet.residents("acme")}
+
+
+async def let_run() -> None:
+    """Gives whatever can go on the time to."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from inference_svc.app.progress import Progress
 from inference_svc.domain.generation import Question, Sampling
 from inference_svc.domain.residency import ResidentState
 from inference_svc.telemetry.metric import PrometheusObserver
+from shared.adapter.canary import CanarySplit
 from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import DeadlineExceeded, Exhausted, InternalFault, NotFound, StateConflict
@@ -274,6 +276,20 @@ class TestRevisions:
 
         assert metered.value("alias_flips_total", **PAIR) == 3.0
         assert metered.states() == {"live": 1.0, "unloaded": 1.0}
+
+    async def test_that_are_taken_back_as_canaries_are_counted(self, metered: MeteredReplica) -> None:
+        """Once, by that in which they were worse."""
+        split = CanarySplit(metered.publish(2), 50)
+        metered.fleet.point(ALIAS, revision(1), split)
+        await metered.settle()
+        while metered.fleet.canary_shares(revision(2)) != [(str(ALIAS), 50)]:  # noqa: ASYNC110  # it is being loaded
+            await asyncio.sleep(0.001)
+        metered.engine.broken.add("acme/answer/2")
+        for _ in range(60):
+            with contextlib.suppress(InternalFault):
+                await metered.answering.answer(ask())
+
+        assert metered.value("canary_rollbacks_total", **PAIR, reason="error_rate") == 1.0
 
     async def test_that_make_room_for_another_are_evictions(self, metered: MeteredReplica) -> None:
         """With room for two, the third load unloads one."""

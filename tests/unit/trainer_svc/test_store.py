@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -15,6 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
+from shared.adapter.canary import CanaryRollback, CanarySplit, RollbackReason
 from shared.changes import Changes
 from shared.errors import Conflict, InvalidInput, NotFound, OutOfRange, Unavailable
 from shared.names import AdapterName, AliasName, DatasetName, RevisionName
@@ -22,8 +24,9 @@ from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.upload import Uploads
-from trainer_svc.domain.registry import AliasChange, Revision
+from trainer_svc.domain.registry import Alias, AliasChange, Revision
 from trainer_svc.store import catalog, shelf
+from trainer_svc.store.codec import dump, load
 from trainer_svc.store.database import Database
 from trainer_svc.store.table import metadata
 
@@ -125,6 +128,60 @@ class TestAliases:
 
         assert moved.revision == second.name
         assert len(transact(lambda c: shelf.alias_changes_after(c, 0))) == 2
+
+    def test_a_trial_keeps_its_start_while_canary_and_revision_stay(
+        self, transact: Transact, clock: ManualClock
+    ) -> None:
+        """Percent and policy may change under way; another canary, or another revision beside it, is another trial."""
+        names = [RevisionName.parse(transact(lambda c: _publish(c, clock)).name) for _ in range(3)]
+
+        def put(live: int, canary: int, percent: int) -> Alias:
+            clock.advance(1.0)
+            split = CanarySplit(names[canary], percent)
+            return transact(lambda c: shelf.set_alias(c, LIVE, names[live], "", clock.now(), canary=split))
+
+        begun, same, more, other, moved = put(0, 1, 5), put(0, 1, 5), put(0, 1, 50), put(0, 2, 50), put(1, 2, 50)
+        starts = [alias.canary.start_time for alias in (begun, same, more, other, moved) if alias.canary]
+
+        assert same == begun
+        assert more.version == begun.version + 1
+        assert starts[0] == starts[1] == starts[2] < starts[3] < starts[4]
+
+    def test_a_canary_is_rolled_back_once(self, transact: Transact, clock: ManualClock) -> None:
+        """The trial that was judged ends; a later one of the same revision, or none, is left alone."""
+        names = [RevisionName.parse(transact(lambda c: _publish(c, clock)).name) for _ in range(2)]
+        split = CanarySplit(names[1], 5)
+        set_it = lambda canary: transact(  # noqa: E731
+            lambda c: shelf.set_alias(c, LIVE, names[0], "", clock.now(), canary=canary)
+        )
+        first = set_it(split)
+        rollback = CanaryRollback(names[1], RollbackReason.LATENCY, "slow", clock.now())
+        roll_back = lambda start: transact(  # noqa: E731
+            lambda c: shelf.roll_back_canary(c, LIVE, rollback, start)
+        )
+        start = first.canary.start_time
+        ended, did = roll_back(start)
+        again, did_again = roll_back(start)
+        clock.advance(1.0)
+        second = set_it(split)
+        late, did_late = roll_back(start)
+
+        assert (did, did_again, did_late) == (True, False, False)
+        assert (ended.revision, ended.canary, ended.last_rollback) == (str(names[0]), None, rollback)
+        assert again == ended
+        assert late == second
+        assert (late.canary.revision, late.last_rollback) == (names[1], rollback)
+        assert len(transact(lambda c: shelf.alias_changes_after(c, 0))) == 3
+
+    def test_an_alias_of_before_there_were_canaries_has_none(self, transact: Transact, clock: ManualClock) -> None:
+        """Rows that an older version wrote are read as they were meant."""
+        revision = RevisionName.parse(transact(lambda c: _publish(c, clock)).name)
+        alias = transact(lambda c: shelf.set_alias(c, LIVE, revision, "", clock.now()))
+        old = json.loads(dump(alias))
+        del old["canary"], old["last_rollback"]
+
+        assert set(old) == {"name", "revision", "version", "update_time"}
+        assert load(Alias, json.dumps(old)) == alias
 
     def test_a_watch_gives_the_present_then_each_change(
         self, database: Database, transact: Transact, clock: ManualClock, tmp_path: Path

@@ -450,7 +450,7 @@ class WatchResidentAdaptersResponse(_message.Message):
     ADAPTER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def adapter(self) -> Global___ResidentAdapter:
-        """What changed: the state or the aliases. Not set in heartbeats, which come every 15 s when nothing happens."""
+        """What changed: the state, the aliases or a share as canary. Not set in heartbeats, which come every 15 s when nothing happens."""
 
     def __init__(
         self,
@@ -476,6 +476,7 @@ class ResidentAdapter(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     REJECTION_FIELD_NUMBER: _builtins.int
     ACTIVE_REQUEST_COUNT_FIELD_NUMBER: _builtins.int
+    CANARIES_FIELD_NUMBER: _builtins.int
     revision: _builtins.str
     """The revision."""
     state: Global___ResidentAdapterState.ValueType
@@ -488,6 +489,10 @@ class ResidentAdapter(_message.Message):
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Aliases that point at it here."""
 
+    @_builtins.property
+    def canaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___CanaryShare]:
+        """Aliases whose canary it is."""
+
     def __init__(
         self,
         *,
@@ -496,11 +501,40 @@ class ResidentAdapter(_message.Message):
         state: Global___ResidentAdapterState.ValueType | None = ...,
         rejection: _builtins.str | None = ...,
         active_request_count: _builtins.int | None = ...,
+        canaries: _abc.Iterable[Global___CanaryShare] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_request_count", b"active_request_count", "aliases", b"aliases", "rejection", b"rejection", "revision", b"revision", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_request_count", b"active_request_count", "aliases", b"aliases", "canaries", b"canaries", "rejection", b"rejection", "revision", b"revision", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResidentAdapter: _TypeAlias = ResidentAdapter  # noqa: Y015
+
+@_typing.final
+class CanaryShare(_message.Message):
+    """A revision as an alias's canary on this replica."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    alias: _builtins.str
+    """The alias."""
+    percent: _builtins.int
+    """Percent of the alias's requests that it gets now: 0 while it is not loaded, when it was rejected, or when this
+    replica took it back.
+    """
+    def __init__(
+        self,
+        *,
+        alias: _builtins.str | None = ...,
+        percent: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanaryShare: _TypeAlias = CanaryShare  # noqa: Y015

@@ -31,7 +31,8 @@ class InferenceServiceStub(object):
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
     restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
-    which gRPC clients with a retry policy follow by themselves.
+    which gRPC clients with a retry policy follow by themselves. A request for an adapter or alias that has a canary may
+    choose by metadata "x-canary": "always" or "never"; without it a share is drawn. The summary names the revision.
     """
 
     def __init__(self, channel):
@@ -78,7 +79,8 @@ class InferenceServiceServicer(object):
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
     restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
-    which gRPC clients with a retry policy follow by themselves.
+    which gRPC clients with a retry policy follow by themselves. A request for an adapter or alias that has a canary may
+    choose by metadata "x-canary": "always" or "never"; without it a share is drawn. The summary names the revision.
     """
 
     def Generate(self, request, context):
@@ -174,7 +176,8 @@ class InferenceService(object):
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
     restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
-    which gRPC clients with a retry policy follow by themselves.
+    which gRPC clients with a retry policy follow by themselves. A request for an adapter or alias that has a canary may
+    choose by metadata "x-canary": "always" or "never"; without it a share is drawn. The summary names the revision.
     """
 
     @staticmethod

@@ -32,7 +32,8 @@ class InferenceServiceStub:
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
     restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
-    which gRPC clients with a retry policy follow by themselves.
+    which gRPC clients with a retry policy follow by themselves. A request for an adapter or alias that has a canary may
+    choose by metadata "x-canary": "always" or "never"; without it a share is drawn. The summary names the revision.
     """
 
     @_typing.overload
@@ -65,7 +66,8 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
     restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
-    which gRPC clients with a retry policy follow by themselves.
+    which gRPC clients with a retry policy follow by themselves. A request for an adapter or alias that has a canary may
+    choose by metadata "x-canary": "always" or "never"; without it a share is drawn. The summary names the revision.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -94,7 +96,8 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
     restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
-    which gRPC clients with a retry policy follow by themselves.
+    which gRPC clients with a retry policy follow by themselves. A request for an adapter or alias that has a canary may
+    choose by metadata "x-canary": "always" or "never"; without it a share is drawn. The summary names the revision.
     """
 
     @_abc_1.abstractmethod

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RollbackReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RollbackReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RollbackReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROLLBACK_REASON_UNSPECIFIED: _RollbackReason.ValueType  # 0
+    """Not a reason."""
+    ROLLBACK_REASON_ERROR_RATE: _RollbackReason.ValueType  # 1
+    """Share of requests that the adapter failed: FORMAT_CHECK_FAILED, GUARANTEE_BROKEN, INTERNAL, DEADLINE_PASSED. Callers'
+    mistakes, quotas, cancellations and a dead engine do not count.
+    """
+    ROLLBACK_REASON_FORMAT_RETRY_RATE: _RollbackReason.ValueType  # 2
+    """Share of requests that needed more than one attempt to satisfy their contract."""
+    ROLLBACK_REASON_LATENCY: _RollbackReason.ValueType  # 3
+    """Time of answered requests in the engine and in checks, without queueing."""
+
+class RollbackReason(_RollbackReason, metaclass=_RollbackReasonEnumTypeWrapper):
+    """In what a canary was worse."""
+
+ROLLBACK_REASON_UNSPECIFIED: RollbackReason.ValueType  # 0
+"""Not a reason."""
+ROLLBACK_REASON_ERROR_RATE: RollbackReason.ValueType  # 1
+"""Share of requests that the adapter failed: FORMAT_CHECK_FAILED, GUARANTEE_BROKEN, INTERNAL, DEADLINE_PASSED. Callers'
+mistakes, quotas, cancellations and a dead engine do not count.
+"""
+ROLLBACK_REASON_FORMAT_RETRY_RATE: RollbackReason.ValueType  # 2
+"""Share of requests that needed more than one attempt to satisfy their contract."""
+ROLLBACK_REASON_LATENCY: RollbackReason.ValueType  # 3
+"""Time of answered requests in the engine and in checks, without queueing."""
+Global___RollbackReason: _TypeAlias = RollbackReason  # noqa: Y015
 
 @_typing.final
 class AdapterRevision(_message.Message):
@@ -135,6 +168,8 @@ class AdapterAlias(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
+    LAST_ROLLBACK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/adapters/{adapter}/aliases/{alias}; unversioned requests use the alias "live"."""
     revision: _builtins.str
@@ -143,7 +178,17 @@ class AdapterAlias(_message.Message):
     """Opaque version; send it back to move the alias only if nobody else did."""
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it was last moved."""
+        """Output only. When it was last moved, or its canary set, changed or ended."""
+
+    @_builtins.property
+    def canary(self) -> Global___CanarySplit:
+        """Optional. Sends a part of the requests to another revision, on trial. Unset: all go to the revision above."""
+
+    @_builtins.property
+    def last_rollback(self) -> Global___CanaryRollback:
+        """Output only. The last canary of this alias that was rolled back because it was worse; unset when none was. It stays
+        when another canary follows.
+        """
 
     def __init__(
         self,
@@ -152,11 +197,147 @@ class AdapterAlias(_message.Message):
         revision: _builtins.str | None = ...,
         etag: _builtins.str | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        canary: Global___CanarySplit | None = ...,
+        last_rollback: Global___CanaryRollback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "last_rollback", b"last_rollback", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "revision", b"revision", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "etag", b"etag", "last_rollback", b"last_rollback", "name", b"name", "revision", b"revision", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AdapterAlias: _TypeAlias = AdapterAlias  # noqa: Y015
+
+@_typing.final
+class CanarySplit(_message.Message):
+    """A part of an alias's requests goes to another revision. A request that names the alias or the adapter may choose by
+    metadata "x-canary": "always" or "never"; without it a share is drawn at random. Each replica begins once it has
+    loaded the revision, and sends it nothing while it cannot serve it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    ROLLBACK_POLICY_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    revision: _builtins.str
+    """Required. The revision on trial: of the same adapter, and not the alias's own."""
+    percent: _builtins.int
+    """Required. Share of the requests that it gets, 1 to 99."""
+    @_builtins.property
+    def rollback_policy(self) -> Global___RollbackPolicy:
+        """Optional. When it is rolled back without being asked; absent means the defaults."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When this trial began: this canary beside this revision. A change of percent or policy keeps it."""
+
+    def __init__(
+        self,
+        *,
+        revision: _builtins.str | None = ...,
+        percent: _builtins.int | None = ...,
+        rollback_policy: Global___RollbackPolicy | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollback_policy", b"rollback_policy", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["percent", b"percent", "revision", b"revision", "rollback_policy", b"rollback_policy", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanarySplit: _TypeAlias = CanarySplit  # noqa: Y015
+
+@_typing.final
+class RollbackPolicy(_message.Message):
+    """When a replica takes a canary back: one of the watched measures is worse than that of the alias's revision, beyond
+    the margins and beyond chance. Requests that chose by metadata are not judged, since nobody drew who got what.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WATCHED_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    RATE_MARGIN_FIELD_NUMBER: _builtins.int
+    LATENCY_MARGIN_FIELD_NUMBER: _builtins.int
+    MANUAL_FIELD_NUMBER: _builtins.int
+    confidence: _builtins.float
+    """Optional. 1 minus the probability that a canary as good as the alias's revision is ever taken back by one replica,
+    however long it is on trial. 0.5 to 0.9999; absent means 0.99.
+    """
+    rate_margin: _builtins.float
+    """Optional. By how much more of the requests must fail, or need a second attempt, than under the alias's revision: a
+    difference of rates, 0 to below 1; absent means 0.01.
+    """
+    latency_margin: _builtins.float
+    """Optional. By which part of the alias's time the canary must be slower, 0 to 10; absent means 0.25."""
+    manual: _builtins.bool
+    """Optional. Set: nothing is watched, and only a caller ends the trial."""
+    @_builtins.property
+    def watched(self) -> _containers.RepeatedScalarFieldContainer[Global___RollbackReason.ValueType]:
+        """Optional. What is watched; empty means everything."""
+
+    def __init__(
+        self,
+        *,
+        watched: _abc.Iterable[Global___RollbackReason.ValueType] | None = ...,
+        confidence: _builtins.float | None = ...,
+        rate_margin: _builtins.float | None = ...,
+        latency_margin: _builtins.float | None = ...,
+        manual: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_latency_margin", b"_latency_margin", "_rate_margin", b"_rate_margin", "confidence", b"confidence", "latency_margin", b"latency_margin", "rate_margin", b"rate_margin"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_latency_margin", b"_latency_margin", "_rate_margin", b"_rate_margin", "confidence", b"confidence", "latency_margin", b"latency_margin", "manual", b"manual", "rate_margin", b"rate_margin", "watched", b"watched"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
+    _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
+    _WhichOneofReturnType__latency_margin: _TypeAlias = _typing.Literal["latency_margin"]  # noqa: Y015
+    _WhichOneofArgType__latency_margin: _TypeAlias = _typing.Literal["_latency_margin", b"_latency_margin"]  # noqa: Y015
+    _WhichOneofReturnType__rate_margin: _TypeAlias = _typing.Literal["rate_margin"]  # noqa: Y015
+    _WhichOneofArgType__rate_margin: _TypeAlias = _typing.Literal["_rate_margin", b"_rate_margin"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__latency_margin) -> _WhichOneofReturnType__latency_margin | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_margin) -> _WhichOneofReturnType__rate_margin | None: ...
+
+Global___RollbackPolicy: _TypeAlias = RollbackPolicy  # noqa: Y015
+
+@_typing.final
+class CanaryRollback(_message.Message):
+    """A canary that was taken back because it was worse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    revision: _builtins.str
+    """The revision that was on trial."""
+    reason: Global___RollbackReason.ValueType
+    """In what it was worse."""
+    description: _builtins.str
+    """The figures behind it, in words."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When the split ended."""
+
+    def __init__(
+        self,
+        *,
+        revision: _builtins.str | None = ...,
+        reason: Global___RollbackReason.ValueType | None = ...,
+        description: _builtins.str | None = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "reason", b"reason", "revision", b"revision", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanaryRollback: _TypeAlias = CanaryRollback  # noqa: Y015

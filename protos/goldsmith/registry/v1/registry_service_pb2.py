@@ -23,35 +23,38 @@ _sym_db = _symbol_database.Default()
 
 
 from goldsmith.registry.v1 import adapter_pb2 as goldsmith_dot_registry_dot_v1_dot_adapter__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,goldsmith/registry/v1/registry_service.proto\x12\x15goldsmith.registry.v1\x1a#goldsmith/registry/v1/adapter.proto\"\"\n\x12GetRevisionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"M\n\x14ListRevisionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"k\n\x15ListRevisionsResponse\x12\x39\n\trevisions\x18\x01 \x03(\x0b\x32&.goldsmith.registry.v1.AdapterRevision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x17\x44ownloadRevisionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"J\n\x18\x44ownloadRevisionResponse\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"K\n\x12ListAliasesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x13ListAliasesResponse\x12\x34\n\x07\x61liases\x18\x01 \x03(\x0b\x32#.goldsmith.registry.v1.AdapterAlias\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"E\n\x0fSetAliasRequest\x12\x32\n\x05\x61lias\x18\x01 \x01(\x0b\x32#.goldsmith.registry.v1.AdapterAlias\"%\n\x13WatchAliasesRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"Z\n\x14WatchAliasesResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x32\n\x05\x61lias\x18\x02 \x01(\x0b\x32#.goldsmith.registry.v1.AdapterAlias2\x80\x05\n\x0fRegistryService\x12`\n\x0bGetRevision\x12).goldsmith.registry.v1.GetRevisionRequest\x1a&.goldsmith.registry.v1.AdapterRevision\x12j\n\rListRevisions\x12+.goldsmith.registry.v1.ListRevisionsRequest\x1a,.goldsmith.registry.v1.ListRevisionsResponse\x12u\n\x10\x44ownloadRevision\x12..goldsmith.registry.v1.DownloadRevisionRequest\x1a/.goldsmith.registry.v1.DownloadRevisionResponse0\x01\x12\x64\n\x0bListAliases\x12).goldsmith.registry.v1.ListAliasesRequest\x1a*.goldsmith.registry.v1.ListAliasesResponse\x12W\n\x08SetAlias\x12&.goldsmith.registry.v1.SetAliasRequest\x1a#.goldsmith.registry.v1.AdapterAlias\x12i\n\x0cWatchAliases\x12*.goldsmith.registry.v1.WatchAliasesRequest\x1a+.goldsmith.registry.v1.WatchAliasesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,goldsmith/registry/v1/registry_service.proto\x12\x15goldsmith.registry.v1\x1a#goldsmith/registry/v1/adapter.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\"\n\x12GetRevisionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"M\n\x14ListRevisionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"k\n\x15ListRevisionsResponse\x12\x39\n\trevisions\x18\x01 \x03(\x0b\x32&.goldsmith.registry.v1.AdapterRevision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x17\x44ownloadRevisionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"J\n\x18\x44ownloadRevisionResponse\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"K\n\x12ListAliasesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x13ListAliasesResponse\x12\x34\n\x07\x61liases\x18\x01 \x03(\x0b\x32#.goldsmith.registry.v1.AdapterAlias\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"E\n\x0fSetAliasRequest\x12\x32\n\x05\x61lias\x18\x01 \x01(\x0b\x32#.goldsmith.registry.v1.AdapterAlias\"\xb3\x01\n\x15RollBackCanaryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x06reason\x18\x04 \x01(\x0e\x32%.goldsmith.registry.v1.RollbackReason\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\"%\n\x13WatchAliasesRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"Z\n\x14WatchAliasesResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x32\n\x05\x61lias\x18\x02 \x01(\x0b\x32#.goldsmith.registry.v1.AdapterAlias2\xe5\x05\n\x0fRegistryService\x12`\n\x0bGetRevision\x12).goldsmith.registry.v1.GetRevisionRequest\x1a&.goldsmith.registry.v1.AdapterRevision\x12j\n\rListRevisions\x12+.goldsmith.registry.v1.ListRevisionsRequest\x1a,.goldsmith.registry.v1.ListRevisionsResponse\x12u\n\x10\x44ownloadRevision\x12..goldsmith.registry.v1.DownloadRevisionRequest\x1a/.goldsmith.registry.v1.DownloadRevisionResponse0\x01\x12\x64\n\x0bListAliases\x12).goldsmith.registry.v1.ListAliasesRequest\x1a*.goldsmith.registry.v1.ListAliasesResponse\x12W\n\x08SetAlias\x12&.goldsmith.registry.v1.SetAliasRequest\x1a#.goldsmith.registry.v1.AdapterAlias\x12\x63\n\x0eRollBackCanary\x12,.goldsmith.registry.v1.RollBackCanaryRequest\x1a#.goldsmith.registry.v1.AdapterAlias\x12i\n\x0cWatchAliases\x12*.goldsmith.registry.v1.WatchAliasesRequest\x1a+.goldsmith.registry.v1.WatchAliasesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldsmith.registry.v1.registry_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETREVISIONREQUEST']._serialized_start=108
-  _globals['_GETREVISIONREQUEST']._serialized_end=142
-  _globals['_LISTREVISIONSREQUEST']._serialized_start=144
-  _globals['_LISTREVISIONSREQUEST']._serialized_end=221
-  _globals['_LISTREVISIONSRESPONSE']._serialized_start=223
-  _globals['_LISTREVISIONSRESPONSE']._serialized_end=330
-  _globals['_DOWNLOADREVISIONREQUEST']._serialized_start=332
-  _globals['_DOWNLOADREVISIONREQUEST']._serialized_end=405
-  _globals['_DOWNLOADREVISIONRESPONSE']._serialized_start=407
-  _globals['_DOWNLOADREVISIONRESPONSE']._serialized_end=481
-  _globals['_LISTALIASESREQUEST']._serialized_start=483
-  _globals['_LISTALIASESREQUEST']._serialized_end=558
-  _globals['_LISTALIASESRESPONSE']._serialized_start=560
-  _globals['_LISTALIASESRESPONSE']._serialized_end=660
-  _globals['_SETALIASREQUEST']._serialized_start=662
-  _globals['_SETALIASREQUEST']._serialized_end=731
-  _globals['_WATCHALIASESREQUEST']._serialized_start=733
-  _globals['_WATCHALIASESREQUEST']._serialized_end=770
-  _globals['_WATCHALIASESRESPONSE']._serialized_start=772
-  _globals['_WATCHALIASESRESPONSE']._serialized_end=862
-  _globals['_REGISTRYSERVICE']._serialized_start=865
-  _globals['_REGISTRYSERVICE']._serialized_end=1505
+  _globals['_GETREVISIONREQUEST']._serialized_start=141
+  _globals['_GETREVISIONREQUEST']._serialized_end=175
+  _globals['_LISTREVISIONSREQUEST']._serialized_start=177
+  _globals['_LISTREVISIONSREQUEST']._serialized_end=254
+  _globals['_LISTREVISIONSRESPONSE']._serialized_start=256
+  _globals['_LISTREVISIONSRESPONSE']._serialized_end=363
+  _globals['_DOWNLOADREVISIONREQUEST']._serialized_start=365
+  _globals['_DOWNLOADREVISIONREQUEST']._serialized_end=438
+  _globals['_DOWNLOADREVISIONRESPONSE']._serialized_start=440
+  _globals['_DOWNLOADREVISIONRESPONSE']._serialized_end=514
+  _globals['_LISTALIASESREQUEST']._serialized_start=516
+  _globals['_LISTALIASESREQUEST']._serialized_end=591
+  _globals['_LISTALIASESRESPONSE']._serialized_start=593
+  _globals['_LISTALIASESRESPONSE']._serialized_end=693
+  _globals['_SETALIASREQUEST']._serialized_start=695
+  _globals['_SETALIASREQUEST']._serialized_end=764
+  _globals['_ROLLBACKCANARYREQUEST']._serialized_start=767
+  _globals['_ROLLBACKCANARYREQUEST']._serialized_end=946
+  _globals['_WATCHALIASESREQUEST']._serialized_start=948
+  _globals['_WATCHALIASESREQUEST']._serialized_end=985
+  _globals['_WATCHALIASESRESPONSE']._serialized_start=987
+  _globals['_WATCHALIASESRESPONSE']._serialized_end=1077
+  _globals['_REGISTRYSERVICE']._serialized_start=1080
+  _globals['_REGISTRYSERVICE']._serialized_end=1821
 # @@protoc_insertion_point(module_scope)

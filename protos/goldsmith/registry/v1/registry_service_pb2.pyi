@@ -7,6 +7,7 @@ from collections import abc as _abc
 from goldsmith.registry.v1 import adapter_pb2 as _adapter_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -226,7 +227,7 @@ class SetAliasRequest(_message.Message):
     ALIAS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def alias(self) -> _adapter_pb2.AdapterAlias:
-        """Required. name and revision are read; a non-empty etag must match."""
+        """Required. name, revision and canary are read; a non-empty etag must match."""
 
     def __init__(
         self,
@@ -240,6 +241,46 @@ class SetAliasRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetAliasRequest: _TypeAlias = SetAliasRequest  # noqa: Y015
+
+@_typing.final
+class RollBackCanaryRequest(_message.Message):
+    """Request of RollBackCanary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The alias."""
+    revision: _builtins.str
+    """Required. The revision on trial."""
+    reason: _adapter_pb2.RollbackReason.ValueType
+    """Required. In what it is worse."""
+    description: _builtins.str
+    """Optional. The figures behind it, in words; at most 1,000 characters."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Required. CanarySplit.start_time of the trial that was judged: a later trial of the same revision goes on."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str | None = ...,
+        revision: _builtins.str | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _adapter_pb2.RollbackReason.ValueType | None = ...,
+        description: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "reason", b"reason", "revision", b"revision", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackCanaryRequest: _TypeAlias = RollBackCanaryRequest  # noqa: Y015
 
 @_typing.final
 class WatchAliasesRequest(_message.Message):

@@ -61,6 +61,11 @@ class RegistryServiceStub(object):
                 request_serializer=goldsmith_dot_registry_dot_v1_dot_registry__service__pb2.SetAliasRequest.SerializeToString,
                 response_deserializer=goldsmith_dot_registry_dot_v1_dot_adapter__pb2.AdapterAlias.FromString,
                 _registered_method=True)
+        self.RollBackCanary = channel.unary_unary(
+                '/goldsmith.registry.v1.RegistryService/RollBackCanary',
+                request_serializer=goldsmith_dot_registry_dot_v1_dot_registry__service__pb2.RollBackCanaryRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_registry_dot_v1_dot_adapter__pb2.AdapterAlias.FromString,
+                _registered_method=True)
         self.WatchAliases = channel.unary_stream(
                 '/goldsmith.registry.v1.RegistryService/WatchAliases',
                 request_serializer=goldsmith_dot_registry_dot_v1_dot_registry__service__pb2.WatchAliasesRequest.SerializeToString,
@@ -102,8 +107,18 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SetAlias(self, request, context):
-        """Points an alias at a revision, creating it when missing; a promotion or a roll back. Idempotent.
-        Errors: NOT_FOUND (revision), ABORTED (etag).
+        """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
+        or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
+        that deploys to an alias ends its canary as well. Idempotent.
+        Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackCanary(self, request, context):
+        """Ends the trial of a canary that a replica found to be worse; its requests go to the alias's revision again. Leaves
+        everything as it is when that trial is over already. Idempotent. Errors: NOT_FOUND (alias), INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +158,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
             'SetAlias': grpc.unary_unary_rpc_method_handler(
                     servicer.SetAlias,
                     request_deserializer=goldsmith_dot_registry_dot_v1_dot_registry__service__pb2.SetAliasRequest.FromString,
+                    response_serializer=goldsmith_dot_registry_dot_v1_dot_adapter__pb2.AdapterAlias.SerializeToString,
+            ),
+            'RollBackCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackCanary,
+                    request_deserializer=goldsmith_dot_registry_dot_v1_dot_registry__service__pb2.RollBackCanaryRequest.FromString,
                     response_serializer=goldsmith_dot_registry_dot_v1_dot_adapter__pb2.AdapterAlias.SerializeToString,
             ),
             'WatchAliases': grpc.unary_stream_rpc_method_handler(
@@ -286,6 +306,33 @@ class RegistryService(object):
             target,
             '/goldsmith.registry.v1.RegistryService/SetAlias',
             goldsmith_dot_registry_dot_v1_dot_registry__service__pb2.SetAliasRequest.SerializeToString,
+            goldsmith_dot_registry_dot_v1_dot_adapter__pb2.AdapterAlias.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.registry.v1.RegistryService/RollBackCanary',
+            goldsmith_dot_registry_dot_v1_dot_registry__service__pb2.RollBackCanaryRequest.SerializeToString,
             goldsmith_dot_registry_dot_v1_dot_adapter__pb2.AdapterAlias.FromString,
             options,
             channel_credentials,

@@ -45,8 +45,14 @@ class RegistryServiceStub:
     ListAliases: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListAliasesRequest, _registry_service_pb2.ListAliasesResponse]
     """By name. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     SetAlias: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.SetAliasRequest, _adapter_pb2.AdapterAlias]
-    """Points an alias at a revision, creating it when missing; a promotion or a roll back. Idempotent.
-    Errors: NOT_FOUND (revision), ABORTED (etag).
+    """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
+    or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
+    that deploys to an alias ends its canary as well. Idempotent.
+    Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
+    """
+    RollBackCanary: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RollBackCanaryRequest, _adapter_pb2.AdapterAlias]
+    """Ends the trial of a canary that a replica found to be worse; its requests go to the alias's revision again. Leaves
+    everything as it is when that trial is over already. Idempotent. Errors: NOT_FOUND (alias), INVALID_ARGUMENT.
     """
     WatchAliases: _grpc.UnaryStreamMultiCallable[_registry_service_pb2.WatchAliasesRequest, _registry_service_pb2.WatchAliasesResponse]
     """Alias changes after a cursor, in order, without gaps, then live ones; a bookmark every 15 s proves liveness. Ends
@@ -69,8 +75,14 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListAliases: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListAliasesRequest, _registry_service_pb2.ListAliasesResponse]  # type: ignore[assignment]
     """By name. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     SetAlias: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.SetAliasRequest, _adapter_pb2.AdapterAlias]  # type: ignore[assignment]
-    """Points an alias at a revision, creating it when missing; a promotion or a roll back. Idempotent.
-    Errors: NOT_FOUND (revision), ABORTED (etag).
+    """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
+    or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
+    that deploys to an alias ends its canary as well. Idempotent.
+    Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
+    """
+    RollBackCanary: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RollBackCanaryRequest, _adapter_pb2.AdapterAlias]  # type: ignore[assignment]
+    """Ends the trial of a canary that a replica found to be worse; its requests go to the alias's revision again. Leaves
+    everything as it is when that trial is over already. Idempotent. Errors: NOT_FOUND (alias), INVALID_ARGUMENT.
     """
     WatchAliases: _aio.UnaryStreamMultiCallable[_registry_service_pb2.WatchAliasesRequest, _registry_service_pb2.WatchAliasesResponse]  # type: ignore[assignment]
     """Alias changes after a cursor, in order, without gaps, then live ones; a bookmark every 15 s proves liveness. Ends
@@ -120,8 +132,20 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.SetAliasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_adapter_pb2.AdapterAlias, _abc.Awaitable[_adapter_pb2.AdapterAlias]]:
-        """Points an alias at a revision, creating it when missing; a promotion or a roll back. Idempotent.
-        Errors: NOT_FOUND (revision), ABORTED (etag).
+        """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
+        or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
+        that deploys to an alias ends its canary as well. Idempotent.
+        Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
+        """
+
+    @_abc_1.abstractmethod
+    def RollBackCanary(
+        self,
+        request: _registry_service_pb2.RollBackCanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_adapter_pb2.AdapterAlias, _abc.Awaitable[_adapter_pb2.AdapterAlias]]:
+        """Ends the trial of a canary that a replica found to be worse; its requests go to the alias's revision again. Leaves
+        everything as it is when that trial is over already. Idempotent. Errors: NOT_FOUND (alias), INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod

@@ -18,15 +18,20 @@ from shared.errors import AccessDenied, DomainError, InvalidInput, NotFound
 from shared.rpc.access.check import CONTENT_FIELDS, authorise
 from shared.rpc.access.table import RULES
 from shared.rpc.identity import Identity, IdentityMethod, Role
+from shared.rpc.identity.caller import TENANT_ROLES
 from tests.access.rpcs import Rpc, all_rpcs, string_fields
 
 ADMIN = Identity("ada", "acme", frozenset({Role.ADMIN}), IdentityMethod.TOKEN)
 OPERATOR = Identity("otto", None, frozenset({Role.OPERATOR}), IdentityMethod.TOKEN)
 GET, EXTRACT = "/goldsmith.contract.v1.ContractService/GetContract", "/goldsmith.inference.v1.InferenceService/Extract"
+ABOVE = [
+    rpc for rpc in all_rpcs() if RULES[rpc.path].resource and not (RULES[rpc.path].roles or frozenset()) & TENANT_ROLES
+]
+"""About what a tenant owns, and for roles that stand above tenants."""
 FIELDS = [
     (rpc, path, full_name)
     for rpc in all_rpcs()
-    if RULES[rpc.path].resource
+    if RULES[rpc.path].resource and rpc not in ABOVE
     for path, full_name in string_fields(rpc.descriptor.input_type)
 ]
 
@@ -71,6 +76,14 @@ class TestNames:
                 authorise(RULES[rpc.path], ADMIN, request)
             assert str(caught.value) == str(names.absent("tenants/globex/contracts/answer"))
         authorise(RULES[rpc.path], OPERATOR, request)
+
+    def test_do_not_open_what_is_for_roles_above_tenants(self) -> None:
+        """Not even one's own; the names are not looked at."""
+        assert [rpc.short for rpc in ABOVE] == ["RegistryService/RollBackCanary"]
+        for rpc in ABOVE:
+            with pytest.raises(AccessDenied):
+                authorise(RULES[rpc.path], ADMIN, _filled(rpc))
+            authorise(RULES[rpc.path], OPERATOR, _filled(rpc))
 
     @pytest.mark.parametrize(
         "name",

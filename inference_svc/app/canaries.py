@@ -1,0 +1,231 @@
+"""Canaries on this replica: who gets one, whether it is worse, and how it is taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from inference_svc.app.meter import DEADLINE_PASSED, INTERNAL, OK, UNOBSERVED, Meter, outcome_of
+from inference_svc.app.ports import Registry
+from inference_svc.app.progress import Progress
+from inference_svc.app.revisions import FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, Revisions, load_while
+from inference_svc.domain.canary_choice import CanaryChoice
+from inference_svc.domain.canary_judge import CanaryJudge, Sample, Side, Verdict
+from inference_svc.domain.residency import ResidentState
+from shared.adapter.canary import CanarySplit
+from shared.changes import Changes
+from shared.errors import DomainError
+from shared.names import AliasName, RevisionName
+
+_log = logging.getLogger(__name__)
+
+_FAULTS = frozenset({"FORMAT_CHECK_FAILED", "GUARANTEE_BROKEN", INTERNAL, DEADLINE_PASSED})
+"""Ends of a request that are its adapter's fault. What is neither one of them nor OK says nothing about it: mistakes of
+callers, quotas, cancellations, a dead engine."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """On which side of which trial a request came by chance."""
+
+    alias: AliasName
+    start_time: datetime
+    side: Side
+    revision: RevisionName
+
+
+@dataclass
+class Trial:
+    """One canary beside one revision."""
+
+    alias: AliasName
+    live: RevisionName
+    split: CanarySplit
+    judge: CanaryJudge
+    verdict: Verdict | None = None
+    """Set once it was found to be worse: it gets nothing from then on, whatever the registry says."""
+    task: asyncio.Task[None] | None = None
+    """Loads it; after the verdict, tells the registry."""
+
+    def is_same(self, live: RevisionName, split: CanarySplit) -> bool:
+        """Whether the registry still means this trial."""
+        return (self.live, self.split.revision, self.split.start_time) == (live, split.revision, split.start_time)
+
+
+class Canaries:
+    """Owns the trials; all methods run on one event loop, so plain assignments are atomic."""
+
+    def __init__(
+        self, revisions: Revisions, registry: Registry, *, chance: Callable[[], float], changes: Changes,
+        on_change: Callable[[AliasName], None], release: Callable[[RevisionName], None], meter: Meter = UNOBSERVED,
+    ) -> None:  # fmt: skip
+        """Calls `on_change` after what must outlive a restart, `release` with each revision that is on trial no more.
+
+        `chance` is uniform in [0, 1).
+        """
+        self._revisions, self._registry, self._chance = revisions, registry, chance
+        self._changes, self._on_change, self._release, self._meter = changes, on_change, release, meter
+        self._trials: dict[AliasName, Trial] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def follow(
+        self, alias: AliasName, live: RevisionName, split: CanarySplit | None, verdict: Verdict | None = None
+    ) -> None:
+        """What the registry says of an alias's canary now; `verdict` is one from before a restart.
+
+        A change of percent or policy goes on with the trial, and with a verdict that was reached.
+        """
+        old = self._trials.get(alias)
+        if old is not None and split is not None and old.is_same(live, split):
+            if old.split != split:
+                old.split = split
+                old.judge.restart(split.policy)
+                self._changed(alias)
+            return
+        if old is not None:
+            del self._trials[alias]
+            _cancel(old.task)
+        if split is not None:
+            trial = self._trials[alias] = Trial(alias, live, split, CanaryJudge(split.policy, self._chance), verdict)
+            self._begin(trial, self._load(trial) if verdict is None else self._tell(trial, verdict))
+        if old is not None:
+            self._release(old.split.revision)
+        if old is not None or split is not None:
+            self._changed(alias)
+
+    def draw(
+        self, alias: AliasName, serving: RevisionName | None, choice: CanaryChoice
+    ) -> tuple[RevisionName | None, Draw | None]:
+        """The canary, if a request for `alias` gets it; and its place in the trial, if chance decided.
+
+        The trial waits until `serving`, what the alias means here now, is the revision it is beside.
+
+        A canary that does not serve here gets nothing; that it was evicted, or lost with the engine, loads it again.
+        """
+        trial = self._trials.get(alias)
+        if trial is None or trial.live != serving or choice is CanaryChoice.NEVER or not self._serves(trial):
+            return None, None
+        revision, start = trial.split.revision, trial.split.start_time
+        if choice is CanaryChoice.ALWAYS:
+            return revision, None
+        if self._chance() * 100 < trial.split.percent:
+            return revision, Draw(alias, start, Side.CANARY, revision)
+        return None, Draw(alias, start, Side.LIVE, trial.live)
+
+    @contextmanager
+    def judged(self, draw: Draw | None, progress: Progress) -> Iterator[None]:
+        """Around a request: what becomes of it counts for its side of the trial."""
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as err:
+            error = err
+            raise
+        finally:
+            if draw is not None:
+                self._note(draw, progress, outcome_of(progress, error))
+
+    def trial(self, alias: AliasName) -> Trial | None:
+        """The trial of an alias."""
+        return self._trials.get(alias)
+
+    def shares(self, revision: RevisionName) -> list[tuple[str, int]]:
+        """Aliases whose canary this revision is, with the percent that it gets now: 0 while it serves none."""
+        return sorted(
+            (str(alias), trial.split.percent if self._is_open(trial) else 0)
+            for alias, trial in self._trials.items()
+            if trial.split.revision == revision
+        )
+
+    def meant(self) -> set[RevisionName]:
+        """Revisions on trial that were not taken back."""
+        return {trial.split.revision for trial in self._trials.values() if trial.verdict is None}
+
+    async def stop(self) -> None:
+        """Ends loads and reports that run."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _is_open(self, trial: Trial) -> bool:
+        resident = self._revisions.known.get(trial.split.revision)
+        return trial.verdict is None and resident is not None and resident.is_open
+
+    def _serves(self, trial: Trial) -> bool:
+        if self._is_open(trial):
+            return True
+        if trial.verdict is None and (trial.task is None or trial.task.done()) and not self._is_rejected(trial):
+            self._begin(trial, self._load(trial))
+        return False
+
+    def _is_rejected(self, trial: Trial) -> bool:
+        resident = self._revisions.known.get(trial.split.revision)
+        return resident is not None and resident.state is ResidentState.REJECTED
+
+    def _note(self, draw: Draw, progress: Progress, outcome: str) -> None:
+        trial = self._trials.get(draw.alias)
+        is_current = trial is not None and trial.split.start_time == draw.start_time and trial.verdict is None
+        if trial is None or not is_current or str(draw.revision) != progress.revision or not progress.attempts:
+            return
+        if outcome != OK and outcome not in _FAULTS:
+            return
+        seconds = None
+        if outcome == OK:
+            timing = progress.timing()
+            seconds = timing.engine + timing.check
+        sample = Sample(outcome != OK, len(progress.attempts) > 1, seconds)
+        verdict = trial.judge.note(draw.side, sample)
+        if verdict is not None:
+            self._condemn(trial, verdict)
+
+    def _condemn(self, trial: Trial, verdict: Verdict) -> None:
+        trial.verdict = verdict
+        seen = {"alias": str(trial.alias), "revision": str(trial.split.revision), "reason": verdict.reason.value}
+        _log.warning("canary rolled back", extra={**seen, "figures": verdict.description})
+        self._meter.canary_rolls_back(trial.alias, trial.split.revision, verdict.reason)
+        _cancel(trial.task)
+        self._begin(trial, self._tell(trial, verdict))
+        self._release(trial.split.revision)
+        self._changed(trial.alias)
+
+    def _changed(self, alias: AliasName) -> None:
+        self._changes.ring()
+        self._on_change(alias)
+
+    def _begin(self, trial: Trial, work: Coroutine[None, None, None]) -> None:
+        task = trial.task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _load(self, trial: Trial) -> None:
+        def is_wanted() -> bool:
+            return self._trials.get(trial.alias) is trial and trial.verdict is None
+
+        if await load_while(self._revisions, trial.split.revision, is_wanted) is None:
+            return
+        _log.info("canary serves", extra={"alias": str(trial.alias), "revision": str(trial.split.revision)})
+        self._changed(trial.alias)
+
+    async def _tell(self, trial: Trial, verdict: Verdict) -> None:
+        """Tells the registry, again and again until it knows or the trial is over."""
+        delay = FIRST_RETRY_SECONDS
+        while self._trials.get(trial.alias) is trial:
+            try:
+                await self._registry.roll_back_canary(trial.alias, trial.split, verdict.reason, verdict.description)
+            except DomainError as err:
+                seen = {"alias": str(trial.alias), "reason": err.reason, "detail": str(err)}
+                _log.warning("roll back not told to the registry, will retry", extra=seen)
+                await asyncio.sleep(delay)
+                delay = min(MAX_RETRY_SECONDS, 2 * delay)
+                continue
+            return
+
+
+def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
