@@ -146,7 +146,7 @@ class Aliases:
             await self._revisions.retire(self._revisions.known[before])
 
     async def _wanted_resident(self, alias: AliasName, revision: RevisionName) -> Resident | None:
-        """The loaded revision; None when it is rejected, or another one is wanted by now.
+        """The loaded revision; None when it is rejected for ever, or another one is wanted by now.
 
         Anything else that goes wrong (registry away, disk full, no free slot) is tried again while it is wanted.
         """
@@ -157,7 +157,7 @@ class Aliases:
             except Exception as err:
                 _log.exception("revision not promoted", extra={"revision": str(revision), "detail": str(err)})
                 found = self._revisions.known.get(revision)
-                if found is not None and found.state is ResidentState.REJECTED:
+                if found is not None and found.state is ResidentState.REJECTED and found.rejected_until is None:
                     return None
                 await asyncio.sleep(delay)
                 delay = min(_MAX_RETRY_SECONDS, 2 * delay)

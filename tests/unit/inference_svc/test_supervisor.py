@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -229,6 +229,29 @@ class TestQuarantine:
         assert "the adapter is quarantined" in resident.rejection
         # At most one request more than it takes to bar the first one that was there each time.
         assert replica.engine.starts <= 1 + MAX_CRASHES + 1
+
+    async def test_a_deadly_adapter_comes_back_after_an_hour(self, replica: Supervised) -> None:
+        """Its revision serves again under its alias, when the engine survives it by then."""
+        async with replica.alive():
+            replica.fleet.point(ALIAS, replica.publish(1))
+            await replica.settle()
+            replica.engine.deadly = lambda call: call.adapter is not None
+            for number in range(MAX_CRASHES + 1):
+                with suppress(NotFound, StateConflict):
+                    await replica.ask(str(number))
+            rejected = replica.fleet.residents("acme")[0][0]
+            replica.engine.deadly = lambda call: False
+            with pytest.raises(NotFound):
+                await replica.ask("too early")
+            replica.now += BAR_SECONDS
+            assert rejected.rejected_until is not None
+            rejected.rejected_until -= BAR_SECONDS
+            answer = await replica.ask("in time")
+            resident = replica.fleet.residents("acme")[0][0]
+
+        assert rejected.state is ResidentState.REJECTED
+        assert resident.state is ResidentState.LIVE
+        assert answer.text
 
     async def test_a_slow_reader_holds_no_suspect_up(self, replica: Supervised) -> None:
         """A suspect runs alone, but whoever does not read on keeps nobody waiting."""
