@@ -201,7 +201,7 @@ class Fleet:
     async def _load(self, revision: RevisionName) -> Resident:
         self._engine.check()
         resident = self._residents.get(revision)
-        if resident is None:
+        if resident is None or resident.is_pardoned:
             digest = self._digests.get(revision) or await self._digest(revision)
             resident = self._residents[revision] = self._registered(revision, digest)
         elif resident.state is ResidentState.REJECTED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -44,7 +45,8 @@ class Loader:
         """Takes a FETCHING resident to LIVE. `in_use` are digests whose files must stay on disk.
 
         Raises:
-            StateConflict: ADAPTER_REJECTED or BASE_MODEL_MISMATCH; the resident is REJECTED then.
+            StateConflict: ADAPTER_REJECTED or BASE_MODEL_MISMATCH; the resident is REJECTED then, for ever or for
+                as long as the error says.
             DataLoss: the bytes are not those of the digest; REJECTED too.
             DomainError: anything else, such as `Unavailable`, passes; the resident is UNLOADED and may be tried again.
         """
@@ -66,6 +68,8 @@ class Loader:
             _log.info("revision loaded", extra={"revision": str(resident.revision), "digest": resident.digest})
         except (StateConflict, DataLoss, InvalidInput) as err:
             resident.rejection = f"{err.reason}: {err}"
+            if err.retry_after_seconds is not None:
+                resident.rejected_until = time.monotonic() + err.retry_after_seconds
             _log.warning("revision rejected", extra={"revision": str(resident.revision), "reason": err.reason})
             await self._forget(resident, ResidentState.REJECTED)
             raise

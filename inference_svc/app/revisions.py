@@ -33,7 +33,7 @@ class Revisions(Protocol):
 
 
 async def load_while(revisions: Revisions, revision: RevisionName, is_wanted: Callable[[], bool]) -> Resident | None:
-    """The loaded revision; None when it is rejected, or not wanted by now.
+    """The loaded revision; None when it is rejected for ever, or not wanted by now.
 
     Anything else that goes wrong (registry away, disk full, no free slot) is tried again while it is wanted.
     """
@@ -44,7 +44,7 @@ async def load_while(revisions: Revisions, revision: RevisionName, is_wanted: Ca
         except Exception as err:
             _log.exception("revision not loaded", extra={"revision": str(revision), "detail": str(err)})
             found = revisions.known.get(revision)
-            if found is not None and found.state is ResidentState.REJECTED:
+            if found is not None and found.state is ResidentState.REJECTED and found.rejected_until is None:
                 return None
             await asyncio.sleep(delay)
             delay = min(MAX_RETRY_SECONDS, 2 * delay)

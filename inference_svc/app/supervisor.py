@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 
 from inference_svc.app.ports import EngineCall, EngineChunk, MortalEngine
 from inference_svc.domain.residency import AdapterKey
-from inference_svc.domain.suspicion import MAX_CRASHES, Suspicion, Work
+from inference_svc.domain.suspicion import Suspicion, Work
 from shared.changes import Changes
 from shared.errors import StateConflict, Unavailable
 
@@ -35,7 +35,7 @@ class Supervisor:
 
     def __init__(self, engine: MortalEngine, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._clock = engine, clock
-        self._suspicion = Suspicion()
+        self._suspicion = Suspicion(clock)
         self._running: dict[object, Work] = {}
         self._fallen: list[Work] = []
         self._probation, self._waiting = asyncio.Lock(), 0
@@ -190,19 +190,24 @@ class Supervisor:
     def _admit(self, work: Work) -> None:
         self.check()
         barred = self._suspicion.barred(work)
+        if barred is None:
+            return
+        seconds = self._suspicion.barred_seconds(work)
+        for_now = f"for {seconds / 60:.0f} minutes: it was in the engine at too many crashes"
         if barred == "adapter":
             raise StateConflict(
                 "ADAPTER_REJECTED",
-                f"the adapter is quarantined: it was in the engine at {MAX_CRASHES} crashes or more",
+                f"the adapter is quarantined {for_now}",
                 hint="train a new revision",
+                retry_after_seconds=seconds,
             )
-        if barred == "request":
-            raise StateConflict(
-                "REQUEST_QUARANTINED",
-                f"the request is quarantined: it was in the engine at {MAX_CRASHES} crashes",
-                hint="change the input, and report this request",
-                metadata={"fingerprint": work.request},
-            )
+        raise StateConflict(
+            "REQUEST_QUARANTINED",
+            f"the request is quarantined {for_now}",
+            hint="change the input, and report this request",
+            metadata={"fingerprint": work.request},
+            retry_after_seconds=seconds,
+        )
 
     @contextmanager
     def _noting(self, work: Work) -> Iterator[None]:

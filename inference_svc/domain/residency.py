@@ -31,6 +31,7 @@ class ResidentState(enum.StrEnum):
 
 # LIVE is entered after the revision serves, DRAINING before it stops; both end at once with the engine. A revision that
 # was unloaded or drained may come back (roll back); a rejected one never: its digest names the same bytes for ever.
+# What was rejected only for a time (`is_pardoned`) begins a new life, as another resident.
 MOVES: dict[ResidentState, frozenset[ResidentState]] = {
     ResidentState.REGISTERED: frozenset({ResidentState.FETCHING}),
     ResidentState.FETCHING: frozenset({ResidentState.VERIFYING, ResidentState.REJECTED, ResidentState.UNLOADED}),
@@ -74,6 +75,8 @@ class Resident:
     entered: float = field(default_factory=time.monotonic, repr=False)
     """When it entered its state, of the monotonic clock, in seconds."""
     rejection: str = ""
+    rejected_until: float | None = None
+    """When a rejection for a time ends, of the monotonic clock in seconds; None: the rejection is for ever."""
     leases: int = 0
     """Requests that began on it and have not ended."""
     is_closing: bool = False
@@ -93,6 +96,12 @@ class Resident:
     def is_open(self) -> bool:
         """Whether a new request may begin on it."""
         return self.is_served and not self.is_closing
+
+    @property
+    def is_pardoned(self) -> bool:
+        """Whether it was rejected for a time that is over."""
+        rejected = self.state is ResidentState.REJECTED
+        return rejected and self.rejected_until is not None and time.monotonic() >= self.rejected_until
 
     def move(self, state: ResidentState) -> None:
         """Goes on to `state`; a move outside the table is a bug of ours."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from safetensors.numpy import save_file
 
 from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.admission import Admission
@@ -22,15 +19,13 @@ from inference_svc.app.supervisor import Supervisor
 from inference_svc.domain.adapter_room import AdapterRoom
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.engine.vllm_engine import VllmEngine
-from shared.adapter.manifest import AdapterManifest, Canary
-from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
-from shared.adapter.validate import TARGET_MODULES
+from shared.adapter.manifest import Canary
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.names import AliasName, RevisionName
 from shared.prompt import PromptRenderer
-from tests.adapter_file import random_lora
+from tests.adapter_file import write_random_package
 from tests.bench.contract import BASE
 from tests.bench.engine import RUNNING, settings
 from tests.unit.inference_svc.conftest import FakeRegistry
@@ -39,7 +34,6 @@ RANK = 8
 SPEC = ContractSpec(ContractKind.REGEX, pattern=r"[A-Z]{2}-\d{4}")
 """Seven tokens or so: what is measured is the way of a request and of an adapter, not decoding."""
 CONTRACT = "tenants/bench/contracts/ticket"
-_SCALE = 0.02
 _QUEUED = 4096
 
 
@@ -58,36 +52,18 @@ class Replica:
 
     def publish(self, adapter: str, number: int, seed: int, canaries: tuple[Canary, ...] = ()) -> RevisionName:
         """Puts a revision with weights of its own into the registry."""
-        name = RevisionName("bench", adapter, number)
-        source = self.folder / "source"
-        source.mkdir(exist_ok=True)
-        save_file(random_lora(self.base, rank=RANK, seed=seed, scale=_SCALE), source / "weights")
-        config = {
-            "peft_type": "LORA",
-            "base_model_name_or_path": self.base.model_id,
-            "r": RANK,
-            "lora_alpha": 16,
-            "target_modules": list(TARGET_MODULES),
-            "use_rslora": False,
-        }
-        (source / "config").write_text(json.dumps(config))
-        manifest = AdapterManifest(
-            base_model_id=self.base.model_id,
-            base_model_digest=self.base.digest,
-            prompt_digest=self.renderer.digest,
-            contract_name=CONTRACT,
-            contract=SPEC,
-            rank=RANK,
-            alpha=16.0,
-            target_modules=TARGET_MODULES,
-            dataset_digest="sha256:" + f"{seed:064x}",
-            canaries=canaries,
-            instruction_prompt_tokens=900,
-        )
-        folder = self.folder / f"package-{adapter}-{number}"
-        files = {WEIGHTS_NAME: source / "weights", CONFIG_NAME: source / "config"}
+        name, folder = RevisionName("bench", adapter, number), self.folder / f"package-{adapter}-{number}"
         self.registry.packages[name] = folder
-        self.registry.digests[name] = write_package(folder, manifest, files).digest
+        self.registry.digests[name] = write_random_package(
+            self.base,
+            folder,
+            rank=RANK,
+            seed=seed,
+            prompt_digest=self.renderer.digest,
+            contract=CONTRACT,
+            spec=SPEC,
+            canaries=canaries,
+        )
         return name
 
     async def ask(self, adapter: str, text: str = "one ticket", seed: int = 0) -> Answer:

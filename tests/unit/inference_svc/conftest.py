@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.admission import Admission
@@ -25,16 +23,14 @@ from inference_svc.app.quota_book import OneQuota
 from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import AdapterKey, ResidentState
 from shared.adapter.canary import CanarySplit, RollbackReason
-from shared.adapter.manifest import AdapterManifest, Canary
-from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
-from shared.adapter.validate import TARGET_MODULES
+from shared.adapter.manifest import Canary
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import NotFound, StateConflict, Unavailable
 from shared.names import AliasName, ContractName, RevisionName
 from shared.prompt import PromptRenderer
-from tests.adapter_file import random_lora
+from tests.adapter_file import write_random_package
 
 RANK = 4
 SPEC = ContractSpec(ContractKind.JSON, json_schema='{"enum":["yes","no","perhaps"]}')
@@ -259,36 +255,18 @@ class Replica:
 
     def publish(self, number: int, *, canary: tuple[int, ...] = (), prompt_digest: str = "") -> RevisionName:
         """Puts a revision with its own weights into the registry."""
-        name = revision(number)
-        tensors = random_lora(self.base, rank=RANK, seed=number, scale=0.02)
-        source = self.folder / f"source-{number}"
-        source.mkdir(parents=True)
-        save_file(tensors, source / "weights")
-        config = {
-            "peft_type": "LORA",
-            "base_model_name_or_path": self.base.model_id,
-            "r": RANK,
-            "lora_alpha": 8,
-            "target_modules": list(TARGET_MODULES),
-            "use_rslora": False,
-        }
-        (source / "config").write_text(json.dumps(config))
-        manifest = AdapterManifest(
-            base_model_id=self.base.model_id,
-            base_model_digest=self.base.digest,
-            prompt_digest=prompt_digest or self.renderer.digest,
-            contract_name=CONTRACT,
-            contract=SPEC,
+        name, folder = revision(number), self.folder / f"package-{number}"
+        self.registry.packages[name] = folder
+        self.registry.digests[name] = write_random_package(
+            self.base,
+            folder,
             rank=RANK,
-            alpha=8.0,
-            target_modules=TARGET_MODULES,
-            dataset_digest="sha256:" + "0" * 64,
+            seed=number,
+            prompt_digest=prompt_digest or self.renderer.digest,
+            contract=CONTRACT,
+            spec=SPEC,
             canaries=(Canary((3, 4), canary),) if canary else (),
-            instruction_prompt_tokens=900,
         )
-        folder = self.folder / f"package-{number}"
-        written = write_package(folder, manifest, {WEIGHTS_NAME: source / "weights", CONFIG_NAME: source / "config"})
-        self.registry.packages[name], self.registry.digests[name] = folder, written.digest
         return name
 
     async def settle(self) -> None:
