@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -100,10 +101,8 @@ class Aliases:
                 metadata={"adapter": name},
             )
         pending = self._revisions.known.get(self._wanted[alias])
-        if pending is not None and pending.state is ResidentState.REJECTED:
-            raise NotFound(
-                "ADAPTER_NOT_FOUND", f"{pending.revision} was rejected: {pending.rejection}", metadata={"adapter": name}
-            )
+        if pending is not None and pending.rejection:
+            raise replace(pending.refusal(), metadata={"adapter": name})
         raise Unavailable(
             "ADAPTER_NOT_READY",
             f"{alias} is being loaded",

@@ -15,12 +15,14 @@ from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.loader import Loader
 from inference_svc.app.ports import EngineCall
+from inference_svc.app.quarantine import Quarantine
 from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from inference_svc.engine.vllm_engine import VllmEngine
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
+from shared.clock import SystemClock
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
@@ -73,6 +75,7 @@ async def _ours(folder: Path) -> tuple[dict[str, str], int]:
     loader = Loader(
         cache=AdapterCache(folder / "cache", 1 << 40), base=base, prompt_digest=renderer.digest, max_rank=16,
         engine=engine, registry=registry, contracts=ContractLibrary(compiler, registry),
+        quarantine=Quarantine(folder / "quarantine.json", SystemClock()),
     )  # fmt: skip
     await _greedy(engine, contract, renderer, adapters)  # prompts are in the prefix cache from now on
     before = await _greedy(engine, contract, renderer, adapters)

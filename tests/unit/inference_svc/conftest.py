@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
-from inference_svc.app.ports import EngineCall, EngineChunk, InferenceEngine, RevisionFacts
+from inference_svc.app.ports import EngineCall, EngineChunk, InferenceEngine, NonFinite, RevisionFacts
+from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.quota_book import OneQuota
 from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import AdapterKey, ResidentState
@@ -49,7 +51,8 @@ def revision(number: int) -> RevisionName:
 class FakeEngine:
     """Answers by `script`, then greedily by the automaton's first allowed token.
 
-    `gate` holds answers back until it is set; `calls` are all requests so far; it dies of what `deadly` says.
+    `gate` holds answers back until it is set; `calls` are all requests so far; it dies of what `deadly` says, and
+    computes no numbers for what `poisonous` says.
     """
 
     def __init__(self, contract_dir: Path) -> None:
@@ -63,6 +66,7 @@ class FakeEngine:
         self.startable.set()
         self.starts = self.failing_starts = 0
         self.deadly: Callable[[EngineCall], bool] = lambda call: False
+        self.poisonous: Callable[[EngineCall], bool] = lambda call: False
         self.entered = asyncio.Event()
         self.lie: list[int] | None = None
         self.script: list[list[int]] = []
@@ -77,6 +81,10 @@ class FakeEngine:
             raise Unavailable("NOT_SERVING", "the engine does not start")
         self.adapters.clear()
         self.dead.clear()
+
+    def condemn(self) -> None:
+        """As if it had died."""
+        self.die()
 
     def die(self) -> None:
         """As a crash would: whatever runs or comes now fails."""
@@ -122,6 +130,8 @@ class FakeEngine:
             if self.starts != life:
                 raise Unavailable("NOT_SERVING", "the engine died")
             self.check()
+            if self.poisonous(call):
+                raise NonFinite(call.request_id)
             sent = self.lie or (self.script.pop(0) if self.script else tokens)
             for chunk in ([t] for t in sent) if call.stream else (sent,):
                 yield EngineChunk(chunk, 0, finished=False)
@@ -135,6 +145,14 @@ class FakeEngine:
 
     async def stop(self) -> None:
         """Nothing to do."""
+
+
+class StoppedClock:
+    """It is always noon."""
+
+    def now(self) -> datetime:
+        """The moment."""
+        return datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -223,6 +241,7 @@ class Replica:
             engine=self.asked,
             registry=self.registry,
             contracts=self.contracts,
+            quarantine=Quarantine(self.folder / "quarantine.json", StoppedClock()),
         )
         return Fleet(
             loader=loader,
