@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,8 +13,8 @@ import pytest
 from inference_svc.app.ports import NonFinite
 from inference_svc.domain.residency import AdapterKey
 from shared.base_model import BaseModel
-from tests.adapter_file import write_overflowing_adapter, write_random_adapter
 from tests.e2e.engine.bench import Bench
+from tests.poison import POISON, write_overflowing_adapter, write_poisoned_adapter
 
 pytestmark = [
     pytest.mark.engine,
@@ -24,14 +23,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # vLLM's own imports warn
 ]
 
-_SPOILT: dict[str, dict[str, float]] = {
-    "NaN in the first queries": {"layers.0.self_attn.q_proj.lora_A": math.nan},
-    "NaN in all values": {"v_proj.lora_B": math.nan},
-    "NaN behind the last attention": {"LAST.mlp.down_proj.lora_B": math.nan},
-    "infinity in the first keys": {"layers.0.self_attn.k_proj.lora_B": math.inf},
-    "infinity in the last values": {"LAST.self_attn.v_proj.lora_B": math.inf},
-    "1e30 everywhere": {"lora_": 1e30},
-}
 _POISONED = 160
 """Requests that write to each of the cache's 300 blocks between them: each takes two or more, others hold few."""
 
@@ -50,9 +41,7 @@ async def _is_ended(bench: Bench, key: AdapterKey, number: int) -> bool:
 @asynccontextmanager
 async def _spoilt(bench: Bench, base: BaseModel, folder: Path, kind: str) -> AsyncIterator[AdapterKey]:
     """The adapter of a kind, in the engine."""
-    last = f"layers.{base.layer_count - 1}"
-    spoilt = {part.replace("LAST", last): value for part, value in _SPOILT[kind].items()}
-    key = write_random_adapter(base, folder / "spoilt", 41, spoilt=spoilt)
+    key = write_poisoned_adapter(base, folder / "spoilt", 41, kind)
     await bench.engine.add_adapter(key)
     try:
         yield key
@@ -63,7 +52,7 @@ async def _spoilt(bench: Bench, base: BaseModel, folder: Path, kind: str) -> Asy
 class TestPoison:
     """What is not finite."""
 
-    @pytest.mark.parametrize("kind", _SPOILT)
+    @pytest.mark.parametrize("kind", POISON)
     async def test_never_reaches_another_request(
         self, bench: Bench, shipped_base: BaseModel, tmp_path: Path, kind: str
     ) -> None:
