@@ -34,11 +34,11 @@ def write_poisoned_adapter(base: BaseModel, folder: Path, seed: int, kind: str) 
 
 
 def write_overflowing_adapter(base: BaseModel, folder: Path, seed: int, token: int) -> AdapterKey:
-    """Finite weights whose product exceeds the range of bf16 for one token of the vocabulary, and for no other.
+    """Finite weights whose product exceeds the range of floats for one token of the vocabulary, and for no other.
 
-    The values of the first layer see tokens alone, without their context. A row of A along what it sees of `token`
-    gives 1 for that and less than 0.7 for all others (asserted); B and the scale of 2 bring the one above 3.4e38 and
-    leave the others below.
+    The first layer's projections see tokens alone, without their context. A row of A along what they see of `token`
+    gives 2e38 for that and less than half for all others (asserted), which the scale of 2 brings above 3.4e38 or leaves
+    below; B makes values of a few units of what is finite.
     """
     with safe_open(base.folder / "model.safetensors", "pt") as weights:
         seen = weights.get_tensor("model.embed_tokens.weight").float()
@@ -47,9 +47,9 @@ def write_overflowing_adapter(base: BaseModel, folder: Path, seed: int, token: i
     row = seen[token] / seen[token].pow(2).sum()
     others = (seen @ row).abs()
     others[token] = 0
-    assert float(others.max()) < 0.7, "too much like another token"
+    assert float(others.max()) < 0.5, "too much like another token"
     tensors = {name: np.zeros_like(value) for name, value in random_lora(base, rank=RANK, seed=0, scale=0).items()}
     stem = "base_model.model.model.layers.0.self_attn.v_proj"
-    tensors[f"{stem}.lora_A.weight"][0] = row.numpy()
-    tensors[f"{stem}.lora_B.weight"][0, 0] = 2.2e38
+    tensors[f"{stem}.lora_A.weight"][0] = row.numpy() * 2e38
+    tensors[f"{stem}.lora_B.weight"][0, 0] = 2e-38
     return write_adapter(tensors, folder, seed)
