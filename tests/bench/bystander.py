@@ -73,20 +73,19 @@ class Bystanders:
         await self.greedy()
         return True
 
-    def call(self, adapter: AdapterKey | None, text: str) -> EngineCall:
-        """A greedy request."""
+    def call(self, adapter: AdapterKey | None, text: str, extra_tokens: int = _TOKENS) -> EngineCall:
+        """A greedy request, with so many tokens more than the shortest answer has."""
         return EngineCall(
             request_id=f"request-{next(self._ids)}", prompt_ids=self.renderer.prompt_ids(text),
-            contract_digest=self.contract.digest, max_tokens=self.contract.min_tokens + _TOKENS, sampling=Sampling(),
-            adapter=adapter, tenant="bench", stream=False,
+            contract_digest=self.contract.digest, max_tokens=self.contract.min_tokens + extra_tokens,
+            sampling=Sampling(), adapter=adapter, tenant="bench", stream=False,
         )  # fmt: skip
 
-    async def ask(self, adapter: AdapterKey | None, text: str) -> list[int] | None:
+    async def ask(self, adapter: AdapterKey | None, text: str, extra_tokens: int = _TOKENS) -> list[int] | None:
         """Its tokens; None when the engine computed no numbers."""
+        chunks = self.engine.generate(self.call(adapter, text, extra_tokens))
         try:
-            return [
-                token async for chunk in self.engine.generate(self.call(adapter, text)) for token in chunk.token_ids
-            ]
+            return [token async for chunk in chunks for token in chunk.token_ids]
         except NonFinite:
             return None
 

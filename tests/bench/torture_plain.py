@@ -63,7 +63,7 @@ async def _poison(there: Bystanders, kind: str) -> tuple[str, int]:
     key = write_poisoned_adapter(there.base, there.folder / f"poison-{kind}".replace(" ", "-"), 41, kind)
     await there.engine.add_adapter(key)
     beside = asyncio.create_task(there.changed())
-    await asyncio.gather(*(there.ask(key, f"{number}: {LONG}") for number in range(POISONED)))
+    await asyncio.gather(*(there.ask(key, f"{number}: {LONG}", 0) for number in range(POISONED)))
     changed = await beside
     await there.engine.remove_adapter(key)
     changed += await there.changed()

@@ -85,7 +85,7 @@ class TestPoison:
         with pytest.raises(NonFinite):
             await bench.tokens(replace(others[0], request_id="overflow", prompt_ids=(*sound, token)))
 
-        assert len(alone) > 1
+        assert token not in alone
         for stream in streams:
             with pytest.raises(NonFinite):
                 [chunk async for chunk in stream]
