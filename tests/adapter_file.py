@@ -16,7 +16,7 @@ from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 from shared.contracts.spec import ContractSpec
 
-_RANK = 16
+RANK = 16
 _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -71,8 +71,19 @@ def write_random_package(
 
 def write_random_adapter(base: BaseModel, folder: Path, seed: int, scale: float = 0.3) -> AdapterKey:
     """An adapter that wrecks the model: large random weights in every projection."""
+    return write_adapter(random_lora(base, rank=RANK, seed=seed, scale=scale), folder, seed)
+
+
+def write_adapter(tensors: dict[str, np.ndarray], folder: Path, seed: int) -> AdapterKey:
+    """An adapter of these weights and rank `RANK`, scaled by 2, as an engine reads it."""
     folder.mkdir(parents=True)
-    save_file(random_lora(base, rank=_RANK, seed=seed, scale=scale), folder / WEIGHTS_NAME)
-    config = {"peft_type": "LORA", "r": _RANK, "lora_alpha": 32, "target_modules": list(TARGET_MODULES), "bias": "none"}
+    save_file(tensors, folder / WEIGHTS_NAME)
+    config = {
+        "peft_type": "LORA",
+        "r": RANK,
+        "lora_alpha": 2 * RANK,
+        "target_modules": list(TARGET_MODULES),
+        "bias": "none",
+    }
     (folder / CONFIG_NAME).write_text(json.dumps(config))
     return AdapterKey(f"acme/{folder.name}@{seed}", str(folder))

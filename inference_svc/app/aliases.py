@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 
 from inference_svc.app import alias_file
@@ -15,7 +16,6 @@ from inference_svc.app.ports import Registry
 from inference_svc.app.revisions import Revisions, load_while
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.canary_judge import Verdict
-from inference_svc.domain.residency import ResidentState
 from shared.adapter.canary import CanarySplit
 from shared.changes import Changes
 from shared.errors import NotFound, Unavailable
@@ -112,10 +112,8 @@ class Aliases:
                 metadata={"adapter": name},
             )
         pending = self._revisions.known.get(self._wanted[alias])
-        if pending is not None and pending.state is ResidentState.REJECTED:
-            raise NotFound(
-                "ADAPTER_NOT_FOUND", f"{pending.revision} was rejected: {pending.rejection}", metadata={"adapter": name}
-            )
+        if pending is not None and pending.rejection:
+            raise replace(pending.refusal(), metadata={"adapter": name})
         raise Unavailable(
             "ADAPTER_NOT_READY",
             f"{alias} is being loaded",

@@ -83,7 +83,7 @@ class Supervisor:
             Unavailable: NOT_SERVING when the engine is down or dies.
             StateConflict: REQUEST_QUARANTINED or ADAPTER_REJECTED for what was in the engine at too many crashes.
         """
-        work = Work(call.adapter.name if call.adapter else "", _fingerprint(call))
+        work = _work(call)
         self._admit(work)
         async with self._turn(work):
             self._admit(work)  # it may have waited through another death
@@ -155,6 +155,20 @@ class Supervisor:
             returning.cancel()
             death.cancel()
 
+    def condemn(self, call: EngineCall) -> None:
+        """Starts an engine again that runs, but computes nonsense, as if it had died of `call` alone.
+
+        So who brings it down with one request time and again is barred, and an engine that never gets well ends the
+        process as one that always dies does.
+        """
+        if self._down_since is not None:
+            return
+        _log.critical("the engine computes what is no number", extra={"fingerprint": _fingerprint(call)})
+        self._down_since = self._clock()
+        self._running.clear()
+        self._fallen[:] = [_work(call)]
+        self._engine.condemn()
+
     async def stop(self) -> None:
         """Ends the engine and its processes."""
         await self._engine.stop()
@@ -225,6 +239,10 @@ class Supervisor:
             raise Unavailable("NOT_SERVING", "the engine died", retry_after_seconds=_LEAST_RETRY_SECONDS) from err
         finally:
             self._running.pop(token, None)
+
+
+def _work(call: EngineCall) -> Work:
+    return Work(call.adapter.name if call.adapter else "", _fingerprint(call))
 
 
 def _fingerprint(call: EngineCall) -> str:

@@ -15,12 +15,15 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
+from inference_svc.app.quarantine import Quarantine
+from inference_svc.app.sentinel import Sentinel
 from inference_svc.app.supervisor import Supervisor
 from inference_svc.domain.adapter_room import AdapterRoom
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.engine.vllm_engine import VllmEngine
 from shared.adapter.manifest import Canary
 from shared.base_model import BaseModel
+from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.names import AliasName, RevisionName
@@ -103,15 +106,17 @@ async def replica(
         )
     )
     supervisor = Supervisor(vllm)
+    sentinel = Sentinel(supervisor)
     registry = FakeRegistry(specs={CONTRACT: SPEC})
     contracts = ContractLibrary(ContractCompiler(folder / "contracts", base.vocabulary()), registry)
     loader = Loader(
         cache=AdapterCache(folder / "adapters", 1 << 40), base=base, prompt_digest=renderer.digest, max_rank=16,
-        engine=supervisor, registry=registry, contracts=contracts,
+        engine=sentinel, registry=registry, contracts=contracts,
+        quarantine=Quarantine(folder / "quarantine.json", SystemClock()),
     )  # fmt: skip
     fleet = Fleet(
         loader=loader,
-        engine=supervisor,
+        engine=sentinel,
         registry=registry,
         state_file=folder / "aliases.json",
         capacity=resident,
@@ -119,7 +124,7 @@ async def replica(
     )
     room = AdapterRoom(batch_adapters if groups_adapters else None, 32)
     answering = Answering(
-        engine=supervisor, fleet=fleet, contracts=contracts, renderer=renderer,
+        engine=sentinel, fleet=fleet, contracts=contracts, renderer=renderer,
         admission=Admission(running=RUNNING, queued=_QUEUED, room=room),
         token_bytes=dict(base.vocabulary().token_bytes), context_tokens=1024, format_attempts=3,
     )  # fmt: skip

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,16 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
-from inference_svc.app.ports import AliasFacts, EngineCall, EngineChunk, InferenceEngine, Registry, RevisionFacts
+from inference_svc.app.ports import (
+    AliasFacts,
+    EngineCall,
+    EngineChunk,
+    InferenceEngine,
+    NonFinite,
+    Registry,
+    RevisionFacts,
+)  # fmt: skip
+from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.quota_book import OneQuota
 from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import AdapterKey, ResidentState
@@ -47,7 +57,8 @@ def revision(number: int) -> RevisionName:
 class FakeEngine:
     """Answers by `script`, then greedily by the automaton's first allowed token.
 
-    `gate` holds answers back until it is set; `calls` are all requests so far; it dies of what `deadly` says.
+    `gate` holds answers back until it is set; `calls` are all requests so far; it dies of what `deadly` says, and
+    computes no numbers for what `poisonous` says.
     """
 
     def __init__(self, contract_dir: Path) -> None:
@@ -61,6 +72,7 @@ class FakeEngine:
         self.startable.set()
         self.starts = self.failing_starts = 0
         self.deadly: Callable[[EngineCall], bool] = lambda call: False
+        self.poisonous: Callable[[EngineCall], bool] = lambda call: False
         self.entered = asyncio.Event()
         self.lie: list[int] | None = None
         self.broken: set[str] = set()
@@ -77,6 +89,10 @@ class FakeEngine:
             raise Unavailable("NOT_SERVING", "the engine does not start")
         self.adapters.clear()
         self.dead.clear()
+
+    def condemn(self) -> None:
+        """As if it had died."""
+        self.die()
 
     def die(self) -> None:
         """As a crash would: whatever runs or comes now fails."""
@@ -122,6 +138,8 @@ class FakeEngine:
             if self.starts != life:
                 raise Unavailable("NOT_SERVING", "the engine died")
             self.check()
+            if self.poisonous(call):
+                raise NonFinite(call.request_id)
             sent = self.lie or (self.script.pop(0) if self.script else tokens)
             if call.adapter is not None and call.adapter.name.split("@")[0] in self.broken:
                 sent = [0]
@@ -137,6 +155,14 @@ class FakeEngine:
 
     async def stop(self) -> None:
         """Nothing to do."""
+
+
+class StoppedClock:
+    """It is always noon."""
+
+    def now(self) -> datetime:
+        """The moment."""
+        return datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -162,6 +188,8 @@ class FakeRegistry:
         """Copies the package."""
         self.downloads += 1
         self.asked.set()
+        if name not in self.packages:
+            raise NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist")
         for path in self.packages[name].iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
 
@@ -242,6 +270,7 @@ class Replica:
             engine=self.asked,
             registry=self.serving_registry(),
             contracts=self.contracts,
+            quarantine=Quarantine(self.folder / "quarantine.json", StoppedClock()),
         )
         return Fleet(
             loader=loader,

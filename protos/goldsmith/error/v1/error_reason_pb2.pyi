@@ -105,6 +105,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the engine died several times while it worked on exactly this request, which is refused for an
     hour (RetryInfo); metadata fingerprint finds it in the log. Change the input and report it.
     """
+    ERROR_REASON_ADAPTER_QUARANTINED: _ErrorReason.ValueType  # 37
+    """FAILED_PRECONDITION: the adapter revision computed NaN or infinity; this request was not answered, and this replica
+    does not serve that revision again. Train a new one, or point the alias at an older one.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Machine-readable causes. The name without the prefix is sent as google.rpc.ErrorInfo.reason with domain
@@ -193,5 +197,9 @@ ERROR_REASON_ROLE_MISSING: ErrorReason.ValueType  # 35
 ERROR_REASON_REQUEST_QUARANTINED: ErrorReason.ValueType  # 36
 """FAILED_PRECONDITION: the engine died several times while it worked on exactly this request, which is refused for an
 hour (RetryInfo); metadata fingerprint finds it in the log. Change the input and report it.
+"""
+ERROR_REASON_ADAPTER_QUARANTINED: ErrorReason.ValueType  # 37
+"""FAILED_PRECONDITION: the adapter revision computed NaN or infinity; this request was not answered, and this replica
+does not serve that revision again. Train a new one, or point the alias at an older one.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
