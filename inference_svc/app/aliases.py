@@ -1,30 +1,44 @@
-"""What each alias means on this replica, now and after a restart, and how it comes to mean another revision."""
+"""What each alias means on this replica: promotion with retries, and the file that outlives a restart."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
-from inference_svc.app import alias_file
-from inference_svc.app.alias_file import SavedAlias, SavedCanary
-from inference_svc.app.canaries import Canaries, Draw
 from inference_svc.app.meter import UNOBSERVED, Meter
-from inference_svc.app.ports import Registry
-from inference_svc.app.revisions import Revisions, load_while
-from inference_svc.domain.canary_choice import CanaryChoice
-from inference_svc.domain.canary_judge import Verdict
-from shared.adapter.canary import CanarySplit
+from inference_svc.domain.residency import Resident, ResidentState
 from shared.changes import Changes
 from shared.errors import NotFound, Unavailable
+from shared.files import write_atomic
 from shared.names import AdapterName, AliasName, RevisionName
 
 _log = logging.getLogger(__name__)
 
 LIVE_ALIAS = "live"
 _RETRY_SECONDS = 1.0
+_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.2, 30.0
+
+
+class Revisions(Protocol):
+    """What aliases need of the fleet."""
+
+    @property
+    def known(self) -> Mapping[RevisionName, Resident]:
+        """The revisions that were asked for here so far, whatever became of them."""
+
+    def expect(self, revision: RevisionName, digest: str) -> None:
+        """The digest of a revision, known before the registry can be asked."""
+
+    async def ensure(self, revision: RevisionName) -> Resident:
+        """The revision, loaded. Raises `DomainError` when it cannot be."""
+
+    async def retire(self, resident: Resident) -> None:
+        """Takes a live revision out of the engine once its last request ended."""
 
 
 class Aliases:
@@ -34,62 +48,33 @@ class Aliases:
     stays on disk for a roll back.
     """
 
-    def __init__(  # collaborators, keyword-only
-        self, revisions: Revisions, registry: Registry, *, state_file: Path, changes: Changes,
-        chance: Callable[[], float], meter: Meter = UNOBSERVED,
-    ) -> None:  # fmt: skip
-        """`chance` is uniform in [0, 1), and draws who gets a canary."""
+    def __init__(self, revisions: Revisions, *, state_file: Path, changes: Changes, meter: Meter = UNOBSERVED) -> None:
         self._revisions, self._state_file = revisions, state_file
         self._changes, self._meter = changes, meter
-        self._saved: dict[str, SavedAlias] = {}
         self._wanted: dict[AliasName, RevisionName] = {}
         self._serving: dict[AliasName, RevisionName] = {}
         self._promotions: set[asyncio.Task[None]] = set()
-        self._canaries = Canaries(
-            revisions, registry, chance=chance, changes=changes, on_change=self._save, release=self._release,
-            meter=meter,
-        )  # fmt: skip
 
     def restore(self) -> None:
         """Points the aliases as they were at the last shutdown, so that a replica serves without its registry."""
-        self._saved = dict(alias_file.read(self._state_file))
-        for alias, saved in self._saved.items():
-            revision = RevisionName.parse(saved.revision)
-            self._revisions.expect(revision, saved.digest)
-            if saved.canary is not None and saved.canary.digest:
-                self._revisions.expect(saved.canary.split.revision, saved.canary.digest)
-            split, verdict = (saved.canary.split, saved.canary.verdict) if saved.canary else (None, None)
-            self.point(AliasName.parse(alias), revision, split, verdict)
+        if not self._state_file.is_file():
+            return
+        for alias, entry in json.loads(self._state_file.read_bytes()).items():
+            revision = RevisionName.parse(entry["revision"])
+            self._revisions.expect(revision, entry["digest"])
+            self.point(AliasName.parse(alias), revision)
 
-    def point(
-        self, alias: AliasName, revision: RevisionName, canary: CanarySplit | None = None,
-        verdict: Verdict | None = None,
-    ) -> None:  # fmt: skip
-        """Begins to serve `revision` under `alias`, and a part of it by `canary`; `verdict` is from before a restart.
+    def point(self, alias: AliasName, revision: RevisionName) -> None:
+        """Begins to serve `revision` under `alias`; the present revision serves on until the new one is live.
 
-        The present revision serves on until the new one is live. An alias that is new here is loaded ahead of its first
-        request as long as there are free places.
+        An alias that is new here is loaded ahead of its first request as long as there are free places.
         """
         self._wanted[alias] = revision
-        self._canaries.follow(alias, revision, canary, verdict)
         if self._serving.get(alias) == revision:
             return
-        self._begin(self._promote(alias, revision))
-
-    def draw(self, name: str, choice: CanaryChoice) -> tuple[RevisionName | None, Draw | None]:
-        """The canary, if a request for `name` gets it, and its place in the trial, if chance decided.
-
-        Raises `InvalidInput` (FIELD_INVALID) for a malformed name.
-        """
-        if "/revisions/" in name:
-            return None, None
-        alias = _alias(name)
-        return self._canaries.draw(alias, self._serving.get(alias), choice)
-
-    @property
-    def canaries(self) -> Canaries:
-        """Revisions on trial."""
-        return self._canaries
+        task = asyncio.create_task(self._promote(alias, revision))
+        self._promotions.add(task)
+        task.add_done_callback(self._promotions.discard)
 
     def revision(self, name: str) -> RevisionName:
         """The revision that `name`, an adapter (its alias `live`), an alias or a revision, means now.
@@ -101,7 +86,11 @@ class Aliases:
         """
         if "/revisions/" in name:
             return RevisionName.parse(name, "prompt.adapter")
-        alias = _alias(name)
+        alias = (
+            AliasName.parse(name, "prompt.adapter")
+            if "/aliases/" in name
+            else _live(AdapterName.parse(name, "prompt.adapter"))
+        )
         if alias in self._serving:
             return self._serving[alias]
         if alias not in self._wanted:
@@ -130,67 +119,58 @@ class Aliases:
         return set(self._serving.values())
 
     def meant(self) -> set[RevisionName]:
-        """What aliases mean now, or will once it is loaded, and what is on trial."""
-        return {*self._serving.values(), *self._wanted.values(), *self._canaries.meant()}
+        """What aliases mean now, or will once it is loaded."""
+        return {*self._serving.values(), *self._wanted.values()}
 
     async def stop(self) -> None:
-        """Ends promotions, and loads of canaries, that run."""
-        await self._canaries.stop()
+        """Ends promotions that run."""
         for task in self._promotions:
             task.cancel()
         await asyncio.gather(*self._promotions, return_exceptions=True)
 
     async def _promote(self, alias: AliasName, revision: RevisionName) -> None:
-        def is_wanted() -> bool:
-            return self._wanted.get(alias) == revision
-
-        if await load_while(self._revisions, revision, is_wanted) is None:
+        resident = await self._wanted_resident(alias, revision)
+        if resident is None:
             return
+        if resident.state is ResidentState.DRAINING:  # rolled back to while its last requests still run
+            resident.move(ResidentState.LIVE)
         before = self._serving.get(alias)
         self._serving[alias] = revision
         if before != revision:
             self._meter.alias_flips(alias, revision)
         self._changes.ring()
-        self._save(alias)
+        self._save()
         _log.info("alias flipped", extra={"alias": str(alias), "revision": str(revision)})
-        if before is not None and before != revision:
-            await self._retire(before)
+        if before is not None and before != revision and before not in self._serving.values():
+            await self._revisions.retire(self._revisions.known[before])
 
-    def _release(self, revision: RevisionName) -> None:
-        self._begin(self._retire(revision))
+    async def _wanted_resident(self, alias: AliasName, revision: RevisionName) -> Resident | None:
+        """The loaded revision; None when it is rejected for ever, or another one is wanted by now.
 
-    async def _retire(self, revision: RevisionName) -> None:
-        """Unless something else means it."""
-        resident = self._revisions.known.get(revision)
-        if resident is not None and revision not in self.meant():
-            await self._revisions.retire(resident)
+        Anything else that goes wrong (registry away, disk full, no free slot) is tried again while it is wanted.
+        """
+        delay = _FIRST_RETRY_SECONDS
+        while self._wanted.get(alias) == revision:
+            try:
+                resident = await self._revisions.ensure(revision)
+            except Exception as err:
+                _log.exception("revision not promoted", extra={"revision": str(revision), "detail": str(err)})
+                found = self._revisions.known.get(revision)
+                if found is not None and found.state is ResidentState.REJECTED and found.rejected_until is None:
+                    return None
+                await asyncio.sleep(delay)
+                delay = min(_MAX_RETRY_SECONDS, 2 * delay)
+                continue
+            return resident if self._wanted.get(alias) == revision else None
+        return None
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._promotions.add(task)
-        task.add_done_callback(self._promotions.discard)
-
-    def _save(self, alias: AliasName) -> None:
-        """What is kept of an alias that does not serve yet stays as it was."""
-        if alias in self._serving:
-            revision = self._serving[alias]
-            self._saved[str(alias)] = SavedAlias(str(revision), self._digest(revision), self._saved_canary(alias))
-            alias_file.write(self._state_file, self._saved)
-
-    def _saved_canary(self, alias: AliasName) -> SavedCanary | None:
-        trial = self._canaries.trial(alias)
-        if trial is None:
-            return None
-        return SavedCanary(trial.split, self._digest(trial.split.revision), trial.verdict)
-
-    def _digest(self, revision: RevisionName) -> str:
-        """Empty while it is not known."""
-        resident = self._revisions.known.get(revision)
-        return resident.digest if resident is not None else ""
+    def _save(self) -> None:
+        body = {
+            str(alias): {"revision": str(revision), "digest": self._revisions.known[revision].digest}
+            for alias, revision in self._serving.items()
+        }
+        write_atomic(self._state_file, json.dumps(body, indent=1).encode())
 
 
-def _alias(name: str) -> AliasName:
-    if "/aliases/" in name:
-        return AliasName.parse(name, "prompt.adapter")
-    adapter = AdapterName.parse(name, "prompt.adapter")
+def _live(adapter: AdapterName) -> AliasName:
     return AliasName(adapter.tenant, adapter.id, LIVE_ALIAS)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+from inference_svc.app import canary_file
+from inference_svc.app.aliases import LIVE_ALIAS, Revisions
+from inference_svc.app.canary_file import SavedTrial
 from inference_svc.app.meter import DEADLINE_PASSED, INTERNAL, OK, UNOBSERVED, Meter, outcome_of
 from inference_svc.app.ports import Registry
 from inference_svc.app.progress import Progress
-from inference_svc.app.revisions import FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, Revisions, load_while
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.canary_judge import CanaryJudge, Sample, Side, Verdict
-from inference_svc.domain.residency import ResidentState
+from inference_svc.domain.residency import Resident, ResidentState
 from shared.adapter.canary import CanarySplit
 from shared.changes import Changes
 from shared.errors import DomainError
-from shared.names import AliasName, RevisionName
+from shared.names import AdapterName, AliasName, RevisionName
 
 _log = logging.getLogger(__name__)
 
-_FAULTS = frozenset({"FORMAT_CHECK_FAILED", "GUARANTEE_BROKEN", INTERNAL, DEADLINE_PASSED})
+_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.2, 30.0
+_FAULTS = frozenset({"FORMAT_CHECK_FAILED", "GUARANTEE_BROKEN", "ADAPTER_QUARANTINED", INTERNAL, DEADLINE_PASSED})
 """Ends of a request that are its adapter's fault. What is neither one of them nor OK says nothing about it: mistakes of
 callers, quotas, cancellations, a dead engine."""
 
@@ -60,17 +64,21 @@ class Canaries:
     """Owns the trials; all methods run on one event loop, so plain assignments are atomic."""
 
     def __init__(
-        self, revisions: Revisions, registry: Registry, *, chance: Callable[[], float], changes: Changes,
-        on_change: Callable[[AliasName], None], release: Callable[[RevisionName], None], meter: Meter = UNOBSERVED,
+        self, revisions: Revisions, registry: Registry, *, state_file: Path, chance: Callable[[], float],
+        changes: Changes, release: Callable[[RevisionName], Awaitable[None]], meter: Meter = UNOBSERVED,
     ) -> None:  # fmt: skip
-        """Calls `on_change` after what must outlive a restart, `release` with each revision that is on trial no more.
-
-        `chance` is uniform in [0, 1).
-        """
-        self._revisions, self._registry, self._chance = revisions, registry, chance
-        self._changes, self._on_change, self._release, self._meter = changes, on_change, release, meter
+        """`chance` is uniform in [0, 1); `release` is told each revision that is on trial no more."""
+        self._revisions, self._registry, self._state_file = revisions, registry, state_file
+        self._chance, self._changes, self._release, self._meter = chance, changes, release, meter
         self._trials: dict[AliasName, Trial] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def restore(self) -> None:
+        """Goes on with the trials of before a restart; aliases must have been restored."""
+        for alias, saved in canary_file.read(self._state_file).items():
+            if saved.digest:
+                self._revisions.expect(saved.split.revision, saved.digest)
+            self.follow(AliasName.parse(alias), saved.live, saved.split, saved.verdict)
 
     def follow(
         self, alias: AliasName, live: RevisionName, split: CanarySplit | None, verdict: Verdict | None = None
@@ -84,7 +92,7 @@ class Canaries:
             if old.split != split:
                 old.split = split
                 old.judge.restart(split.policy)
-                self._changed(alias)
+                self._changed()
             return
         if old is not None:
             del self._trials[alias]
@@ -93,9 +101,9 @@ class Canaries:
             trial = self._trials[alias] = Trial(alias, live, split, CanaryJudge(split.policy, self._chance), verdict)
             self._begin(trial, self._load(trial) if verdict is None else self._tell(trial, verdict))
         if old is not None:
-            self._release(old.split.revision)
+            self._track(self._release(old.split.revision))
         if old is not None or split is not None:
-            self._changed(alias)
+            self._changed()
 
     def draw(
         self, alias: AliasName, serving: RevisionName | None, choice: CanaryChoice
@@ -190,30 +198,64 @@ class Canaries:
         self._meter.canary_rolls_back(trial.alias, trial.split.revision, verdict.reason)
         _cancel(trial.task)
         self._begin(trial, self._tell(trial, verdict))
-        self._release(trial.split.revision)
-        self._changed(trial.alias)
+        self._track(self._release(trial.split.revision))
+        self._changed()
 
-    def _changed(self, alias: AliasName) -> None:
+    def _changed(self) -> None:
         self._changes.ring()
-        self._on_change(alias)
+        known = self._revisions.known
+        saved = {
+            str(alias): SavedTrial(
+                trial.live,
+                trial.split,
+                known[trial.split.revision].digest if trial.split.revision in known else "",
+                trial.verdict,
+            )
+            for alias, trial in self._trials.items()
+        }
+        canary_file.write(self._state_file, saved)
 
-    def _begin(self, trial: Trial, work: Coroutine[None, None, None]) -> None:
-        task = trial.task = asyncio.create_task(work)
+    def _begin(self, trial: Trial, work: Awaitable[None]) -> None:
+        trial.task = self._track(work)
+
+    def _track(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _load(self, trial: Trial) -> None:
         def is_wanted() -> bool:
             return self._trials.get(trial.alias) is trial and trial.verdict is None
 
-        if await load_while(self._revisions, trial.split.revision, is_wanted) is None:
+        resident = await self._loaded(trial.split.revision, is_wanted)
+        if resident is None:
             return
+        if resident.state is ResidentState.DRAINING:  # on trial again while its last requests still run
+            resident.move(ResidentState.LIVE)
         _log.info("canary serves", extra={"alias": str(trial.alias), "revision": str(trial.split.revision)})
-        self._changed(trial.alias)
+        self._changed()
+
+    async def _loaded(self, revision: RevisionName, is_wanted: Callable[[], bool]) -> Resident | None:
+        """None when it is rejected, or not wanted by now; whatever else goes wrong is tried again."""
+        delay = _FIRST_RETRY_SECONDS
+        while is_wanted():
+            try:
+                resident = await self._revisions.ensure(revision)
+            except Exception as err:
+                _log.exception("canary not loaded", extra={"revision": str(revision), "detail": str(err)})
+                found = self._revisions.known.get(revision)
+                if found is not None and found.state is ResidentState.REJECTED:
+                    return None
+                await asyncio.sleep(delay)
+                delay = min(_MAX_RETRY_SECONDS, 2 * delay)
+            else:
+                return resident if is_wanted() else None
+        return None
 
     async def _tell(self, trial: Trial, verdict: Verdict) -> None:
         """Tells the registry, again and again until it knows or the trial is over."""
-        delay = FIRST_RETRY_SECONDS
+        delay = _FIRST_RETRY_SECONDS
         while self._trials.get(trial.alias) is trial:
             try:
                 await self._registry.roll_back_canary(trial.alias, trial.split, verdict.reason, verdict.description)
@@ -221,9 +263,19 @@ class Canaries:
                 seen = {"alias": str(trial.alias), "reason": err.reason, "detail": str(err)}
                 _log.warning("roll back not told to the registry, will retry", extra=seen)
                 await asyncio.sleep(delay)
-                delay = min(MAX_RETRY_SECONDS, 2 * delay)
+                delay = min(_MAX_RETRY_SECONDS, 2 * delay)
                 continue
             return
+
+
+def alias_of(name: str) -> AliasName | None:
+    """The alias that a request's `prompt.adapter` means, None for a revision. Raises `InvalidInput` (FIELD_INVALID)."""
+    if "/revisions/" in name:
+        return None
+    if "/aliases/" in name:
+        return AliasName.parse(name, "prompt.adapter")
+    adapter = AdapterName.parse(name, "prompt.adapter")
+    return AliasName(adapter.tenant, adapter.id, LIVE_ALIAS)
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:

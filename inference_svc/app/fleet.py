@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference_svc.app.aliases import Aliases
-from inference_svc.app.canaries import Draw
+from inference_svc.app.canaries import Canaries, Draw, alias_of
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.places import Places
@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 _GONE = (ResidentState.UNLOADED, ResidentState.REJECTED)
 _MAX_REMEMBERED = 2_000
 HEARTBEAT_SECONDS = 15.0
+_CANARY_FILE = "canaries.json"
 
 
 @dataclass
@@ -58,9 +59,11 @@ class Fleet:
         self._uses = itertools.count(1)
         self._digests: dict[RevisionName, str] = {}
         self._changes, self._meter = Changes(), meter
-        self._aliases = Aliases(
-            self, registry, state_file=state_file, changes=self._changes, chance=chance, meter=meter
-        )
+        self._aliases = Aliases(self, state_file=state_file, changes=self._changes, meter=meter)
+        self._canaries = Canaries(
+            self, registry, state_file=state_file.with_name(_CANARY_FILE), chance=chance, changes=self._changes,
+            release=self._release, meter=meter,
+        )  # fmt: skip
 
     @property
     def known(self) -> Mapping[RevisionName, Resident]:
@@ -68,31 +71,40 @@ class Fleet:
         return self._residents
 
     def restore(self) -> None:
-        """Points the aliases as they were at the last shutdown."""
+        """Points aliases and their canaries as they were at the last shutdown."""
         self._aliases.restore()
+        self._canaries.restore()
 
     def point(self, alias: AliasName, revision: RevisionName, canary: CanarySplit | None = None) -> None:
         """Begins to serve `revision` under `alias`, and a part of it by `canary`.
 
         The present revision serves on until the new one is live; a canary gets nothing before it is.
         """
-        self._aliases.point(alias, revision, canary)
+        self._aliases.point(alias, revision)
+        self._canaries.follow(alias, revision, canary)
 
     def draw(self, name: str, choice: CanaryChoice) -> tuple[str, Draw | None]:
         """What a request for `name` is to lease, and its place in a trial, if chance decided.
 
         Raises `InvalidInput` (FIELD_INVALID) for a malformed name.
         """
-        canary, draw = self._aliases.draw(name, choice)
+        alias = alias_of(name)
+        if alias is None or self._canaries.trial(alias) is None:
+            return name, None
+        try:
+            serving = self._aliases.revision(name)
+        except DomainError:  # it will be raised again, by the lease
+            return name, None
+        canary, draw = self._canaries.draw(alias, serving, choice)
         return name if canary is None else str(canary), draw
 
     def judged(self, draw: Draw | None, progress: Progress) -> AbstractContextManager[None]:
         """Around a request: what becomes of it counts in the trial in which it was drawn."""
-        return self._aliases.canaries.judged(draw, progress)
+        return self._canaries.judged(draw, progress)
 
     def canary_shares(self, revision: RevisionName) -> list[tuple[str, int]]:
         """Aliases whose canary a revision is, with the percent that it gets now."""
-        return self._aliases.canaries.shares(revision)
+        return self._canaries.shares(revision)
 
     def expect(self, revision: RevisionName, digest: str) -> None:
         """The digest of a revision, known before the registry can be asked."""
@@ -179,6 +191,7 @@ class Fleet:
 
     async def stop(self) -> None:
         """Ends promotions and loads that run."""
+        await self._canaries.stop()
         await self._aliases.stop()
         tasks = [load.task for load in self._loads.values()]
         for task in tasks:
@@ -220,7 +233,7 @@ class Fleet:
         """Revisions that left the engine are remembered while there is an alias for them, or not too many of them."""
         gone = [r for r in self._residents.values() if r.state in _GONE and not r.leases]
         if len(gone) > _MAX_REMEMBERED:
-            meant = self._aliases.meant()
+            meant = self._aliases.meant() | self._canaries.meant()
             for resident in sorted(gone, key=lambda resident: resident.last_use)[: -_MAX_REMEMBERED // 2]:
                 if resident.revision not in meant:
                     del self._residents[resident.revision]
@@ -244,8 +257,8 @@ class Fleet:
             ) from err
 
     async def retire(self, resident: Resident) -> None:
-        """Takes a live revision out of the engine once its last request ended."""
-        if resident.state is ResidentState.LIVE:
+        """Takes a live revision out of the engine once its last request ended, unless it is on trial."""
+        if resident.state is ResidentState.LIVE and resident.revision not in self._canaries.meant():
             resident.move(ResidentState.DRAINING)
             if resident.leases == 0:
                 await self._unload(resident)
@@ -259,6 +272,12 @@ class Fleet:
             self._loader.bar(resident, error)
         if resident.state is ResidentState.LIVE:
             resident.move(ResidentState.DRAINING)
+
+    async def _release(self, canary: RevisionName) -> None:
+        """A revision is on trial no more."""
+        resident = self._residents.get(canary)
+        if resident is not None and canary not in self._aliases.meant():
+            await self.retire(resident)
 
     async def _unload(self, resident: Resident) -> None:
         """Removes a draining revision, unless somebody took it up again meanwhile."""

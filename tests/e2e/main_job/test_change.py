@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -17,8 +17,7 @@ from shared.names import RevisionName
 from tests.e2e.main_job.house import House, until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
-Note = Callable[[str, object], None]
-"""Figures for the report: nothing is held to them."""
+_log = logging.getLogger(__name__)
 ALIAS = "tenants/acme/adapters/answer/aliases/live"
 FIRST, SECOND = (f"tenants/acme/adapters/answer/revisions/{number}" for number in (1, 2))
 
@@ -62,7 +61,7 @@ class TestPromotion:
 class TestCanary:
     """A revision on trial beside the live one, on the real engine."""
 
-    def test_gets_its_share_and_is_rolled_back_and_promoted_by_hand(self, house: House, record_property: Note) -> None:
+    def test_gets_its_share_and_is_rolled_back_and_promoted_by_hand(self, house: House) -> None:
         """By weight and by header; each move of the alias is seen in the answers, and no request fails."""
         canary = CanarySplit(RevisionName.parse(SECOND), 50, RollbackPolicy(watched=()))
         house.trainer.set_alias(ALIAS, FIRST, canary=canary)
@@ -80,13 +79,12 @@ class TestCanary:
         house.trainer.set_alias(ALIAS, SECOND)
         until(lambda: house.answered_by("acme", canary="never") == SECOND, "the promotion", pause=0.0)
         promoted = time.monotonic()
-        record_property("canary_rolled_back_s", round(rolled_back - began, 3))
-        record_property("canary_promoted_s", round(promoted - begun_again, 3))
+        _log.info("rolled back in %.3f s, promoted in %.3f s", rolled_back - began, promoted - begun_again)
 
         assert (drawn, never) == ({FIRST, SECOND}, {FIRST})
         assert {house.answered_by("acme", index) for index in range(5)} == {SECOND}
 
-    def test_that_is_slower_is_taken_back_by_itself(self, house: House, record_property: Note) -> None:
+    def test_that_is_slower_is_taken_back_by_itself(self, house: House) -> None:
         """A revision whose answers are several times as long; the alias says in what it was worse."""
         slow = house.slow_revision("acme")
         canary = CanarySplit(RevisionName.parse(slow), 50)
@@ -100,8 +98,7 @@ class TestCanary:
         )
         after = {house.answered_by("acme", canary="always") for _ in range(5)}
         alias = house.trainer.set_alias(ALIAS, FIRST)
-        record_property("canary_taken_back_after_requests", len(answers))
-        record_property("canary_figures", alias.last_rollback.description)
+        _log.info("taken back after %d requests: %s", len(answers), alias.last_rollback.description)
 
         assert set(answers) == {FIRST, slow}
         assert after == {FIRST}

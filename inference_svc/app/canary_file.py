@@ -1,4 +1,4 @@
-"""The file that keeps what aliases mean across restarts."""
+"""The file that keeps canaries, and verdicts that the registry may not have heard of, across restarts."""
 
 from __future__ import annotations
 
@@ -11,36 +11,28 @@ from pydantic import TypeAdapter
 from inference_svc.domain.canary_judge import Verdict
 from shared.adapter.canary import CanarySplit
 from shared.files import write_atomic
+from shared.names import RevisionName
 
 
 @dataclass(frozen=True)
-class SavedCanary:
-    """A revision on trial."""
+class SavedTrial:
+    """One alias's canary beside the revision `live`."""
 
+    live: RevisionName
     split: CanarySplit
     digest: str
-    """Empty when it was not known yet."""
+    """Of the canary; empty when it was not known yet."""
     verdict: Verdict | None = None
-    """The registry may not have heard of it yet."""
 
 
-@dataclass(frozen=True)
-class SavedAlias:
-    """What one alias means. Files of before there were canaries have none."""
-
-    revision: str
-    digest: str
-    canary: SavedCanary | None = None
+_FILE = TypeAdapter(dict[str, SavedTrial])
 
 
-_FILE = TypeAdapter(dict[str, SavedAlias])
-
-
-def read(path: Path) -> Mapping[str, SavedAlias]:
+def read(path: Path) -> Mapping[str, SavedTrial]:
     """What was saved last, by alias; nothing where there is no file."""
     return _FILE.validate_json(path.read_bytes()) if path.is_file() else {}
 
 
-def write(path: Path, saved: Mapping[str, SavedAlias]) -> None:
+def write(path: Path, saved: Mapping[str, SavedTrial]) -> None:
     """Replaces the file in one step."""
     write_atomic(path, _FILE.dump_json(dict(saved), indent=1))
