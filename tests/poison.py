@@ -37,8 +37,8 @@ def write_overflowing_adapter(base: BaseModel, folder: Path, seed: int, token: i
     """Finite weights whose product exceeds the range of floats for one token of the vocabulary, and for no other.
 
     The first layer's projections see tokens alone, without their context. A row of A along what they see of `token`
-    gives 2e38 for that and less than half for all others (asserted), which the scale of 2 brings above 3.4e38 or leaves
-    below; B makes values of a few units of what is finite.
+    would give 5e38 for that, above the limit of 3.4e38, and gives less than half for all others (asserted); B makes
+    values of a few units of what is finite.
     """
     with safe_open(base.folder / "model.safetensors", "pt") as weights:
         seen = weights.get_tensor("model.embed_tokens.weight").float()
@@ -50,6 +50,6 @@ def write_overflowing_adapter(base: BaseModel, folder: Path, seed: int, token: i
     assert float(others.max()) < 0.5, "too much like another token"
     tensors = {name: np.zeros_like(value) for name, value in random_lora(base, rank=RANK, seed=0, scale=0).items()}
     stem = "base_model.model.model.layers.0.self_attn.v_proj"
-    tensors[f"{stem}.lora_A.weight"][0] = row.numpy() * 2e38
+    tensors[f"{stem}.lora_A.weight"][0] = row.numpy() * 5 * 1e38  # 5e38 itself is no float32
     tensors[f"{stem}.lora_B.weight"][0, 0] = 2e-38
     return write_adapter(tensors, folder, seed)
