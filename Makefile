@@ -4,11 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 BUF    := npx --yes @bufbuild/buf@1.75.0
 READY  := $(VENV)/.ready
+SECONDS ?= 60
 # Oversubscribed OpenMP threads that spin cost 50x on two cores.
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help venv demo test lint protos protos-check bench bench-format bench-adapters base-model clean
+.PHONY: help venv demo test fuzz lint protos protos-check bench bench-format bench-adapters base-model clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -28,6 +29,13 @@ demo: $(READY) ## train and serve two tenants' adapters on loopback; DATA=folder
 
 test: $(READY) ## every test, the ones with a real engine included
 	$(BIN)/python -m pytest
+
+fuzz: $(READY) ## look for tokens, names, requests and cursors that open something; SECONDS=60 for each of the four targets
+	for target in token name message cursor; do \
+	  mkdir -p build/fuzz/$$target && \
+	  $(BIN)/python -m tests.fuzz $$target build/fuzz/$$target -artifact_prefix=build/fuzz/ -max_total_time=$(SECONDS) \
+	  || exit 1; \
+	done
 
 lint: $(READY) ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

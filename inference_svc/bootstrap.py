@@ -17,7 +17,9 @@ from inference_svc.app.fleet import Fleet
 from inference_svc.app.follower import follow_aliases
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import Meter
+from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.quota_book import OneQuota, QuotaFile
+from inference_svc.app.sentinel import Sentinel
 from inference_svc.app.supervisor import Supervisor
 from inference_svc.config import Settings
 from inference_svc.domain.adapter_room import AdapterRoom
@@ -27,6 +29,7 @@ from inference_svc.service import InferenceServicer
 from inference_svc.telemetry.metric import PrometheusObserver
 from inference_svc.telemetry.span import TraceObserver
 from shared.base_model import BaseModel
+from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
 from shared.prompt import PromptRenderer
 from shared.telemetry.telemetry import Telemetry
@@ -127,7 +130,8 @@ async def build(settings: Settings) -> InferenceApplication:
             kv_cache_gib=settings.kv_cache_gib,
         )
     )
-    engine = Supervisor(vllm)
+    supervisor = Supervisor(vllm)
+    engine = Sentinel(supervisor)
     registry = GrpcRegistry(settings.registry, settings.registry_credentials)
     contracts = ContractLibrary(ContractCompiler(contract_dir, vocabulary), registry)
     loader = Loader(
@@ -138,6 +142,7 @@ async def build(settings: Settings) -> InferenceApplication:
         engine=engine,
         registry=registry,
         contracts=contracts,
+        quarantine=Quarantine(data_dir / "quarantine.json", SystemClock()),
     )
     fleet = Fleet(
         loader=loader,
@@ -165,4 +170,6 @@ async def build(settings: Settings) -> InferenceApplication:
         format_attempts=settings.format_attempts,
         meter=meter,
     )
-    return InferenceApplication(base, engine, fleet, registry, answering, admission, telemetry, settings.drain_seconds)
+    return InferenceApplication(
+        base, supervisor, fleet, registry, answering, admission, telemetry, settings.drain_seconds
+    )

@@ -162,6 +162,7 @@ CASES: dict[str, BadAdapter] = {
     "float8": BadAdapter("must be F32", weights=lambda data: data.replace(b'"F32"', b'"F8_"', 1)),
     # Config.
     "rank 0": BadAdapter("r is", config={"r": 0}),
+    "rank above the limit": BadAdapter("r is", config={"r": 64}),
     "rank as text": BadAdapter("r is", config={"r": "4"}),
     "another rank": BadAdapter("r is", config={"r": 8}),
     "no alpha": BadAdapter("lora_alpha is", config={"lora_alpha": None}),

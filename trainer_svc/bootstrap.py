@@ -36,6 +36,7 @@ from trainer_svc.service.dataset import DatasetServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
 from trainer_svc.store.database import Database
+from trainer_svc.telemetry.metric import PrometheusObserver
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class TrainerApplication:
         self._changes = Changes()
         blobs = LocalBlobStore(data_dir / "blobs")
         compiler = ContractCompiler(contract_dir, self._base.vocabulary())
+        observer = PrometheusObserver(self._telemetry.registry, label_sets=settings.metrics_label_sets)
         self._runner = Runner(
             database=self._database,
             blobs=blobs,
@@ -66,9 +68,11 @@ class TrainerApplication:
                 threads=settings.training_threads,
                 parallel_jobs=settings.parallel_jobs,
             ),
+            observer=observer,
         )
         self._contracts = ContractServicer(Contracts(self._database, compiler, clock))
-        self._datasets = DatasetServicer(Datasets(self._database, Uploads(data_dir / "uploads"), blobs, clock), clock)
+        uploads = Uploads(data_dir / "uploads")
+        self._datasets = DatasetServicer(Datasets(self._database, uploads, blobs, clock, observer=observer), clock)
         self._training = TrainingServicer(Jobs(self._database, self._changes, clock), clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None
@@ -88,7 +92,7 @@ class TrainerApplication:
 
     @property
     def telemetry(self) -> Telemetry:
-        """Metrics and traces of the RPCs."""
+        """Metrics of RPCs, jobs and datasets, and traces of RPCs."""
         return self._telemetry
 
     def register(self, server: grpc.aio.Server) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.names import invalid_field
 from shared.rpc.security import SecuritySettings
 
+_LEAST = {"training_threads": 1, "parallel_jobs": 0, "metrics_label_sets": 1}
 DESCRIPTION = "Check golden datasets, train adapters and publish them in the registry."
 
 
@@ -21,6 +23,9 @@ class Settings(SecuritySettings):
     metrics_listen: str = field(
         default="", metadata={"help": "host:port for Prometheus over plain HTTP; port 0 picks one, empty is off"}
     )
+    metrics_label_sets: int = field(
+        default=1000, metadata={"help": "tenants with counters of their own; the rest is _other"}
+    )
     health_listen: str = field(
         default="", metadata={"help": "host:port for gRPC health alone, in plaintext for probes; empty is off"}
     )
@@ -30,3 +35,9 @@ class Settings(SecuritySettings):
     database_url: str = field(default="", metadata={"help": "SQLAlchemy URL; empty means SQLite in data_dir"})
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
     parallel_jobs: int = field(default=1, metadata={"help": "training jobs at once"})
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot work."""
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise invalid_field(name, f"must be at least {least}, got {getattr(self, name)}")

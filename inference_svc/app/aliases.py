@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -100,10 +101,8 @@ class Aliases:
                 metadata={"adapter": name},
             )
         pending = self._revisions.known.get(self._wanted[alias])
-        if pending is not None and pending.state is ResidentState.REJECTED:
-            raise NotFound(
-                "ADAPTER_NOT_FOUND", f"{pending.revision} was rejected: {pending.rejection}", metadata={"adapter": name}
-            )
+        if pending is not None and pending.rejection:
+            raise replace(pending.refusal(), metadata={"adapter": name})
         raise Unavailable(
             "ADAPTER_NOT_READY",
             f"{alias} is being loaded",
@@ -146,7 +145,7 @@ class Aliases:
             await self._revisions.retire(self._revisions.known[before])
 
     async def _wanted_resident(self, alias: AliasName, revision: RevisionName) -> Resident | None:
-        """The loaded revision; None when it is rejected, or another one is wanted by now.
+        """The loaded revision; None when it is rejected for ever, or another one is wanted by now.
 
         Anything else that goes wrong (registry away, disk full, no free slot) is tried again while it is wanted.
         """
@@ -157,7 +156,7 @@ class Aliases:
             except Exception as err:
                 _log.exception("revision not promoted", extra={"revision": str(revision), "detail": str(err)})
                 found = self._revisions.known.get(revision)
-                if found is not None and found.state is ResidentState.REJECTED:
+                if found is not None and found.state is ResidentState.REJECTED and found.rejected_until is None:
                     return None
                 await asyncio.sleep(delay)
                 delay = min(_MAX_RETRY_SECONDS, 2 * delay)

@@ -21,6 +21,7 @@ from inference_svc.app.progress import Attempt, Progress
 from inference_svc.app.read_ahead import read_ahead
 from inference_svc.domain.fault_path import loggable_path
 from inference_svc.domain.generation import Answer, Question
+from inference_svc.domain.question_check import check_question
 from inference_svc.domain.residency import AdapterKey, Resident
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.report import Guarantee
@@ -31,10 +32,8 @@ from shared.prompt import PromptRenderer
 
 _log = logging.getLogger(__name__)
 
-MAX_INPUT_BYTES = 64 << 10
 DEFAULT_OUTPUT_TOKENS = 512
 """Longer than any answer of our golden datasets; the caller may ask for more, up to the context."""
-MAX_TEMPERATURE = 2.0
 _CHECK_THREADS = 4
 _METHODS = {ContractKind.JSON: "Extract", ContractKind.SQL: "GenerateSql"}
 
@@ -174,7 +173,7 @@ class Answering:
             raise invalid_field("prompt.contract", "is required when no adapter is named")
 
     def _call(self, question: Question, target: _Target, *, stream: bool) -> EngineCall:
-        _check(question)
+        check_question(question)
         kind = target.contract.spec.kind
         if question.kind is not None and kind is not question.kind:
             raise InvalidInput(
@@ -286,21 +285,6 @@ def _failed(target: _Target, faults: Sequence[FieldViolation], progress: Progres
         violations=faults,
         metadata={"attempt_count": str(attempts), "output_tokens": str(progress.output_tokens)},
     )
-
-
-def _check(question: Question) -> None:
-    if not question.input:
-        raise invalid_field("prompt.input", "is required")
-    for path, text in (("prompt.input", question.input), ("prompt.instructions", question.instructions)):
-        if len(text.encode()) > MAX_INPUT_BYTES:
-            raise invalid_field(path, f"has more than {MAX_INPUT_BYTES} bytes")
-    sampling = question.sampling
-    if not 0 <= sampling.temperature <= MAX_TEMPERATURE:
-        raise invalid_field("sampling.temperature", f"must lie in [0, {MAX_TEMPERATURE}], got {sampling.temperature}")
-    if not 0 < sampling.top_p <= 1:
-        raise invalid_field("sampling.top_p", f"must lie in (0, 1], got {sampling.top_p}")
-    if sampling.max_output_tokens is not None and sampling.max_output_tokens < 1:
-        raise invalid_field("sampling.max_output_tokens", f"must be at least 1, got {sampling.max_output_tokens}")
 
 
 def _replay(contract: CompiledContract, budget: int, token_ids: list[int]) -> int:

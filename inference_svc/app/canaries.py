@@ -18,8 +18,8 @@ from inference_svc.app.ports import Registry
 from inference_svc.app.progress import Progress
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.canary_judge import CanaryJudge, Sample, Side, Verdict
-from inference_svc.domain.residency import Resident, ResidentState
-from shared.adapter.canary import CanarySplit
+from inference_svc.domain.residency import QUARANTINED, Resident, ResidentState
+from shared.adapter.canary import CanarySplit, RollbackReason
 from shared.changes import Changes
 from shared.errors import DomainError
 from shared.names import AdapterName, AliasName, RevisionName
@@ -27,7 +27,7 @@ from shared.names import AdapterName, AliasName, RevisionName
 _log = logging.getLogger(__name__)
 
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.2, 30.0
-_FAULTS = frozenset({"FORMAT_CHECK_FAILED", "GUARANTEE_BROKEN", "ADAPTER_QUARANTINED", INTERNAL, DEADLINE_PASSED})
+_FAULTS = frozenset({"FORMAT_CHECK_FAILED", "GUARANTEE_BROKEN", QUARANTINED, INTERNAL, DEADLINE_PASSED})
 """Ends of a request that are its adapter's fault. What is neither one of them nor OK says nothing about it: mistakes of
 callers, quotas, cancellations, a dead engine."""
 
@@ -167,18 +167,23 @@ class Canaries:
     def _serves(self, trial: Trial) -> bool:
         if self._is_open(trial):
             return True
-        if trial.verdict is None and (trial.task is None or trial.task.done()) and not self._is_rejected(trial):
+        is_idle = trial.task is None or trial.task.done()
+        if trial.verdict is None and is_idle and not self._is_rejected(trial.split.revision):
             self._begin(trial, self._load(trial))
         return False
 
-    def _is_rejected(self, trial: Trial) -> bool:
-        resident = self._revisions.known.get(trial.split.revision)
-        return resident is not None and resident.state is ResidentState.REJECTED
+    def _is_rejected(self, revision: RevisionName) -> bool:
+        """For ever: a bar that ends does not count."""
+        resident = self._revisions.known.get(revision)
+        return resident is not None and bool(resident.rejection) and resident.rejected_until is None
 
     def _note(self, draw: Draw, progress: Progress, outcome: str) -> None:
         trial = self._trials.get(draw.alias)
         is_current = trial is not None and trial.split.start_time == draw.start_time and trial.verdict is None
         if trial is None or not is_current or str(draw.revision) != progress.revision or not progress.attempts:
+            return
+        if outcome == QUARANTINED and draw.side is Side.CANARY and trial.split.policy.watched:
+            self._condemn(trial, Verdict(RollbackReason.ERROR_RATE, "it computed NaN or infinity: quarantined"))
             return
         if outcome != OK and outcome not in _FAULTS:
             return
@@ -240,15 +245,14 @@ class Canaries:
         self._changed()
 
     async def _loaded(self, revision: RevisionName, is_wanted: Callable[[], bool]) -> Resident | None:
-        """None when it is rejected, or not wanted by now; whatever else goes wrong is tried again."""
+        """None when it is rejected for ever, or not wanted by now; whatever else goes wrong is tried again."""
         delay = _FIRST_RETRY_SECONDS
         while is_wanted():
             try:
                 resident = await self._revisions.ensure(revision)
             except Exception as err:
                 _log.exception("canary not loaded", extra={"revision": str(revision), "detail": str(err)})
-                found = self._revisions.known.get(revision)
-                if found is not None and found.state is ResidentState.REJECTED:
+                if self._is_rejected(revision):
                     return None
                 await asyncio.sleep(delay)
                 delay = min(_MAX_RETRY_SECONDS, 2 * delay)

@@ -19,10 +19,10 @@ from inference_svc.app.places import Places
 from inference_svc.app.ports import InferenceEngine, Registry
 from inference_svc.app.progress import Progress
 from inference_svc.domain.canary_choice import CanaryChoice
-from inference_svc.domain.residency import Resident, ResidentState
+from inference_svc.domain.residency import QUARANTINED, Resident, ResidentState
 from shared.adapter.canary import CanarySplit
 from shared.changes import Changes
-from shared.errors import DomainError, NotFound, Unavailable
+from shared.errors import DomainError, NotFound, StateConflict, Unavailable
 from shared.names import AliasName, RevisionName
 
 _log = logging.getLogger(__name__)
@@ -157,7 +157,8 @@ class Fleet:
             InvalidInput: FIELD_INVALID for a malformed name.
             NotFound: ADAPTER_NOT_FOUND.
             Unavailable: ADAPTER_NOT_READY while the first revision of an alias is being loaded.
-            StateConflict: ADAPTER_REJECTED for a revision that failed its checks.
+            StateConflict: ADAPTER_REJECTED for a revision that failed its checks, ADAPTER_QUARANTINED for one that
+                computed NaN or infinity.
         """
         resident = await self.ensure(self._aliases.revision(name))
         while not resident.is_open:  # unloaded between the end of its load and our turn on the loop
@@ -166,6 +167,10 @@ class Fleet:
         resident.last_use = next(self._uses)
         try:
             yield resident
+        except StateConflict as err:
+            if err.reason == QUARANTINED:
+                self._expel(resident, err)
+            raise
         finally:
             resident.leases -= 1
             if resident.leases == 0:
@@ -177,7 +182,7 @@ class Fleet:
         """The engine died, and every adapter with it. Aliases keep their meaning; leases end by themselves."""
         for resident in self._residents.values():
             if resident.is_served:
-                resident.move(ResidentState.UNLOADED)
+                resident.move(_out_of_engine(resident))
 
     async def engine_back(self) -> None:
         """Loads what aliases mean into the new engine, the last used first; what fails is tried at its next use."""
@@ -218,11 +223,11 @@ class Fleet:
     async def _load(self, revision: RevisionName) -> Resident:
         self._engine.check()
         resident = self._residents.get(revision)
-        if resident is None:
+        if resident is None or resident.is_pardoned:
             digest = self._digests.get(revision) or await self._digest(revision)
             resident = self._residents[revision] = self._registered(revision, digest)
-        elif resident.state is ResidentState.REJECTED:
-            raise NotFound("ADAPTER_NOT_FOUND", f"{revision} was rejected: {resident.rejection}")
+        elif resident.rejection:
+            raise resident.refusal()
         if await self._places.take(resident):
             await self._loader.load(resident, self._places.digests)
             self._forget_old()
@@ -262,6 +267,16 @@ class Fleet:
             if resident.leases == 0:
                 await self._unload(resident)
 
+    def _expel(self, resident: Resident, error: StateConflict) -> None:
+        """Closes a revision that was found out; it leaves when its last request has ended, which the engine sees to.
+
+        Aliases go on meaning it: what they should mean instead is its tenant's decision, not ours.
+        """
+        if not resident.rejection:
+            self._loader.bar(resident, error)
+        if resident.state is ResidentState.LIVE:
+            resident.move(ResidentState.DRAINING)
+
     async def _release(self, canary: RevisionName) -> None:
         """A revision is on trial no more."""
         resident = self._residents.get(canary)
@@ -271,6 +286,11 @@ class Fleet:
     async def _unload(self, resident: Resident) -> None:
         """Removes a draining revision, unless somebody took it up again meanwhile."""
         if resident.state is ResidentState.DRAINING and resident.leases == 0:
-            resident.move(ResidentState.UNLOADED)
+            resident.move(_out_of_engine(resident))
             assert resident.key is not None
             await self._engine.remove_adapter(resident.key)
+
+
+def _out_of_engine(resident: Resident) -> ResidentState:
+    """Where a revision that served goes when it leaves."""
+    return ResidentState.REJECTED if resident.rejection else ResidentState.UNLOADED

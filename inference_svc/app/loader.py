@@ -11,13 +11,14 @@ from pathlib import Path
 from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.ports import EngineCall, InferenceEngine, Registry
+from inference_svc.app.quarantine import Quarantine
 from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import read_package
 from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
-from shared.errors import DataLoss, InvalidInput, StateConflict, Unavailable
+from shared.errors import DataLoss, DomainError, InvalidInput, StateConflict, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -33,10 +34,11 @@ class Loader:
 
     def __init__(
         self, *, cache: AdapterCache, base: BaseModel, prompt_digest: str, max_rank: int, engine: InferenceEngine,
-        registry: Registry, contracts: ContractLibrary,
+        registry: Registry, contracts: ContractLibrary, quarantine: Quarantine,
     ) -> None:  # fmt: skip
         self._cache, self._base, self._prompt_digest, self._max_rank = cache, base, prompt_digest, max_rank
         self._engine, self._registry, self._contracts = engine, registry, contracts
+        self._quarantine = quarantine
         self._proved: set[str] = set()
         """Digests that passed every check here: the same bytes pass again, when they come back after an eviction."""
 
@@ -44,11 +46,13 @@ class Loader:
         """Takes a FETCHING resident to LIVE. `in_use` are digests whose files must stay on disk.
 
         Raises:
-            StateConflict: ADAPTER_REJECTED or BASE_MODEL_MISMATCH; the resident is REJECTED then.
+            StateConflict: ADAPTER_REJECTED, BASE_MODEL_MISMATCH or ADAPTER_QUARANTINED; the resident is REJECTED then,
+                for ever or for as long as the error says.
             DataLoss: the bytes are not those of the digest; REJECTED too.
             DomainError: anything else, such as `Unavailable`, passes; the resident is UNLOADED and may be tried again.
         """
         try:
+            self._quarantine.check(resident.digest)
             folder = await self._fetch(resident, in_use)
             resident.move(ResidentState.VERIFYING)
             manifest = await asyncio.to_thread(self._verify, folder, resident.digest)
@@ -65,13 +69,19 @@ class Loader:
             resident.move(ResidentState.LIVE)
             _log.info("revision loaded", extra={"revision": str(resident.revision), "digest": resident.digest})
         except (StateConflict, DataLoss, InvalidInput) as err:
-            resident.rejection = f"{err.reason}: {err}"
+            self.bar(resident, err)
             _log.warning("revision rejected", extra={"revision": str(resident.revision), "reason": err.reason})
             await self._forget(resident, ResidentState.REJECTED)
             raise
         except BaseException:
             await self._forget(resident, ResidentState.UNLOADED)
             raise
+
+    def bar(self, resident: Resident, error: DomainError) -> None:
+        """Notes why a revision is rejected; for ever, and whatever its name, when it is for what it computed."""
+        resident.bar(error)
+        if resident.is_quarantined:
+            self._quarantine.add(resident.digest, resident.revision, error.message)
 
     async def _forget(self, resident: Resident, state: ResidentState) -> None:
         try:
@@ -114,9 +124,12 @@ class Loader:
     async def _prove(self, resident: Resident, manifest: AdapterManifest) -> None:
         if not manifest.canaries:
             return
-        shares = await asyncio.gather(
-            *(self._replay(resident, c.prompt_ids, c.expected_ids) for c in manifest.canaries)
-        )
+        replays = (self._replay(resident, c.prompt_ids, c.expected_ids) for c in manifest.canaries)
+        shares = []
+        for outcome in await asyncio.gather(*replays, return_exceptions=True):  # none may run on when it is removed
+            if isinstance(outcome, BaseException):
+                raise outcome
+            shares.append(outcome)
         agreement = sum(shares) / len(shares)
         if agreement < MIN_CANARY_AGREEMENT:
             raise StateConflict(

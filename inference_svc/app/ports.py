@@ -41,6 +41,14 @@ class EngineChunk:
     """When the engine had the first token of the answer, of the monotonic clock in seconds; None: when it arrived."""
 
 
+class NonFinite(Exception):
+    """The engine computed NaN or infinity for a request, or for another one with the same adapter.
+
+    The request has ended, the engine answers nobody with that adapter any more until it is removed and added again, and
+    nothing of it is left that could reach another request.
+    """
+
+
 class InferenceEngine(Protocol):
     """Runs the base model with adapters under compiled contracts."""
 
@@ -60,12 +68,15 @@ class InferenceEngine(Protocol):
     def generate(self, call: EngineCall) -> AsyncGenerator[EngineChunk]:
         """Chunks of one answer; closing the iterator aborts the request in the engine.
 
-        Raises `Unavailable` (NOT_SERVING) when the engine is dead.
+        Raises `Unavailable` (NOT_SERVING) when the engine is dead, `NonFinite` instead of what is no number.
         """
 
 
 class MortalEngine(InferenceEngine, Protocol):
     """An engine in processes of its own, which may die."""
+
+    def condemn(self) -> None:
+        """Declares it dead although it runs: what it computes is not to be trusted."""
 
     async def start(self) -> None:
         """Brings the engine up, again after `stop`; it holds no adapter then. Raises `Unavailable` when it cannot."""

@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 
 from inference_svc.app.ports import EngineCall, EngineChunk, MortalEngine
 from inference_svc.domain.residency import AdapterKey
-from inference_svc.domain.suspicion import MAX_CRASHES, Suspicion, Work
+from inference_svc.domain.suspicion import Suspicion, Work
 from shared.changes import Changes
 from shared.errors import StateConflict, Unavailable
 
@@ -35,7 +35,7 @@ class Supervisor:
 
     def __init__(self, engine: MortalEngine, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._clock = engine, clock
-        self._suspicion = Suspicion()
+        self._suspicion = Suspicion(clock)
         self._running: dict[object, Work] = {}
         self._fallen: list[Work] = []
         self._probation, self._waiting = asyncio.Lock(), 0
@@ -83,7 +83,7 @@ class Supervisor:
             Unavailable: NOT_SERVING when the engine is down or dies.
             StateConflict: REQUEST_QUARANTINED or ADAPTER_REJECTED for what was in the engine at too many crashes.
         """
-        work = Work(call.adapter.name if call.adapter else "", _fingerprint(call))
+        work = _work(call)
         self._admit(work)
         async with self._turn(work):
             self._admit(work)  # it may have waited through another death
@@ -155,6 +155,20 @@ class Supervisor:
             returning.cancel()
             death.cancel()
 
+    def condemn(self, call: EngineCall) -> None:
+        """Starts an engine again that runs, but computes nonsense, as if it had died of `call` alone.
+
+        So who brings it down with one request time and again is barred, and an engine that never gets well ends the
+        process as one that always dies does.
+        """
+        if self._down_since is not None:
+            return
+        _log.critical("the engine computes what is no number", extra={"fingerprint": _fingerprint(call)})
+        self._down_since = self._clock()
+        self._running.clear()
+        self._fallen[:] = [_work(call)]
+        self._engine.condemn()
+
     async def stop(self) -> None:
         """Ends the engine and its processes."""
         await self._engine.stop()
@@ -190,19 +204,24 @@ class Supervisor:
     def _admit(self, work: Work) -> None:
         self.check()
         barred = self._suspicion.barred(work)
+        if barred is None:
+            return
+        seconds = self._suspicion.barred_seconds(work)
+        for_now = f"for {seconds / 60:.0f} minutes: it was in the engine at too many crashes"
         if barred == "adapter":
             raise StateConflict(
                 "ADAPTER_REJECTED",
-                f"the adapter is quarantined: it was in the engine at {MAX_CRASHES} crashes or more",
+                f"the adapter is quarantined {for_now}",
                 hint="train a new revision",
+                retry_after_seconds=seconds,
             )
-        if barred == "request":
-            raise StateConflict(
-                "REQUEST_QUARANTINED",
-                f"the request is quarantined: it was in the engine at {MAX_CRASHES} crashes",
-                hint="change the input, and report this request",
-                metadata={"fingerprint": work.request},
-            )
+        raise StateConflict(
+            "REQUEST_QUARANTINED",
+            f"the request is quarantined {for_now}",
+            hint="change the input, and report this request",
+            metadata={"fingerprint": work.request},
+            retry_after_seconds=seconds,
+        )
 
     @contextmanager
     def _noting(self, work: Work) -> Iterator[None]:
@@ -220,6 +239,10 @@ class Supervisor:
             raise Unavailable("NOT_SERVING", "the engine died", retry_after_seconds=_LEAST_RETRY_SECONDS) from err
         finally:
             self._running.pop(token, None)
+
+
+def _work(call: EngineCall) -> Work:
+    return Work(call.adapter.name if call.adapter else "", _fingerprint(call))
 
 
 def _fingerprint(call: EngineCall) -> str:

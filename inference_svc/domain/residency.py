@@ -12,6 +12,7 @@ from typing import Self
 from shared.adapter.manifest import AdapterManifest
 from shared.contracts.compiled import CompiledContract
 from shared.digest import hex_part
+from shared.errors import DomainError, NotFound, StateConflict
 from shared.names import RevisionName
 
 
@@ -31,6 +32,8 @@ class ResidentState(enum.StrEnum):
 
 # LIVE is entered after the revision serves, DRAINING before it stops; both end at once with the engine. A revision that
 # was unloaded or drained may come back (roll back); a rejected one never: its digest names the same bytes for ever.
+# What was rejected only for a time (`is_pardoned`) begins a new life, as another resident. One that is found out while
+# it serves is rejected when its last request has ended: DRAINING, closed, until then.
 MOVES: dict[ResidentState, frozenset[ResidentState]] = {
     ResidentState.REGISTERED: frozenset({ResidentState.FETCHING}),
     ResidentState.FETCHING: frozenset({ResidentState.VERIFYING, ResidentState.REJECTED, ResidentState.UNLOADED}),
@@ -38,10 +41,19 @@ MOVES: dict[ResidentState, frozenset[ResidentState]] = {
     ResidentState.LOADING: frozenset({ResidentState.PROVING, ResidentState.REJECTED, ResidentState.UNLOADED}),
     ResidentState.PROVING: frozenset({ResidentState.LIVE, ResidentState.REJECTED, ResidentState.UNLOADED}),
     ResidentState.LIVE: frozenset({ResidentState.DRAINING, ResidentState.UNLOADED}),
-    ResidentState.DRAINING: frozenset({ResidentState.LIVE, ResidentState.UNLOADED}),
+    ResidentState.DRAINING: frozenset({ResidentState.LIVE, ResidentState.UNLOADED, ResidentState.REJECTED}),
     ResidentState.UNLOADED: frozenset({ResidentState.FETCHING}),
     ResidentState.REJECTED: frozenset(),
 }
+
+
+QUARANTINED = "ADAPTER_QUARANTINED"
+
+
+def quarantined(text: str) -> StateConflict:
+    """The error for an adapter that computed NaN or infinity here."""
+    hint = "it will not be served by this replica again: train a new revision, or roll back to an older one"
+    return StateConflict("ADAPTER_QUARANTINED", text, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,11 @@ class Resident:
     entered: float = field(default_factory=time.monotonic, repr=False)
     """When it entered its state, of the monotonic clock, in seconds."""
     rejection: str = ""
+    """Why it may not serve, UPPER_SNAKE reason and a sentence; empty as long as nothing is known against it."""
+    rejected_until: float | None = None
+    """When a rejection for a time ends, of the monotonic clock in seconds; None: the rejection is for ever."""
+    is_quarantined: bool = False
+    """Whether it is rejected for what it computed."""
     leases: int = 0
     """Requests that began on it and have not ended."""
     is_closing: bool = False
@@ -92,7 +109,26 @@ class Resident:
     @property
     def is_open(self) -> bool:
         """Whether a new request may begin on it."""
-        return self.is_served and not self.is_closing
+        return self.is_served and not self.is_closing and not self.rejection
+
+    def refusal(self) -> DomainError:
+        """What is raised for whoever asks for a rejected revision."""
+        assert self.rejection, self
+        text = f"{self.revision} was rejected: {self.rejection}"
+        return quarantined(text) if self.is_quarantined else NotFound("ADAPTER_NOT_FOUND", text)
+
+    def bar(self, error: DomainError) -> None:
+        """Notes why it is rejected; no request begins on it from now on."""
+        self.rejection = f"{error.reason}: {error.message}"
+        self.is_quarantined = error.reason == QUARANTINED
+        if error.retry_after_seconds is not None:
+            self.rejected_until = time.monotonic() + error.retry_after_seconds
+
+    @property
+    def is_pardoned(self) -> bool:
+        """Whether it was rejected for a time that is over."""
+        rejected = self.state is ResidentState.REJECTED
+        return rejected and self.rejected_until is not None and time.monotonic() >= self.rejected_until
 
     def move(self, state: ResidentState) -> None:
         """Goes on to `state`; a move outside the table is a bug of ours."""

@@ -14,6 +14,8 @@ Private parts of vLLM 0.32 that this file relies on, pinned by tests/contract/te
   model runner: replaced on CPU by `mask_kernel`.
 - `request.max_tokens`, `request.num_prompt_tokens`, `request.structured_output_request.structured_output_key`.
 
+The two files `finite_*` name theirs; they are registered here, since whoever serves contracts needs them.
+
 No tenant schema is compiled here: requests name a contract by digest, and its compiled form is mapped from disk.
 """
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 CONTRACT_DIR_VARIABLE = "GOLDSMITH_CONTRACT_DIR"
 """Set by the service before the engine's processes start; they inherit it."""
+FINITE_VARIABLE = "GOLDSMITH_FINITE_GUARD"
+"""`0` leaves what is not finite to vLLM, to measure against; set as the other."""
 PREFIX = "goldsmith-contract:"
 """What a request's `regex` begins with; a legal regex, so vLLM's own validation lets it pass."""
 _CACHED_CONTRACTS = 256
@@ -52,7 +56,7 @@ def register() -> None:
     from vllm.v1.structured_output import backend_outlines
     from vllm.v1.structured_output.backend_types import StructuredOutputBackend
 
-    from inference_svc.engine import mask_kernel
+    from inference_svc.engine import finite_scheduler, finite_worker, mask_kernel
     from inference_svc.engine.contract_grammar import ContractGrammar
     from shared.contracts.compiled import CompiledContract
     from shared.contracts.report import EngineName
@@ -100,6 +104,10 @@ def register() -> None:
     manager.grammar_init = _direct_init(manager.grammar_init, loaded)
     manager.grammar_bitmask = _lean_bitmask(manager.grammar_bitmask)
     mask_kernel.register()
+    is_guarding = os.environ.get(FINITE_VARIABLE, "1") != "0"
+    finite_worker.register(is_guarding=is_guarding)
+    if is_guarding:
+        finite_scheduler.register()
 
 
 def _direct_init(stock: Callable[..., None], loaded: set[str]) -> Callable[..., None]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference_svc.app.ports import EngineCall, EngineChunk
+from inference_svc.app.ports import EngineCall, EngineChunk, NonFinite
 from inference_svc.domain.residency import AdapterKey
-from inference_svc.engine.contract_plugin import CONTRACT_DIR_VARIABLE, contract_regex
+from inference_svc.engine.contract_plugin import CONTRACT_DIR_VARIABLE, FINITE_VARIABLE, contract_regex
+from inference_svc.engine.finite_scheduler import NON_FINITE
 from shared.errors import DomainError, InternalFault, StateConflict, Unavailable
 
 _STREAM_INTERVAL_TOKENS = 8
@@ -37,6 +38,10 @@ class EngineSettings:
     kv_cache_gib: int
     grouped_lora: bool = True
     """Our LoRA kernel on CPU; False is vLLM's own, to measure against."""
+    kv_cache_blocks: int | None = None
+    """Blocks of the KV cache, where a small one is to be measured; None is as many as the memory holds."""
+    finite_guard: bool = True
+    """Requests that compute NaN or infinity end, and leave nothing of it; False as vLLM does, to measure against."""
 
 
 class VllmEngine:
@@ -75,6 +80,7 @@ class VllmEngine:
         """What vLLM reads from the environment, in this process and those it starts."""
         own = {
             CONTRACT_DIR_VARIABLE: str(self._settings.contract_dir),
+            FINITE_VARIABLE: str(int(self._settings.finite_guard)),
             "HF_HUB_OFFLINE": "1",
             "VLLM_NO_USAGE_STATS": "1",
             "VLLM_CPU_KVCACHE_SPACE": str(self._settings.kv_cache_gib),
@@ -82,6 +88,8 @@ class VllmEngine:
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             "OMP_NUM_THREADS": str(self._settings.threads),
             "OMP_WAIT_POLICY": "PASSIVE",
+            # The guard against what is not finite is for this runner, which every CPU has.
+            "VLLM_USE_V2_MODEL_RUNNER": "0",
             "VLLM_PLUGINS": "goldsmith_contract,goldsmith_lora"
             if self._settings.grouped_lora
             else "goldsmith_contract",
@@ -104,12 +112,15 @@ class VllmEngine:
             max_lora_rank=settings.max_lora_rank,  # type: ignore[arg-type]  # vLLM refuses other ranks itself
             max_loras=settings.batch_adapters,
             max_cpu_loras=max(settings.resident_adapters, settings.batch_adapters),
+            num_gpu_blocks_override=settings.kv_cache_blocks,
             enable_prefix_caching=True,
             # One name for the life of the engine: "auto" picks by request and compiles with whichever came first.
             structured_outputs_config=StructuredOutputsConfig(backend="outlines"),
             # Inductor gains nothing on models of this size and costs minutes at start.
             enforce_eager=True,
             disable_log_stats=True,
+            # What a poisoned request wrote is zeroed before its blocks are given away; CPUs have no other way anyhow.
+            async_scheduling=False,
         )
         return AsyncLLM.from_engine_args(arguments)
 
@@ -179,6 +190,8 @@ class VllmEngine:
         try:
             async for output in outputs:
                 completion = output.outputs[0]
+                if completion.stop_reason == NON_FINITE:
+                    raise NonFinite(call.request_id)
                 if output.finished and completion.finish_reason not in ("stop", "length"):
                     raise InternalFault("INTERNAL", f"the engine ended the request: {completion.finish_reason}")
                 yield EngineChunk(tuple(completion.token_ids), output.num_cached_tokens or 0, output.finished)
@@ -186,6 +199,16 @@ class VllmEngine:
             raise self._died() from err
         finally:
             await outputs.aclose()
+
+    async def poisoned_blocks(self) -> int:
+        """Blocks of the KV cache that hold NaN or infinity; the engine does nothing else while it looks."""
+        from inference_svc.engine.finite_worker import AUDIT
+
+        return sum(await self._engine.collective_rpc(AUDIT))
+
+    def condemn(self) -> None:
+        """Declares the engine dead although its processes run."""
+        self._dead.set()
 
     def check(self) -> None:
         """Raises `Unavailable` (NOT_SERVING) when the engine is dead or not started."""

@@ -68,9 +68,12 @@ class PrometheusObserver:
         self._evictions = counter(
             "goldsmith_adapter_evictions_total", "Idle revisions unloaded to make room for another."
         )
+        self._quarantines = counter(
+            "goldsmith_adapter_quarantines_total", "Revisions barred since they computed NaN or infinity."
+        )
         self._plain = (
             self._prompt_tokens, self._cached, self._output, self._saved, self._retries, self._invalid, self._flips,
-            self._evictions,
+            self._evictions, self._quarantines,
         )  # fmt: skip
         self._rollbacks = counter(
             "goldsmith_canary_rollbacks_total", "Canaries that this replica found to be worse.", "reason"
@@ -138,6 +141,8 @@ class PrometheusObserver:
         if resident.state is not before:
             self._residents.labels(before.value).dec()
         self._residents.labels(resident.state.value).inc()
+        if resident.state is ResidentState.REJECTED and resident.is_quarantined:
+            self._quarantines.labels(*self._pair(resident.revision.tenant, resident.revision.adapter)).inc()
         if before not in STAGES:
             return
         self._load_seconds.labels(STAGES[before]).observe(seconds)

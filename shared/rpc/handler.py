@@ -1,4 +1,4 @@
-"""Runs a context around each call of a gRPC method, whatever the kind of its handler."""
+"""What a handler of any kind calls: finds it, exchanges it, and runs a context around each call."""
 
 from __future__ import annotations
 
@@ -16,20 +16,38 @@ Around = Callable[[Context], AbstractAsyncContextManager[None]]
 """Makes the context of one call. It sees what the call raises; an exception of its own replaces that one."""
 
 
+def is_asynchronous(handler: Handler) -> bool:
+    """Whether it can be served; what gRPC's own services leave unimplemented are plain functions that raise."""
+    behaviour = behaviour_of(handler)
+    return inspect.iscoroutinefunction(behaviour) or inspect.isasyncgenfunction(behaviour)
+
+
+def behaviour_of(handler: Handler) -> Behaviour:
+    """What is called with a request, or an iterator of requests, and a context."""
+    behaviour: Behaviour = getattr(handler, _kind(handler))
+    return behaviour
+
+
+def with_behaviour(handler: Handler, behaviour: Behaviour) -> Handler:
+    """The same RPC with something else to call."""
+    make = getattr(grpc, f"{_kind(handler)}_rpc_method_handler")
+    return make(behaviour, handler.request_deserializer, handler.response_serializer)
+
+
+def _kind(handler: Handler) -> str:
+    names = {False: "unary", True: "stream"}
+    return f"{names[handler.request_streaming]}_{names[handler.response_streaming]}"
+
+
 def around(handler: Handler, enter: Around) -> Handler:
     """A handler of the same kind that runs each call inside `enter(context)`.
 
     Methods that answer with a stream may be async generators or coroutines that write to the context (grpcio's own
     health service does). Blocking methods are not supported: the services have none.
     """
-    if handler.response_streaming:
-        kind = "stream_stream" if handler.request_streaming else "unary_stream"
-    else:
-        kind = "stream_unary" if handler.request_streaming else "unary_unary"
-    behaviour = getattr(handler, kind)
+    behaviour = behaviour_of(handler)
     wrap = _generator if inspect.isasyncgenfunction(behaviour) else _coroutine
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    return make(wrap(behaviour, enter), handler.request_deserializer, handler.response_serializer)
+    return with_behaviour(handler, wrap(behaviour, enter))
 
 
 def _coroutine(behaviour: Behaviour, enter: Around) -> Behaviour:

@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
+from shared.errors import InvalidInput
 from shared.names import invalid_field
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 1000
+_MAX_DIGITS = 18
+"""Of a number that every database can compare with: below 2**63."""
 
 Item = TypeVar("Item")
 
@@ -35,7 +38,9 @@ class Page:
         try:
             after = base64.b64decode(page_token, altchars=b"-_", validate=True).decode()
         except (binascii.Error, UnicodeDecodeError, ValueError) as err:
-            raise invalid_field("page_token", "is not a token of an earlier answer") from err
+            raise _not_ours() from err
+        if not (after.isascii() and after.isprintable()):  # keys are ids, names and numbers
+            raise _not_ours()
         return cls(min(page_size or DEFAULT_SIZE, MAX_SIZE), after)
 
     def number(self) -> int:
@@ -44,14 +49,18 @@ class Page:
         Raises:
             InvalidInput: FIELD_INVALID when the token belongs to another list.
         """
-        if self.after and not (self.after.isascii() and self.after.isdigit()):
-            raise invalid_field("page_token", "is not a token of an earlier answer")
+        if self.after and not (self.after.isascii() and self.after.isdigit() and len(self.after) <= _MAX_DIGITS):
+            raise _not_ours()
         return int(self.after or 0)
 
     @staticmethod
     def numbered_token(number: int) -> str:
         """The token of a list that is ordered by number."""
         return next_token(str(number))
+
+
+def _not_ours() -> InvalidInput:
+    return invalid_field("page_token", "is not a token of an earlier answer")
 
 
 def next_token(key: str) -> str:

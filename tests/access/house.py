@@ -21,7 +21,7 @@ from shared.base_model import BaseModel
 from shared.client import Credentials, TrainerClient
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.names import AdapterName
-from shared.rpc.behaviour import behaviour_of, is_asynchronous, with_behaviour
+from shared.rpc.handler import behaviour_of, is_asynchronous, with_behaviour
 from shared.rpc.interceptor import ErrorInterceptor
 from shared.rpc.security import Security, SecuritySettings, secure
 from shared.storage.local import LocalBlobStore

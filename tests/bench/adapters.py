@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.bench import authorisation, cold_start, crash, fairness, lora_kernel, residency, swap, torture
-from tests.bench.result import keep, report
+from tests.bench.result import Figures, keep, report
 
-Figures = dict[str, float | int | str]
 PARTS: tuple[Callable[[], Figures], ...] = (
     lora_kernel.measure,
     torture.measure,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from pathlib import Path
 
 from shared.base_model import BaseModel
 from tests.access.house import open_house
 from tests.access.matrix import figures, run_all
-from tests.bench.result import report
+from tests.bench.result import Figures, in_folder, report
 from tests.conftest import write_tiny_base
 
 
@@ -18,13 +16,12 @@ def main() -> None:
     report("authorisation", measure())
 
 
-def measure() -> dict[str, float | int | str]:
+def measure() -> Figures:
     """Starts both services in this process, without vLLM and without training; takes seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_measure(Path(folder)))
+    return in_folder(_measure)
 
 
-async def _measure(folder: Path) -> dict[str, float | int | str]:
+async def _measure(folder: Path) -> Figures:
     write_tiny_base(folder)
     async with open_house(BaseModel.load(folder), folder) as house:
         return dict(figures(await run_all(house)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator
@@ -19,7 +18,7 @@ from shared.adapter.canary import RollbackReason
 from shared.adapter.manifest import Canary
 from shared.names import AliasName, RevisionName
 from tests.bench.replica import Replica, replica
-from tests.bench.result import report
+from tests.bench.result import Figures, in_folder, report
 
 _WARM = 4
 _COLD = 24
@@ -69,13 +68,12 @@ def main() -> None:
     report("cold_start", measure())
 
 
-def measure() -> dict[str, float | int | str]:
+def measure() -> Figures:
     """One replica with warm adapters under load, beside which cold ones are asked for one after another."""
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_measure(Path(folder)))
+    return in_folder(_measure)
 
 
-async def _measure(folder: Path) -> dict[str, float | int | str]:
+async def _measure(folder: Path) -> Figures:
     stages = _Stages()
     async with replica(folder, resident=_WARM + 2, meter=Meter([stages])) as own:
         warm = [f"w{number}" for number in range(_WARM)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from inference_svc.domain.residency import ResidentState
 from shared.errors import DomainError, Unavailable
 from shared.names import AliasName
 from tests.bench.replica import Replica, replica
-from tests.bench.result import report
+from tests.bench.result import Figures, in_folder, report
 
 _ADAPTERS = 4
 _AT_ONCE = 8
@@ -26,13 +25,12 @@ def main() -> None:
     report("crash", measure())
 
 
-def measure() -> dict[str, float | int | str]:
+def measure() -> Figures:
     """One replica, killed twice."""
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_measure(Path(folder)))
+    return in_folder(_measure)
 
 
-async def _measure(folder: Path) -> dict[str, float | int | str]:
+async def _measure(folder: Path) -> Figures:
     async with replica(folder, resident=_ADAPTERS + 1) as own:
         for number in range(_ADAPTERS):
             revision = own.publish(f"a{number}", 1, seed=number)

@@ -14,7 +14,10 @@ RUNNING = 32
 _ADAPTERS = 4
 
 
-def settings(base: BaseModel, folder: Path, *, threads: int, resident_adapters: int = _ADAPTERS) -> EngineSettings:
+def settings(
+    base: BaseModel, folder: Path, *, threads: int, resident_adapters: int = _ADAPTERS,
+    kv_cache_blocks: int | None = None, finite_guard: bool = True,
+) -> EngineSettings:  # fmt: skip
     """Of an engine over the contracts in `folder / "contracts"`."""
     return EngineSettings(
         base_model_dir=base.folder,
@@ -27,6 +30,8 @@ def settings(base: BaseModel, folder: Path, *, threads: int, resident_adapters: 
         resident_adapters=resident_adapters,
         running_requests=RUNNING,
         kv_cache_gib=1,
+        kv_cache_blocks=kv_cache_blocks,
+        finite_guard=finite_guard,
     )
 
 

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import random
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from shared.errors import Exhausted
 from shared.prompt import PromptRenderer
 from tests.bench.contract import BASE
 from tests.bench.engine import RUNNING, start_engine
-from tests.bench.result import report
+from tests.bench.result import Figures, in_folder, report
 
 _QUOTA_SHARE = 0.1
 """Of the replica's capacity: ten tenants fill it."""
@@ -48,10 +47,9 @@ def main() -> None:
     report("fairness", measure())
 
 
-def measure() -> dict[str, float | int | str]:
+def measure() -> Figures:
     """Starts one engine and lets the quiet tenant ask alone, then beside the noisy one, in turns."""
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_measure(Path(folder)))
+    return in_folder(_measure)
 
 
 @dataclass
@@ -118,7 +116,7 @@ class _Bench:
         await asyncio.gather(*(one(number, at) for number, at in enumerate(due)))
 
 
-async def _measure(folder: Path) -> dict[str, float | int | str]:
+async def _measure(folder: Path) -> Figures:
     base = BaseModel.load(BASE)
     compiler = ContractCompiler(folder / "contracts", base.vocabulary())
     contract = compiler.compile(ContractSpec(ContractKind.JSON, json.dumps(_SCHEMA)))

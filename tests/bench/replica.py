@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from safetensors.numpy import save_file
 
 from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.admission import Admission
@@ -18,19 +15,20 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
+from inference_svc.app.quarantine import Quarantine
+from inference_svc.app.sentinel import Sentinel
 from inference_svc.app.supervisor import Supervisor
 from inference_svc.domain.adapter_room import AdapterRoom
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.engine.vllm_engine import VllmEngine
-from shared.adapter.manifest import AdapterManifest, Canary
-from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
-from shared.adapter.validate import TARGET_MODULES
+from shared.adapter.manifest import Canary
 from shared.base_model import BaseModel
+from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.names import AliasName, RevisionName
 from shared.prompt import PromptRenderer
-from tests.adapter_file import random_lora
+from tests.adapter_file import write_random_package
 from tests.bench.contract import BASE
 from tests.bench.engine import RUNNING, settings
 from tests.unit.inference_svc.conftest import FakeRegistry
@@ -39,7 +37,6 @@ RANK = 8
 SPEC = ContractSpec(ContractKind.REGEX, pattern=r"[A-Z]{2}-\d{4}")
 """Seven tokens or so: what is measured is the way of a request and of an adapter, not decoding."""
 CONTRACT = "tenants/bench/contracts/ticket"
-_SCALE = 0.02
 _QUEUED = 4096
 
 
@@ -58,36 +55,18 @@ class Replica:
 
     def publish(self, adapter: str, number: int, seed: int, canaries: tuple[Canary, ...] = ()) -> RevisionName:
         """Puts a revision with weights of its own into the registry."""
-        name = RevisionName("bench", adapter, number)
-        source = self.folder / "source"
-        source.mkdir(exist_ok=True)
-        save_file(random_lora(self.base, rank=RANK, seed=seed, scale=_SCALE), source / "weights")
-        config = {
-            "peft_type": "LORA",
-            "base_model_name_or_path": self.base.model_id,
-            "r": RANK,
-            "lora_alpha": 16,
-            "target_modules": list(TARGET_MODULES),
-            "use_rslora": False,
-        }
-        (source / "config").write_text(json.dumps(config))
-        manifest = AdapterManifest(
-            base_model_id=self.base.model_id,
-            base_model_digest=self.base.digest,
-            prompt_digest=self.renderer.digest,
-            contract_name=CONTRACT,
-            contract=SPEC,
-            rank=RANK,
-            alpha=16.0,
-            target_modules=TARGET_MODULES,
-            dataset_digest="sha256:" + f"{seed:064x}",
-            canaries=canaries,
-            instruction_prompt_tokens=900,
-        )
-        folder = self.folder / f"package-{adapter}-{number}"
-        files = {WEIGHTS_NAME: source / "weights", CONFIG_NAME: source / "config"}
+        name, folder = RevisionName("bench", adapter, number), self.folder / f"package-{adapter}-{number}"
         self.registry.packages[name] = folder
-        self.registry.digests[name] = write_package(folder, manifest, files).digest
+        self.registry.digests[name] = write_random_package(
+            self.base,
+            folder,
+            rank=RANK,
+            seed=seed,
+            prompt_digest=self.renderer.digest,
+            contract=CONTRACT,
+            spec=SPEC,
+            canaries=canaries,
+        )
         return name
 
     async def ask(self, adapter: str, text: str = "one ticket", seed: int = 0) -> Answer:
@@ -127,15 +106,17 @@ async def replica(
         )
     )
     supervisor = Supervisor(vllm)
+    sentinel = Sentinel(supervisor)
     registry = FakeRegistry(specs={CONTRACT: SPEC})
     contracts = ContractLibrary(ContractCompiler(folder / "contracts", base.vocabulary()), registry)
     loader = Loader(
         cache=AdapterCache(folder / "adapters", 1 << 40), base=base, prompt_digest=renderer.digest, max_rank=16,
-        engine=supervisor, registry=registry, contracts=contracts,
+        engine=sentinel, registry=registry, contracts=contracts,
+        quarantine=Quarantine(folder / "quarantine.json", SystemClock()),
     )  # fmt: skip
     fleet = Fleet(
         loader=loader,
-        engine=supervisor,
+        engine=sentinel,
         registry=registry,
         state_file=folder / "aliases.json",
         capacity=resident,
@@ -143,7 +124,7 @@ async def replica(
     )
     room = AdapterRoom(batch_adapters if groups_adapters else None, 32)
     answering = Answering(
-        engine=supervisor, fleet=fleet, contracts=contracts, renderer=renderer,
+        engine=sentinel, fleet=fleet, contracts=contracts, renderer=renderer,
         admission=Admission(running=RUNNING, queued=_QUEUED, room=room),
         token_bytes=dict(base.vocabulary().token_bytes), context_tokens=1024, format_attempts=3,
     )  # fmt: skip

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
 import psutil
 
 from tests.bench.replica import Replica, replica
-from tests.bench.result import report
+from tests.bench.result import Figures, in_folder, report
 
 _ADAPTERS = 500
 _SPREADS = (1, 8, 64, 500)
@@ -30,13 +29,12 @@ def main() -> None:
     report("residency", measure())
 
 
-def measure() -> dict[str, float | int | str]:
+def measure() -> Figures:
     """One replica that holds all adapters; spreads take turns."""
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_measure(Path(folder)))
+    return in_folder(_measure)
 
 
-async def _measure(folder: Path) -> dict[str, float | int | str]:
+async def _measure(folder: Path) -> Figures:
     async with replica(folder, resident=_ADAPTERS + 1) as own:
         for number in range(_ADAPTERS):
             own.publish(f"a{number}", 1, seed=number)

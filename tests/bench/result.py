@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+Figures = dict[str, float | int | str]
 FOLDER = Path(__file__).parents[2] / "build" / "bench"
+
+
+def in_folder(measure: Callable[[Path], Coroutine[None, None, Figures]]) -> Figures:
+    """What a benchmark measures in a folder of its own, which is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(measure(Path(folder)))
 
 
 def report(name: str, figures: Mapping[str, float | int | str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import statistics
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from shared.errors import DomainError
 from shared.names import AliasName, RevisionName
 from tests.bench.replica import Replica, replica
-from tests.bench.result import report
+from tests.bench.result import Figures, in_folder, report
 
 _REVISIONS = 10
 _BLOCKS = 10
@@ -47,13 +46,12 @@ def main() -> None:
     report("swap", measure())
 
 
-def measure() -> dict[str, float | int | str]:
+def measure() -> Figures:
     """One replica, one adapter that changes and one beside it that does not."""
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_measure(Path(folder)))
+    return in_folder(_measure)
 
 
-async def _measure(folder: Path) -> dict[str, float | int | str]:
+async def _measure(folder: Path) -> Figures:
     async with replica(folder, resident=8) as own:
         revisions = [own.publish("hot", number, seed=number) for number in range(1, _REVISIONS + 1)]
         swaps = [await _swap(own, revisions[0])]

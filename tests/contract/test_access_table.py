@@ -54,7 +54,7 @@ class TestTable:
     def test_audits_what_changes_something(self, rpc: Rpc) -> None:
         """All but the reading verbs, which the inference service's registry role is kept to; each gives one answer.
 
-        That role has one verb besides: what a replica measured of a canary ends its trial.
+        A replica may take back a canary that it judged, and nothing else.
         """
         rule, name = RULES[rpc.path], rpc.descriptor.name
 

@@ -79,3 +79,40 @@ class TestHooks:
         assert ContractGrammar.__abstractmethods__ == frozenset()
         assert StructuredOutputGrammar.__abstractmethods__ <= set(dir(ContractGrammar))
         assert StructuredOutputBackend.__abstractmethods__ == {"compile_grammar", "allocate_token_bitmask", "destroy"}
+
+    def test_the_state_of_a_step_is_there_between_its_two_methods(self) -> None:
+        """The guard against NaN looks at logits before the mask, and at hidden states of all tokens."""
+        from vllm.v1.worker.cpu_model_runner import CPUModelRunner
+        from vllm.v1.worker.gpu_model_runner import ExecuteModelState, GPUModelRunner
+
+        assert {"logits", "hidden_states", "spec_decode_metadata"} <= set(ExecuteModelState._fields)
+        assert "execute_model" not in vars(CPUModelRunner)
+        assert "sample_tokens" not in vars(CPUModelRunner)
+        source = inspect.getsource(inspect.getmodule(GPUModelRunner))  # type: ignore[arg-type]  # it has a module
+        masked = source.index("apply_grammar_bitmask(\n")
+        assert source.index("def sample_tokens(") < masked
+        assert source.index("self.execute_model_state = ExecuteModelState(") < source.index("def sample_tokens(")
+        assert "self.query_start_loc.np[1 : num_reqs + 1] = cu_num_tokens" in source
+
+    def test_a_step_that_computed_nan_ends_requests_through_one_set(self) -> None:
+        """Ids in it end with an error and no token; the asynchronous scheduler has the same method."""
+        from vllm.v1.core.kv_cache_manager import KVCacheManager
+        from vllm.v1.core.sched import scheduler
+        from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+
+        source = inspect.getsource(scheduler).partition("    def update_from_output(")[2].partition("    def ")[0]
+        assert "error_req_ids = set(self.grammar_compile_error_reqs)" in source
+        assert "error_req_ids, RequestStatus.FINISHED_ERROR" in source
+        assert source.index("sampled_token_ids[req_index] if sampled_token_ids") < source.index("error_req_ids = set(")
+        assert "update_from_output" not in vars(AsyncScheduler)
+        assert list(inspect.signature(KVCacheManager.evict_blocks).parameters) == ["self", "block_ids"]
+
+    def test_block_tables_hold_blocks_of_the_cache_manager(self) -> None:
+        """In the order of the sequence, a row for each request of the batch; caches have the block first."""
+        from vllm.v1.worker.block_table import BlockTable
+        from vllm.v1.worker.gpu_input_batch import InputBatch
+        from vllm.v1.worker.utils import AttentionGroup
+
+        assert "self.block_table.np[row_idx, start : start + num_blocks] = block_ids" in inspect.getsource(BlockTable)
+        assert "self.request_lora_mapping[req_index] = lora_id" in inspect.getsource(InputBatch)
+        assert "kv_cache.stride(0) * self.kernel_block_stride" in inspect.getsource(AttentionGroup)

@@ -25,6 +25,7 @@ from shared.errors import InvalidInput
 
 SECRET = "kumquat"
 SCHEMA = '{"type":"object","properties":{"n":{"type":"string","maxLength":20}},"required":["n"]}'
+ROWS = {"accepted": 39.0, "refused": 2.0}
 SERVICES = [
     "goldsmith.contract.v1.ContractService",
     "goldsmith.registry.v1.RegistryService",
@@ -167,6 +168,12 @@ class TestObservedProcess:
         assert observed.sample("grpc_server_handled_total", **create, grpc_code="INVALID_ARGUMENT") == 1.0
         assert observed.sample("grpc_server_handling_seconds_count", **create) == 3.0
         assert observed.sample("grpc_server_handled_total", grpc_service="grpc.health.v1.Health") == 0.0
+
+    def test_counts_the_rows_that_it_checked(self, observed: Observed) -> None:
+        """Of both datasets; their tenant is a label, their text is not."""
+        rows = {name: observed.sample("goldsmith_golden_rows_total", tenant="acme", outcome=name) for name in ROWS}
+
+        assert rows == ROWS
 
     def test_makes_no_series_of_the_time_at_which_a_counter_began(self, observed: Observed) -> None:
         """It would be one more for each label set."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from inference_svc.telemetry.metric import PrometheusObserver
 from shared.rpc.metric import MetricInterceptor
 from shared.telemetry.telemetry import Telemetry
+from trainer_svc.telemetry.metric import PrometheusObserver as TrainerObserver
 
 PAGE = Path(__file__).parents[2] / "deploy" / "operations.md"
 ROW = re.compile(r"\| `([a-z_]+)` \| (counter|gauge|histogram) \|")
@@ -21,6 +22,7 @@ class TestMetricTable:
         own = Telemetry.of("any").registry
         standard = {family.name for family in own.collect()}
         PrometheusObserver(own, label_sets=10)
+        TrainerObserver(own, label_sets=10)
         MetricInterceptor(own)
 
         exported = {
@@ -35,6 +37,7 @@ class TestMetricTable:
         """Base units and `_total` (https://prometheus.io/docs/practices/naming/), and a help text for each."""
         registry = Telemetry.of("any").registry
         PrometheusObserver(registry, label_sets=10)
+        TrainerObserver(registry, label_sets=10)
         ours = [family for family in registry.collect() if family.name.startswith("goldsmith_")]
 
         assert len(ours) > 15

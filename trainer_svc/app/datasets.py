@@ -17,6 +17,7 @@ from shared.errors import StateConflict
 from shared.names import ContractName, DatasetName, TenantName, invalid_field
 from shared.rpc.page import Page
 from shared.storage.base import BlobStore
+from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.upload import Uploads
 from trainer_svc.domain.check import Checked, CheckedRow, check_rows
 from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy
@@ -31,8 +32,11 @@ MAX_DATABASE_BYTES = 4 << 20
 class Datasets:
     """Creates, fills, seals and finds golden datasets."""
 
-    def __init__(self, database: Database, uploads: Uploads, blobs: BlobStore, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, uploads: Uploads, blobs: BlobStore, clock: Clock, *, observer: Observer = UNOBSERVED
+    ) -> None:
         self._database, self._uploads, self._blobs, self._clock = database, uploads, blobs, clock
+        self._observer = observer
         self._locks: defaultdict[DatasetName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def create(self, dataset: Dataset, request_id: str) -> Dataset:
@@ -98,6 +102,7 @@ class Datasets:
             checked = await asyncio.to_thread(check_rows, data, spec, policy)
             finished = await asyncio.to_thread(self._finish, sealed, checked)
             await self._save(finished, checked.findings)
+            self._observer.dataset_checked(finished)
             return finished
 
     async def get(self, name: DatasetName) -> Dataset:

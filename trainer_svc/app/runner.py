@@ -23,8 +23,9 @@ from shared.files import write_atomic
 from shared.names import ContractName, DatasetName, JobName
 from shared.storage.base import BlobStore
 from trainer_svc.app.journal_reader import ingest
+from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.publisher import Publisher
-from trainer_svc.domain.job import MAX_STALLED_ATTEMPTS, Failure, Job, JobState
+from trainer_svc.domain.job import FINAL, MAX_STALLED_ATTEMPTS, WORKER_KILLED, Failure, Job, JobState
 from trainer_svc.domain.run import (
     EXIT_CANCELLED,
     EXIT_DONE,
@@ -59,10 +60,11 @@ class Runner:
 
     def __init__(
         self, *, database: Database, blobs: BlobStore, publisher: Publisher, changes: Changes, clock: Clock,
-        base: BaseModel, settings: RunnerSettings,
+        base: BaseModel, settings: RunnerSettings, observer: Observer = UNOBSERVED,
     ) -> None:  # fmt: skip
         self._database, self._blobs, self._publisher = database, blobs, publisher
         self._changes, self._clock, self._base, self._settings = changes, clock, base, settings
+        self._observer = observer
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def recover(self) -> None:
@@ -88,6 +90,7 @@ class Runner:
                 if job is None:
                     break
                 self._running[job.name] = asyncio.create_task(self._attempt(job))
+            self._observer.jobs_counted(await self._database.run(history.count_jobs))
             await Changes.wait(mark, _IDLE_SECONDS)
 
     async def stop(self) -> None:
@@ -110,10 +113,21 @@ class Runner:
 
         job = await self._database.run(work)
         if job is not None:
+            self._observer.attempt_begins(job, (self._clock.now() - job.create_time).total_seconds())
             self._changes.ring()
         return job
 
     async def _attempt(self, job: Job) -> None:
+        try:
+            await self._run_child(job)
+            ended = await self._database.run(lambda c: history.get_job(c, JobName.parse(job.name)))
+            if ended.state in FINAL:
+                self._observer.job_ends(ended)
+        finally:
+            self._changes.ring()  # last: who wakes looks whether this task is done
+
+    async def _run_child(self, job: Job) -> None:
+        """One attempt; whatever happens is written down."""
         folder = RunFolder(self._settings.runs_dir / job.name.replace("/", "_"))
         try:
             await self._prepare(job, folder)
@@ -127,8 +141,6 @@ class Runner:
             await self._finish(
                 job.name, JobState.FAILED, Failure("INTERNAL", "the trainer could not run the job", user_error=False)
             )
-        finally:
-            self._changes.ring()
 
     async def _prepare(self, job: Job, folder: RunFolder) -> None:
         dataset = await self._database.run(lambda c: catalog.get_dataset(c, DatasetName.parse(job.dataset)))
@@ -215,7 +227,7 @@ class Runner:
                 moved = stored.move(JobState.CANCELLED, now)
             elif stalled >= MAX_STALLED_ATTEMPTS:
                 failure = Failure(
-                    "WORKER_KILLED",
+                    WORKER_KILLED,
                     f"the training process was killed {stalled} times without progress (status {status}), probably for "
                     "want of memory",
                     user_error=False,

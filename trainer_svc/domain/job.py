@@ -13,6 +13,9 @@ from trainer_svc.domain.run import Evaluation, Phase, TrainingMode
 MAX_STALLED_ATTEMPTS = 3
 """Attempts that die without a new checkpoint before the job is given up: the cause is not chance then."""
 
+WORKER_KILLED = "WORKER_KILLED"
+"""Reason of the failure of a job that was given up so; no call is answered with it."""
+
 
 class JobState(enum.StrEnum):
     """Life of a job."""

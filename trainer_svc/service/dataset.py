@@ -7,6 +7,7 @@ from goldsmith.trainer.v1 import dataset_service_pb2_grpc, golden_dataset_pb2
 from shared.clock import Clock
 from shared.names import DatasetName, TenantName, check_id
 from shared.rpc.page import Page
+from shared.rpc.request_id import check_request_id
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.service import Context
 from trainer_svc.translate import dataset as translate
@@ -25,7 +26,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         parent = TenantName.parse(request.parent)
         name = DatasetName(parent.tenant, check_id(request.dataset_id, "dataset_id"))
         wanted = translate.new_dataset(name, request.dataset, self._clock.now())
-        return translate.dataset(await self._datasets.create(wanted, request.request_id))
+        return translate.dataset(await self._datasets.create(wanted, check_request_id(request.request_id)))
 
     async def UploadDatasetChunk(
         self, request: pb.UploadDatasetChunkRequest, context: Context

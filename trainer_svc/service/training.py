@@ -9,6 +9,7 @@ from goldsmith.trainer.v1 import training_service_pb2 as pb
 from shared.clock import Clock
 from shared.names import JobName, TenantName, check_id
 from shared.rpc.page import Page
+from shared.rpc.request_id import check_request_id
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.service import Context
 from trainer_svc.translate import job as translate
@@ -27,7 +28,7 @@ class TrainingServicer(training_service_pb2_grpc.TrainingServiceServicer):
         parent = TenantName.parse(request.parent)
         name = JobName(parent.tenant, check_id(request.job_id, "job_id"))
         wanted = translate.new_job(name, request.job, self._clock.now())
-        return translate.job(await self._jobs.create(wanted, request.request_id))
+        return translate.job(await self._jobs.create(wanted, check_request_id(request.request_id)))
 
     async def GetTrainingJob(self, request: pb.GetTrainingJobRequest, context: Context) -> training_job_pb2.TrainingJob:
         """A job."""

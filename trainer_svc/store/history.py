@@ -79,6 +79,12 @@ def jobs_in(connection: Connection, *states: JobState) -> list[Job]:
     return [load(Job, body) for body in rows]
 
 
+def count_jobs(connection: Connection) -> dict[JobState, int]:
+    """How many jobs are in each state; one without any is left out."""
+    rows = connection.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state)).all()
+    return {JobState(state): count for state, count in rows}
+
+
 def list_jobs(connection: Connection, tenant: str, page: Page) -> tuple[list[Job], str]:
     """One page, newest first, with the token of the next."""
     before = page.number()

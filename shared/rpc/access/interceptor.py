@@ -17,16 +17,13 @@ from shared.rpc.access.audit import write_audit
 from shared.rpc.access.check import authorise
 from shared.rpc.access.rule import Rule
 from shared.rpc.access.table import RULES
-from shared.rpc.behaviour import behaviour_of, is_asynchronous, with_behaviour
-from shared.rpc.handler import Handler
+from shared.rpc.handler import Context, Handler, behaviour_of, is_asynchronous, with_behaviour
 from shared.rpc.identity import Identity
 from shared.rpc.identity.authenticator import Authenticator
 from shared.rpc.identity.caller import act_for
 from shared.rpc.status import CODES
 
 _log = logging.getLogger(__name__)
-
-Context = grpc.aio.ServicerContext[object, object]
 
 
 class AccessInterceptor(grpc.aio.ServerInterceptor):

@@ -43,6 +43,7 @@ async def bench(shipped_base: BaseModel, tmp_path_factory: pytest.TempPathFactor
             resident_adapters=4,
             running_requests=32,
             kv_cache_gib=1,
+            kv_cache_blocks=300,  # so few that tests can have every one of them written to
         )
     )
     await engine.start()

@@ -14,11 +14,13 @@ import pytest
 from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.loader import Loader
+from inference_svc.app.quarantine import Quarantine
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
 from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
+from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
 from shared.errors import DataLoss, InternalFault, StateConflict
 from shared.names import RevisionName
@@ -93,6 +95,7 @@ class TestTorture:
             engine=bench.engine,
             registry=registry,
             contracts=ContractLibrary(ContractCompiler(tmp_path / "contracts", shipped_base.vocabulary()), registry),
+            quarantine=Quarantine(tmp_path / "quarantine.json", SystemClock()),
         )
         bystanders = asyncio.create_task(bench.greedy(15))
 

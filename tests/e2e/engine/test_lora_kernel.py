@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -11,35 +13,120 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # vLLM's own imports warn
 ]
 
+_IN, _SLOTS = 48, 5
+_SLICES = (32, 16, 24)
+_IDS = [11, 12, 13, 14, 15]
+"""Of the adapters in the slots; 0 in a batch is no adapter."""
+MIXED = (12, 0, 11, 12, 12, 14, 0, 11, 11)
+
 
 class TestGroupedKernel:
     """The grouped LoRA kernel against vLLM's stock one."""
 
     @pytest.mark.parametrize("rank", [8, 16, 64])
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-    def test_equals_the_stock_operations(self, rank: int, dtype: torch.dtype) -> None:
-        """Same result for mixed batches, rows without an adapter, and adapters in any order."""
-        from vllm.lora.ops.torch_ops import bgmv_expand_slice, bgmv_shrink
+    @pytest.mark.parametrize("is_prefill", [True, False])
+    @pytest.mark.parametrize(
+        "batch",
+        [MIXED, (12,) * 7, (0, 0), (0, 13, 0), (15, 11), tuple(_IDS) * 40],
+        ids=["mixed", "one adapter", "none", "one of them", "apart", "many rows"],
+    )
+    def test_equals_the_stock_operations(
+        self, rank: int, dtype: torch.dtype, is_prefill: bool, batch: tuple[int, ...]
+    ) -> None:
+        """Same result for any mixture of adapters and rows without one, in prefill and in decode, slice by slice."""
+        a, b = _weights(rank, dtype)
+        x, ours, theirs = _rows(len(batch), dtype)
+        idle = [index for index, adapter in enumerate(batch) if not adapter]
+        untouched = ours[idle]
 
-        from inference_svc.engine.lora_kernel import GroupedPunicaWrapper, group_rows
+        for wrapper, y in zip(_wrappers(batch, is_prefill=is_prefill), (ours, theirs), strict=True):
+            wrapper.add_lora_linear(y, x, *_copies(a, b), 0.5, _SLICES)
 
-        torch.manual_seed(0)
-        slots = torch.tensor([1, -1, 0, 1, 1, 2, -1, 0, 0])
-        x = torch.randn(len(slots), 48).to(dtype)
-        a, b = torch.randn(3, 1, rank, 48).to(dtype), torch.randn(3, 1, 32, rank).to(dtype)
-        wrapper = GroupedPunicaWrapper.__new__(GroupedPunicaWrapper)
-        wrapper._groups = group_rows(slots)
-        ours, theirs = torch.zeros(len(slots), rank), torch.zeros(len(slots), rank)
-        wrapper._apply_shrink(ours, x, a, 0.5)
-        active = slots >= 0
-        shrunk = torch.zeros(int(active.sum()), rank)
-        bgmv_shrink(x[active], a, shrunk, slots[active], 0.5)
-        theirs[active] = shrunk
-        out_ours, out_theirs = torch.zeros(len(slots), 40).to(dtype), torch.zeros(len(slots), 40).to(dtype)
-        wrapper._apply_expand(out_ours, theirs, b, 4, 32)
-        expanded = out_theirs[active]
-        bgmv_expand_slice(theirs[active], b, expanded, slots[active], 4, 32)
-        out_theirs[active] = expanded
+        assert torch.equal(ours[idle], untouched)
+        theirs[idle] = untouched  # to which the stock operations add the adapter of the last slot
 
-        torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2)
-        torch.testing.assert_close(out_ours, out_theirs, rtol=2e-2, atol=2e-2)
+        tolerance = 1e-5 if dtype is torch.float32 else 2e-2
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance * float(theirs.abs().max()))
+
+    def test_equals_them_where_a_step_is_too_large_to_be_mixed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Above a number of rows each adapter has a product of its own."""
+        monkeypatch.setattr("inference_svc.engine.lora_kernel._MAX_MIXED_ROWS", 0)
+
+        self.test_equals_the_stock_operations(16, torch.float32, True, MIXED)
+
+    def test_serves_what_was_written_last(self) -> None:
+        """Adapters are written into their slots in place, before and after the first step that uses them."""
+        a, b = _weights(16, torch.float32)
+        batch = [adapter or 13 for adapter in MIXED]
+        x, before, after = _rows(len(batch), torch.float32)
+        ours, theirs = _wrappers(batch, is_prefill=False)
+        own_a, own_b = _copies(a, b)
+        ours.add_lora_linear(before, x, own_a, own_b, 1.0, _SLICES)
+        for one, other in ((own_a, a), (own_b, b)):
+            for mine, plain in zip(one, other, strict=True):
+                fresh = torch.randn_like(plain[1])
+                mine[1], plain[1] = fresh, fresh
+        expected = after.clone()
+
+        ours.add_lora_linear(after, x, own_a, own_b, 1.0, _SLICES)
+
+        theirs.add_lora_linear(expected, x, a, b, 1.0, _SLICES)
+        torch.testing.assert_close(after, expected, rtol=1e-5, atol=1e-3)
+
+    @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 3e38])
+    @pytest.mark.parametrize("which", ["a", "b"])
+    def test_leaves_other_rows_alone_when_an_adapter_is_not_finite(self, which: str, bad: float) -> None:
+        """Zero times NaN is NaN: rows of others must be what they are without the bad adapter, bit by bit."""
+        a, b = _weights(16, torch.bfloat16)
+        (a if which == "a" else b)[0][_IDS.index(14)] = bad
+        x, ours, alone = _rows(len(MIXED), torch.bfloat16)
+        others = [index for index, adapter in enumerate(MIXED) if adapter != 14]
+
+        _wrappers(MIXED, is_prefill=False)[0].add_lora_linear(ours, x, *_copies(a, b), 1.0, _SLICES)
+
+        without = [adapter if adapter != 14 else 0 for adapter in MIXED]
+        _wrappers(without, is_prefill=False)[0].add_lora_linear(alone, x, *_copies(a, b), 1.0, _SLICES)
+        assert ours[others].isfinite().all()
+        torch.testing.assert_close(ours[others], alone[others], rtol=1e-2, atol=1e-1)
+
+    def test_gives_a_row_the_same_bits_whoever_else_is_in_the_step(self) -> None:
+        """A greedy answer must not depend on other tenants' requests."""
+        a, b = _weights(16, torch.bfloat16)
+        x, alone, mixed = _rows(len(MIXED), torch.bfloat16)
+        same = [index for index, adapter in enumerate(MIXED) if adapter == 12]
+
+        _wrappers([12] * len(MIXED), is_prefill=False)[0].add_lora_linear(alone, x, *_copies(a, b), 1.0, _SLICES)
+        _wrappers(MIXED, is_prefill=False)[0].add_lora_linear(mixed, x, *_copies(a, b), 1.0, _SLICES)
+
+        assert torch.equal(alone[same], mixed[same])
+
+
+def _wrappers(batch: tuple[int, ...] | list[int], *, is_prefill: bool) -> tuple[Any, Any]:
+    """Ours and vLLM's, told of a batch."""
+    from vllm.lora.layers import LoRAMapping
+    from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
+
+    from inference_svc.engine.lora_kernel import GroupedPunicaWrapper
+
+    mapping = LoRAMapping(tuple(batch), tuple(batch), is_prefill=is_prefill)
+    wrappers = GroupedPunicaWrapper(256, 256, "cpu"), PunicaWrapperCPU(256, 256, "cpu")
+    for wrapper in wrappers:
+        wrapper.update_metadata(mapping, _IDS, _SLOTS, 100)
+    return wrappers
+
+
+def _weights(rank: int, dtype: torch.dtype) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+    torch.manual_seed(0)
+    a = tuple(torch.randn(_SLOTS, 1, rank, _IN).to(dtype) for _ in _SLICES)
+    return a, tuple(torch.randn(_SLOTS, 1, width, rank).to(dtype) for width in _SLICES)
+
+
+def _copies(*groups: tuple[torch.Tensor, ...]) -> tuple[tuple[torch.Tensor, ...], ...]:
+    """The kernel moves the memory of what it is given."""
+    return tuple(tuple(one.clone() for one in group) for group in groups)
+
+
+def _rows(count: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    y = torch.randn(count, sum(_SLICES)).to(dtype)
+    return torch.randn(count, _IN).to(dtype), y, y.clone()

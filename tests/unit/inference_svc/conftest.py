@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.admission import Admission
@@ -20,21 +19,28 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
-from inference_svc.app.ports import AliasFacts, EngineCall, EngineChunk, InferenceEngine, Registry, RevisionFacts
+from inference_svc.app.ports import (
+    AliasFacts,
+    EngineCall,
+    EngineChunk,
+    InferenceEngine,
+    NonFinite,
+    Registry,
+    RevisionFacts,
+)  # fmt: skip
+from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.quota_book import OneQuota
 from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import AdapterKey, ResidentState
 from shared.adapter.canary import CanarySplit, RollbackReason
-from shared.adapter.manifest import AdapterManifest, Canary
-from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
-from shared.adapter.validate import TARGET_MODULES
+from shared.adapter.manifest import Canary
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import NotFound, StateConflict, Unavailable
 from shared.names import AliasName, ContractName, RevisionName
 from shared.prompt import PromptRenderer
-from tests.adapter_file import random_lora
+from tests.adapter_file import write_random_package
 
 RANK = 4
 SPEC = ContractSpec(ContractKind.JSON, json_schema='{"enum":["yes","no","perhaps"]}')
@@ -51,7 +57,8 @@ def revision(number: int) -> RevisionName:
 class FakeEngine:
     """Answers by `script`, then greedily by the automaton's first allowed token.
 
-    `gate` holds answers back until it is set; `calls` are all requests so far; it dies of what `deadly` says.
+    `gate` holds answers back until it is set; `calls` are all requests so far; it dies of what `deadly` says, and
+    computes no numbers for what `poisonous` says.
     """
 
     def __init__(self, contract_dir: Path) -> None:
@@ -65,6 +72,7 @@ class FakeEngine:
         self.startable.set()
         self.starts = self.failing_starts = 0
         self.deadly: Callable[[EngineCall], bool] = lambda call: False
+        self.poisonous: Callable[[EngineCall], bool] = lambda call: False
         self.entered = asyncio.Event()
         self.lie: list[int] | None = None
         self.broken: set[str] = set()
@@ -81,6 +89,10 @@ class FakeEngine:
             raise Unavailable("NOT_SERVING", "the engine does not start")
         self.adapters.clear()
         self.dead.clear()
+
+    def condemn(self) -> None:
+        """As if it had died."""
+        self.die()
 
     def die(self) -> None:
         """As a crash would: whatever runs or comes now fails."""
@@ -126,6 +138,8 @@ class FakeEngine:
             if self.starts != life:
                 raise Unavailable("NOT_SERVING", "the engine died")
             self.check()
+            if self.poisonous(call):
+                raise NonFinite(call.request_id)
             sent = self.lie or (self.script.pop(0) if self.script else tokens)
             if call.adapter is not None and call.adapter.name.split("@")[0] in self.broken:
                 sent = [0]
@@ -141,6 +155,14 @@ class FakeEngine:
 
     async def stop(self) -> None:
         """Nothing to do."""
+
+
+class StoppedClock:
+    """It is always noon."""
+
+    def now(self) -> datetime:
+        """The moment."""
+        return datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -166,6 +188,8 @@ class FakeRegistry:
         """Copies the package."""
         self.downloads += 1
         self.asked.set()
+        if name not in self.packages:
+            raise NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist")
         for path in self.packages[name].iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
 
@@ -246,6 +270,7 @@ class Replica:
             engine=self.asked,
             registry=self.serving_registry(),
             contracts=self.contracts,
+            quarantine=Quarantine(self.folder / "quarantine.json", StoppedClock()),
         )
         return Fleet(
             loader=loader,
@@ -259,36 +284,18 @@ class Replica:
 
     def publish(self, number: int, *, canary: tuple[int, ...] = (), prompt_digest: str = "") -> RevisionName:
         """Puts a revision with its own weights into the registry."""
-        name = revision(number)
-        tensors = random_lora(self.base, rank=RANK, seed=number, scale=0.02)
-        source = self.folder / f"source-{number}"
-        source.mkdir(parents=True)
-        save_file(tensors, source / "weights")
-        config = {
-            "peft_type": "LORA",
-            "base_model_name_or_path": self.base.model_id,
-            "r": RANK,
-            "lora_alpha": 8,
-            "target_modules": list(TARGET_MODULES),
-            "use_rslora": False,
-        }
-        (source / "config").write_text(json.dumps(config))
-        manifest = AdapterManifest(
-            base_model_id=self.base.model_id,
-            base_model_digest=self.base.digest,
-            prompt_digest=prompt_digest or self.renderer.digest,
-            contract_name=CONTRACT,
-            contract=SPEC,
+        name, folder = revision(number), self.folder / f"package-{number}"
+        self.registry.packages[name] = folder
+        self.registry.digests[name] = write_random_package(
+            self.base,
+            folder,
             rank=RANK,
-            alpha=8.0,
-            target_modules=TARGET_MODULES,
-            dataset_digest="sha256:" + "0" * 64,
+            seed=number,
+            prompt_digest=prompt_digest or self.renderer.digest,
+            contract=CONTRACT,
+            spec=SPEC,
             canaries=(Canary((3, 4), canary),) if canary else (),
-            instruction_prompt_tokens=900,
         )
-        folder = self.folder / f"package-{number}"
-        written = write_package(folder, manifest, {WEIGHTS_NAME: source / "weights", CONFIG_NAME: source / "config"})
-        self.registry.packages[name], self.registry.digests[name] = folder, written.digest
         return name
 
     async def settle(self) -> None:

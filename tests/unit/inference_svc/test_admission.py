@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -17,78 +15,8 @@ from inference_svc.config import Settings
 from inference_svc.domain.adapter_room import AdapterRoom
 from inference_svc.domain.lane import Lane
 from inference_svc.domain.quota import Quota
-from shared.errors import DomainError, Exhausted, InvalidInput, Unavailable
-from shared.testing import ManualClock
-
-IDLE = Load(0, 0)
-
-
-def demand(tenant: str = "a", tokens: int = 100, lane: Lane = Lane.INTERACTIVE, adapter: str | None = None) -> Demand:
-    """What a request asks for."""
-    return Demand(tenant, lane, adapter, tokens)
-
-
-class Caller:
-    """A request in a task of its own, which holds its place until it is told to end."""
-
-    def __init__(self, admission: Admission, wanted: Demand, spent: int | None = None) -> None:
-        self.begun, self.end = asyncio.Event(), asyncio.Event()
-        self.spent = wanted.tokens if spent is None else spent
-        self.task = asyncio.create_task(self._run(admission, wanted))
-
-    async def _run(self, admission: Admission, wanted: Demand) -> None:
-        async with admission.place(wanted) as place:
-            self.begun.set()
-            await self.end.wait()
-            place.spent_tokens = self.spent
-
-    async def finish(self) -> None:
-        """Ends, and waits until it has."""
-        self.end.set()
-        await self.task
-
-
-class QuotaByTenant:
-    """Its own quota for each tenant that is named, none for others."""
-
-    def __init__(self, quotas: dict[str, Quota]) -> None:
-        self._quotas = quotas
-
-    def of(self, tenant: str) -> Quota:
-        """That quota."""
-        return self._quotas.get(tenant, Quota())
-
-
-async def settle() -> None:
-    """Lets every task run until it waits for something."""
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def callers(admission: Admission, *wanted: Demand) -> AsyncIterator[list[Caller]]:
-    """Requests in this order; none is left at the end."""
-    made = [Caller(admission, each) for each in wanted]
-    await settle()
-    try:
-        yield made
-    finally:
-        for each in made:
-            each.task.cancel()
-        await asyncio.gather(*(each.task for each in made), return_exceptions=True)
-
-
-def error(caller: Caller) -> DomainError:
-    """What it was refused with."""
-    assert caller.task.done()
-    found = caller.task.exception()
-    assert isinstance(found, DomainError)
-    return found
-
-
-def begun(made: list[Caller]) -> list[int]:
-    """Numbers of those that hold or held a place."""
-    return [number for number, each in enumerate(made) if each.begun.is_set()]
+from shared.errors import Exhausted, InvalidInput, Unavailable
+from tests.unit.inference_svc.caller import IDLE, Caller, QuotaByTenant, begun, callers, demand, error, settle
 
 
 @pytest.mark.asyncio
@@ -195,79 +123,6 @@ class TestColdAdapters:
 
             assert error(made[1]).reason == "QUEUE_FULL"
             assert len(begun(made)) == 3
-
-
-@pytest.mark.asyncio
-class TestQuotas:
-    """Limits of one tenant."""
-
-    async def test_running_requests_make_it_wait(self) -> None:
-        """Others use the engine meanwhile."""
-        admission = Admission(running=4, queued=10, quotas=OneQuota(Quota(running_requests=1)))
-        async with callers(admission, demand("a"), demand("a"), demand("b")) as made:
-            assert begun(made) == [0, 2]
-            await made[0].finish()
-            await settle()
-            assert begun(made) == [0, 1, 2]
-
-    async def test_waiting_requests_refuse_by_name(self) -> None:
-        """With a time from the pace of the engine: two wait, each holds its place for four seconds."""
-        clock = ManualClock()
-        quota = Quota(running_requests=1, waiting_requests=2)
-        admission = Admission(running=4, queued=10, quotas=OneQuota(quota), clock=clock)
-        async with callers(admission, demand()) as made:
-            clock.advance(4.0)
-            await made[0].finish()
-        async with callers(admission, *(demand() for _ in range(4))) as made:
-            refusal = error(made[3])
-
-            assert (refusal.reason, refusal.metadata["quota"]) == ("QUOTA_EXCEEDED", "waiting_requests")
-            assert refusal.retry_after_seconds == pytest.approx(8.0)
-            assert admission.load == Load(1, 2)
-        assert admission.load == IDLE
-
-    async def test_rates_refuse_by_name_until_the_time_they_say(self) -> None:
-        """A request passes when its caller comes back as told; other tenants never notice."""
-        clock = ManualClock()
-        admission = Admission(running=4, queued=10, quotas=OneQuota(Quota(requests_per_second=0.5)), clock=clock)
-        admission.knock("a")
-        with pytest.raises(Exhausted) as caught:
-            admission.knock("a")
-        admission.knock("b")
-        assert caught.value.retry_after_seconds == pytest.approx(2.0)
-        clock.advance(2.0)
-
-        admission.knock("a")
-
-    async def test_tokens_are_charged_as_spent_and_given_back_when_nothing_ran(self) -> None:
-        """An answer costs what it took; a caller that left the queue costs nothing."""
-        admission = Admission(running=1, queued=10, quotas=OneQuota(Quota(tokens_per_minute=600)), clock=ManualClock())
-        async with callers(admission, demand(tokens=400), demand(tokens=200)) as made:
-            made[1].task.cancel()
-            await settle()
-            made[0].spent = 100
-            await made[0].finish()
-        async with callers(admission, demand(tokens=500), demand(tokens=1)) as made:
-            assert begun(made) == [0]
-            assert error(made[1]).metadata["quota"] == "tokens_per_minute"
-
-    async def test_a_request_that_is_cut_off_costs_what_was_expected(self) -> None:
-        """Deadlines that are too short buy nobody the engine for nothing."""
-        admission = Admission(running=1, queued=10, quotas=OneQuota(Quota(tokens_per_minute=600)), clock=ManualClock())
-        async with callers(admission, demand(tokens=600)):
-            pass
-        async with callers(admission, demand(tokens=1)) as made:
-            assert error(made[0]).reason == "QUOTA_EXCEEDED"
-
-    async def test_memory_follows_the_tenants_that_are_here(self) -> None:
-        """Tenants whose quotas are whole again are forgotten."""
-        clock = ManualClock()
-        admission = Admission(running=1, queued=10, quotas=OneQuota(Quota(requests_per_second=1)), clock=clock)
-        for number in range(5_000):
-            admission.knock(f"t{number}")
-            clock.advance(1.0)
-
-        assert len(admission._accounts) <= 2_048
 
 
 @pytest.mark.asyncio

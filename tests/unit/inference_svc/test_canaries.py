@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +15,12 @@ import pytest
 import pytest_asyncio
 
 from inference_svc.app import canary_file
+from inference_svc.app.ports import EngineCall, EngineChunk
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.generation import Answer, Question, Sampling
-from inference_svc.domain.residency import ResidentState
+from inference_svc.domain.residency import QUARANTINED, ResidentState, quarantined
 from shared.adapter.canary import CanarySplit, RollbackPolicy, RollbackReason
-from shared.errors import DomainError, InternalFault, Unavailable
+from shared.errors import DomainError, InternalFault, StateConflict, Unavailable
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, Replica, let_run, revision
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
@@ -191,6 +192,31 @@ class TestRollback:
             assert trial.states()[2] is ResidentState.DRAINING
 
         assert trial.states()[2] is ResidentState.UNLOADED
+
+    async def test_needs_no_statistics_for_a_canary_that_is_quarantined(
+        self, trial: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One answer that is no number is enough, and nobody else gets one."""
+        generate = trial.engine.generate
+
+        async def poisoned(call: EngineCall) -> AsyncGenerator[EngineChunk]:
+            if call.adapter is not None and call.adapter.name.startswith("acme/answer/2@"):
+                raise quarantined("it computed NaN")
+            async for chunk in generate(call):
+                yield chunk
+
+        monkeypatch.setattr(trial.engine, "generate", poisoned)
+        failed = 0
+        for _ in range(40):
+            try:
+                await _ask(trial)
+            except StateConflict as err:
+                failed += err.reason == QUARANTINED
+        await _settled(trial)
+
+        assert failed == 1
+        assert [reason for _, _, reason, _ in trial.registry.rollbacks] == [RollbackReason.ERROR_RATE]
+        assert trial.states() == {1: ResidentState.LIVE, 2: ResidentState.REJECTED}
 
     async def test_happens_though_the_disk_is_full(self, trial: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
         """It cannot be kept for a restart then; no request fails for that."""

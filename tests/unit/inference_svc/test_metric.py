@@ -256,7 +256,7 @@ class TestRevisions:
         """A registry that is away rejects nothing; the next load of the revision is another one."""
         name = metered.publish(2)
         package = metered.registry.packages.pop(name)
-        with pytest.raises(KeyError):
+        with pytest.raises(NotFound):
             await metered.answering.answer(ask(str(revision(2))))
         metered.registry.packages[name] = package
         await metered.answering.answer(ask(str(revision(2))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from inference_svc.app.ports import InferenceEngine
 from inference_svc.app.supervisor import MAX_DEATHS, WINDOW_SECONDS, Supervisor
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.domain.residency import ResidentState
-from inference_svc.domain.suspicion import MAX_CRASHES, Suspicion, Work
+from inference_svc.domain.suspicion import BAR_SECONDS, MAX_CRASHES, MAX_HINTS
 from shared.base_model import BaseModel
 from shared.errors import NotFound, StateConflict, Unavailable
 from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, Replica
@@ -190,61 +190,6 @@ class TestCrashLoop:
             assert not supervision.done()
 
 
-class TestSuspicion:
-    """Counting, apart from any engine."""
-
-    async def test_one_request_that_explains_every_crash_is_barred_and_not_its_adapter(self) -> None:
-        """Others of the same adapter may still come; when it dies of them too, it is the adapter."""
-        suspicion = Suspicion()
-        for others in (("b", "c"), (), ()):
-            suspicion.crashed([Work("adapter", "a"), *(Work("adapter", other) for other in others)])
-        verdicts = [suspicion.barred(Work("adapter", request)) for request in ("a", "b")]
-        suspicion.crashed([Work("adapter", "b")])
-
-        assert verdicts == ["request", None]
-        assert suspicion.barred(Work("adapter", "d")) == "adapter"
-
-    async def test_an_adapter_that_kills_while_it_is_loaded_is_barred(self) -> None:
-        """No request is there then."""
-        suspicion = Suspicion()
-        for _ in range(MAX_CRASHES):
-            suspicion.crashed([Work("adapter", "")])
-
-        assert suspicion.barred(Work("adapter", "")) == "adapter"
-        assert suspicion.barred(Work("other", "")) is None
-
-    async def test_a_load_that_succeeds_clears_the_adapter_of_crashes_during_loads(self) -> None:
-        """However often others kill the engine while it is being loaded, as the first to come back each time."""
-        suspicion = Suspicion()
-        for _ in range(2 * MAX_CRASHES):
-            suspicion.crashed([Work("adapter", ""), Work("", "deadly")])
-            suspicion.loaded("adapter")
-
-        assert suspicion.barred(Work("adapter", "a")) is None
-        assert suspicion.barred(Work("", "deadly")) == "request"
-
-    async def test_a_crash_during_a_load_does_not_outweigh_a_deadly_request(self) -> None:
-        """No request was there then, so it says nothing against the one that explains all others."""
-        suspicion = Suspicion()
-        for request in ("", "deadly", "deadly"):
-            suspicion.crashed([Work("adapter", request)])
-
-        assert suspicion.barred(Work("adapter", "a")) is None
-
-    async def test_an_answer_clears_what_it_came_from(self) -> None:
-        """Request and adapter; a base model's request has no adapter to clear or to bar."""
-        suspicion = Suspicion()
-        for _ in range(5 * MAX_CRASHES):
-            suspicion.crashed([Work("adapter", "a"), Work("", "base")])
-            assert suspicion.is_suspect(Work("adapter", "other"))
-            assert not suspicion.is_suspect(Work("", "other"))
-            suspicion.answered(Work("adapter", "a"))
-            suspicion.answered(Work("", "base"))
-
-        assert not suspicion.is_suspect(Work("adapter", "a"))
-        assert not suspicion.is_suspect(Work("", "base"))
-
-
 class TestQuarantine:
     """Who was there."""
 
@@ -285,6 +230,29 @@ class TestQuarantine:
         # At most one request more than it takes to bar the first one that was there each time.
         assert replica.engine.starts <= 1 + MAX_CRASHES + 1
 
+    async def test_a_deadly_adapter_comes_back_after_an_hour(self, replica: Supervised) -> None:
+        """Its revision serves again under its alias, when the engine survives it by then."""
+        async with replica.alive():
+            replica.fleet.point(ALIAS, replica.publish(1))
+            await replica.settle()
+            replica.engine.deadly = lambda call: call.adapter is not None
+            for number in range(MAX_CRASHES + 1):
+                with suppress(NotFound, StateConflict):
+                    await replica.ask(str(number))
+            rejected = replica.fleet.residents("acme")[0][0]
+            replica.engine.deadly = lambda call: False
+            with pytest.raises(NotFound):
+                await replica.ask("too early")
+            replica.now += BAR_SECONDS
+            assert rejected.rejected_until is not None
+            rejected.rejected_until -= BAR_SECONDS
+            answer = await replica.ask("in time")
+            resident = replica.fleet.residents("acme")[0][0]
+
+        assert rejected.state is ResidentState.REJECTED
+        assert resident.state is ResidentState.LIVE
+        assert answer.text
+
     async def test_a_slow_reader_holds_no_suspect_up(self, replica: Supervised) -> None:
         """A suspect runs alone, but whoever does not read on keeps nobody waiting."""
         slow, other = (Question("", text, "", CONTRACT, None, Sampling(), 30.0) for text in ("slow", "other"))
@@ -300,4 +268,44 @@ class TestQuarantine:
                 answer = await replica.answering.answer(other)
 
         assert [type(failure) for failure in failures] == [Unavailable, Unavailable]
+        assert answer.text
+
+    async def test_a_quarantined_request_comes_back_after_an_hour(self, replica: Supervised) -> None:
+        """Whoever was barred is told for how long; what an engine then survives is cleared."""
+        async with replica.alive():
+            deadly = list(replica.renderer.prompt_ids("deadly", ""))
+            replica.engine.deadly = lambda call: list(call.prompt_ids) == deadly
+            with pytest.raises(StateConflict) as barred:
+                await replica.ask("deadly", adapter="")
+            replica.engine.deadly = lambda call: False
+            replica.now += BAR_SECONDS - 1
+            with pytest.raises(StateConflict) as still:
+                await replica.ask("deadly", adapter="")
+            replica.now += 1
+            answer = await replica.ask("deadly", adapter="")
+
+        assert barred.value.retry_after_seconds == BAR_SECONDS
+        assert still.value.retry_after_seconds == 1
+        assert answer.text
+
+    async def test_an_innocent_request_beside_ever_new_killers_is_answered(self, replica: Supervised) -> None:
+        """Each killer has a text of its own and is not tried again; the one that was there each time is not it."""
+        questions = [
+            Question("", text, "", CONTRACT, None, Sampling(), 30.0)
+            for text in ("innocent", *(f"killer {number}" for number in range(MAX_HINTS - 1)))
+        ]
+        killers = [list(replica.renderer.prompt_ids(question.input, "")) for question in questions[1:]]
+        async with replica.alive():
+            replica.engine.deadly = lambda call: list(call.prompt_ids) in killers
+            for number, killer in enumerate(questions[1:]):
+                replica.engine.gate.clear()
+                count = len(replica.engine.calls)
+                innocent = asyncio.create_task(replica.answering.answer(questions[0]))
+                await when(lambda count=count: len(replica.engine.calls) > count)
+                outcomes = await asyncio.gather(innocent, replica.answering.answer(killer), return_exceptions=True)
+                assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
+                await replica.until(number + 2)
+            answer = await replica.ask("innocent", adapter="")
+
+        assert replica.engine.starts == MAX_HINTS > MAX_CRASHES + 1
         assert answer.text

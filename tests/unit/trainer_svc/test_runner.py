@@ -3,138 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.adapter.manifest import AdapterManifest
-from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
-from shared.base_model import BaseModel
-from shared.changes import Changes
-from shared.contracts.spec import ContractKind, ContractSpec
-from shared.names import AdapterName, JobName
-from shared.rpc.page import Page
-from shared.storage.local import LocalBlobStore
-from shared.testing import ManualClock
-from trainer_svc.app.jobs import Jobs
+from shared.adapter.package import WEIGHTS_NAME
+from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
 from trainer_svc.app.publisher import Publisher
-from trainer_svc.app.runner import Runner, RunnerSettings
-from trainer_svc.domain.dataset import Dataset, DatasetState
-from trainer_svc.domain.job import Job, JobSpec, JobState
-from trainer_svc.domain.registry import Contract
-from trainer_svc.domain.run import Evaluation, RunResult
-from trainer_svc.store import catalog, history, shelf
-from trainer_svc.store.database import Database
+from trainer_svc.domain.job import JobState
+from trainer_svc.store import history
 
-NAME = JobName("acme", "first")
-SPEC = ContractSpec(ContractKind.JSON, json_schema='{"type":"boolean"}')
-ZERO = "sha256:" + "0" * 64
 CHECKPOINT = """printf '{"type":"checkpoint","step":5}\\n' >> "$3/events.jsonl"\n"""
 DIE = "kill -9 $$\n"
-FINISH = 'cp -r "$(dirname "$0")/finished/." "$3/"\n'
 DIE_ONCE = 'if [ ! -e "$3/died" ]; then touch "$3/died"; kill -9 $$; fi\n'
-
-
-@dataclasses.dataclass
-class Stage:
-    """A runner with one queued job and its stores. Its child is the shell script that `act` writes."""
-
-    folder: Path
-    database: Database
-    clock: ManualClock
-    base: BaseModel
-
-    def __post_init__(self) -> None:
-        self.blobs, self.changes = LocalBlobStore(self.folder / "blobs"), Changes()
-        self.jobs = Jobs(self.database, self.changes, self.clock)
-        _write_finished(self.folder)
-
-    def act(self, script: str) -> None:
-        """Sets what the child does; its arguments are -m, the module and the run's folder."""
-        (self.folder / "child").write_text(f"#!/bin/sh\n{script}")
-        (self.folder / "child").chmod(0o755)
-
-    def runner(self) -> Runner:
-        """A new service's runner on the same stores."""
-        return Runner(
-            database=self.database,
-            blobs=self.blobs,
-            publisher=Publisher(self.database, self.blobs, self.clock),
-            changes=self.changes,
-            clock=self.clock,
-            base=self.base,
-            settings=RunnerSettings(self.folder / "runs", self.folder / "contracts", threads=1, parallel_jobs=1),
-        )
-
-    def serve(self, until: Callable[[], Awaitable[object]] | None = None) -> Job:
-        """One life of the service: recovers, runs until the job is final or `until` returns, then stops."""
-
-        async def life() -> Job:
-            runner = self.runner()
-            await runner.recover()
-            running = asyncio.create_task(runner.run())
-            async with asyncio.timeout(30):
-                await (until or self.final)()
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            await runner.stop()
-            return await self.jobs.get(NAME)
-
-        return asyncio.run(life())
-
-    async def final(self) -> None:
-        """Returns when the job's history ended."""
-        async for _ in self.jobs.watch(NAME, 0):
-            pass
-
-    async def checkpoint(self) -> None:
-        """Returns when the history holds a checkpoint."""
-        async for event in self.jobs.watch(NAME, 0):
-            if event.checkpoint_step is not None:
-                return
-
-    def revisions(self) -> list[str]:
-        """Names of what was published."""
-        page = lambda c: shelf.list_revisions(c, AdapterName("acme", "a"), Page(10, ""))  # noqa: E731
-        return [revision.name for revision in asyncio.run(self.database.run(page))[0]]
-
-
-def _write_finished(folder: Path) -> None:
-    (folder / "finished").mkdir()
-    (folder / "file").write_bytes(b"weights")
-    manifest = AdapterManifest("tiny", ZERO, ZERO, "tenants/acme/contracts/c", SPEC, 4, 8.0, ("q_proj",), ZERO, ())
-    sources = {WEIGHTS_NAME: folder / "file", CONFIG_NAME: folder / "file"}
-    written = write_package(folder / "finished" / "package", manifest, sources)
-    result = RunResult(written.digest, Evaluation(5, 0.5, 0.6, None, 100.0, 10.0, 0.1))
-    (folder / "finished" / "result.json").write_bytes(result.to_json())
-
-
-@pytest.fixture
-def stage(
-    tmp_path: Path, database: Database, clock: ManualClock, tiny_base: BaseModel, monkeypatch: pytest.MonkeyPatch
-) -> Stage:
-    """One queued job over an active dataset."""
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "child"))
-    own = Stage(tmp_path, database, clock, tiny_base)
-    contract = Contract("tenants/acme/contracts/c", SPEC.canonical().decode(), SPEC.digest, 1, 1, (), clock.now())
-    rows = own.blobs.put_bytes(b'{"row":1,"input":"a","output":"true"}\n')
-    dataset = Dataset(
-        "tenants/acme/datasets/d", contract.name, "", "", clock.now(),
-        state=DatasetState.ACTIVE, digest=ZERO, train_rows=rows, holdout_rows=rows,
-    )  # fmt: skip
-    job = Job(str(NAME), dataset.name, "tenants/acme/adapters/a", "live", JobSpec(), clock.now())
-
-    def work(connection: Any) -> None:
-        catalog.add_contract(connection, contract)
-        catalog.add_dataset(connection, dataset)
-        history.add_job(connection, job)
-
-    asyncio.run(database.run(work))
-    return own
 
 
 class TestAttempts:

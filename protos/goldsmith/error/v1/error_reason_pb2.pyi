@@ -102,8 +102,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ROLE_MISSING: _ErrorReason.ValueType  # 35
     """PERMISSION_DENIED: the call is for other roles; metadata roles lists them."""
     ERROR_REASON_REQUEST_QUARANTINED: _ErrorReason.ValueType  # 36
-    """FAILED_PRECONDITION: the engine died several times while it worked on exactly this request, which is refused from
-    now on; metadata fingerprint finds it in the log. Change the input and report it.
+    """FAILED_PRECONDITION: the engine died several times while it worked on exactly this request, which is refused for an
+    hour (RetryInfo); metadata fingerprint finds it in the log. Change the input and report it.
+    """
+    ERROR_REASON_ADAPTER_QUARANTINED: _ErrorReason.ValueType  # 37
+    """FAILED_PRECONDITION: the adapter revision computed NaN or infinity; this request was not answered, and this replica
+    does not serve that revision again. Train a new one, or point the alias at an older one.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -191,7 +195,11 @@ ERROR_REASON_CERTIFICATE_INVALID: ErrorReason.ValueType  # 34
 ERROR_REASON_ROLE_MISSING: ErrorReason.ValueType  # 35
 """PERMISSION_DENIED: the call is for other roles; metadata roles lists them."""
 ERROR_REASON_REQUEST_QUARANTINED: ErrorReason.ValueType  # 36
-"""FAILED_PRECONDITION: the engine died several times while it worked on exactly this request, which is refused from
-now on; metadata fingerprint finds it in the log. Change the input and report it.
+"""FAILED_PRECONDITION: the engine died several times while it worked on exactly this request, which is refused for an
+hour (RetryInfo); metadata fingerprint finds it in the log. Change the input and report it.
+"""
+ERROR_REASON_ADAPTER_QUARANTINED: ErrorReason.ValueType  # 37
+"""FAILED_PRECONDITION: the adapter revision computed NaN or infinity; this request was not answered, and this replica
+does not serve that revision again. Train a new one, or point the alias at an older one.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -37,11 +37,11 @@ class _ResidentAdapterStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     RESIDENT_ADAPTER_STATE_LIVE: _ResidentAdapterState.ValueType  # 4
     """Serves requests."""
     RESIDENT_ADAPTER_STATE_DRAINING: _ResidentAdapterState.ValueType  # 5
-    """Replaced; finishes the requests that began on it."""
+    """Replaced, or found to compute NaN or infinity (rejection is set then); the requests that began on it end."""
     RESIDENT_ADAPTER_STATE_UNLOADED: _ResidentAdapterState.ValueType  # 6
     """Removed from the engine; its files stay for a roll back."""
     RESIDENT_ADAPTER_STATE_REJECTED: _ResidentAdapterState.ValueType  # 7
-    """A check failed; it never serves."""
+    """A check failed, or it computed NaN or infinity; it never serves again."""
     RESIDENT_ADAPTER_STATE_REGISTERED: _ResidentAdapterState.ValueType  # 8
     """Known to the replica; waits for a place in the engine."""
     RESIDENT_ADAPTER_STATE_PROVING: _ResidentAdapterState.ValueType  # 9
@@ -50,7 +50,7 @@ class _ResidentAdapterStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
 class ResidentAdapterState(_ResidentAdapterState, metaclass=_ResidentAdapterStateEnumTypeWrapper):
     """Life of an adapter on a replica: REGISTERED -> FETCHING -> VERIFYING -> LOADING -> PROVING -> LIVE -> DRAINING ->
     UNLOADED, from where it may be fetched again. REJECTED from FETCHING to PROVING when a check fails, UNLOADED when
-    something else does. LIVE is reported after it serves.
+    something else does; REJECTED from DRAINING when it computed NaN or infinity. LIVE is reported after it serves.
     """
 
 RESIDENT_ADAPTER_STATE_UNSPECIFIED: ResidentAdapterState.ValueType  # 0
@@ -64,11 +64,11 @@ RESIDENT_ADAPTER_STATE_LOADING: ResidentAdapterState.ValueType  # 3
 RESIDENT_ADAPTER_STATE_LIVE: ResidentAdapterState.ValueType  # 4
 """Serves requests."""
 RESIDENT_ADAPTER_STATE_DRAINING: ResidentAdapterState.ValueType  # 5
-"""Replaced; finishes the requests that began on it."""
+"""Replaced, or found to compute NaN or infinity (rejection is set then); the requests that began on it end."""
 RESIDENT_ADAPTER_STATE_UNLOADED: ResidentAdapterState.ValueType  # 6
 """Removed from the engine; its files stay for a roll back."""
 RESIDENT_ADAPTER_STATE_REJECTED: ResidentAdapterState.ValueType  # 7
-"""A check failed; it never serves."""
+"""A check failed, or it computed NaN or infinity; it never serves again."""
 RESIDENT_ADAPTER_STATE_REGISTERED: ResidentAdapterState.ValueType  # 8
 """Known to the replica; waits for a place in the engine."""
 RESIDENT_ADAPTER_STATE_PROVING: ResidentAdapterState.ValueType  # 9
@@ -482,7 +482,7 @@ class ResidentAdapter(_message.Message):
     state: Global___ResidentAdapterState.ValueType
     """Where it is in its life."""
     rejection: _builtins.str
-    """Set when REJECTED: UPPER_SNAKE reason and a sentence."""
+    """Set when REJECTED, or about to be: UPPER_SNAKE reason and a sentence."""
     active_request_count: _builtins.int
     """Requests running on it now."""
     @_builtins.property

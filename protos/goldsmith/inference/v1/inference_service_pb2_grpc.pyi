@@ -29,7 +29,8 @@ GRPC_VERSION: str
 class InferenceServiceStub:
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
-    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED;
+    ADAPTER_QUARANTINED),
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
     restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
     which gRPC clients with a retry policy follow by themselves. A request for an adapter or alias that has a canary may
@@ -63,7 +64,8 @@ class InferenceServiceStub:
 class InferenceServiceAsyncStub(InferenceServiceStub):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
-    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED;
+    ADAPTER_QUARANTINED),
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
     restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
     which gRPC clients with a retry policy follow by themselves. A request for an adapter or alias that has a canary may
@@ -93,7 +95,8 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers in a guaranteed format. Every RPC is free of side effects, so retries are safe. Common errors: NOT_FOUND
     (adapter, contract), INVALID_ARGUMENT (OUTPUT_LIMIT_TOO_SMALL names the minimum, CONTEXT_TOO_LONG, contract of
-    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED),
+    another kind, unknown fields), FAILED_PRECONDITION (FORMAT_CHECK_FAILED, checked keywords only; REQUEST_QUARANTINED;
+    ADAPTER_QUARANTINED),
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED of the tenant, QUEUE_FULL), UNAVAILABLE (adapter loading, draining, engine being
     restarted), DEADLINE_EXCEEDED. Where RetryInfo says when to try again, so does the trailer "grpc-retry-pushback-ms",
     which gRPC clients with a retry policy follow by themselves. A request for an adapter or alias that has a canary may

@@ -1,0 +1,1 @@
+"""What this service measures, and how it is told: Prometheus metrics."""
