@@ -22,7 +22,7 @@ from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.ports import EngineCall, EngineChunk, InferenceEngine, RevisionFacts
 from inference_svc.app.quota_book import OneQuota
 from inference_svc.domain.quota import Quota
-from inference_svc.domain.residency import AdapterKey
+from inference_svc.domain.residency import AdapterKey, ResidentState
 from shared.adapter.manifest import AdapterManifest, Canary
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
 from shared.adapter.validate import TARGET_MODULES
@@ -37,6 +37,7 @@ from tests.adapter_file import random_lora
 RANK = 4
 SPEC = ContractSpec(ContractKind.JSON, json_schema='{"enum":["yes","no","perhaps"]}')
 CONTRACT = "tenants/acme/contracts/answer"
+ADAPTER = "tenants/acme/adapters/answer"
 ALIAS = AliasName("acme", "answer", "live")
 
 
@@ -268,8 +269,24 @@ class Replica:
 
     async def settle(self) -> None:
         """Waits until every promotion that was asked for is over."""
-        while self.fleet._promotions:
-            await asyncio.gather(*self.fleet._promotions)
+        promotions = self.fleet._aliases._promotions
+        while promotions:
+            await asyncio.gather(*promotions)
+
+    async def use(self, name: str) -> None:
+        """A request that holds what `name` means for a moment."""
+        async with self.fleet.lease(name):
+            pass
+
+    def states(self) -> dict[int, ResidentState]:
+        """Where each revision of the tenant is, by number."""
+        return {resident.revision.number: resident.state for resident, _ in self.fleet.residents("acme")}
+
+
+async def let_run() -> None:
+    """Gives whatever can go on the time to."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
