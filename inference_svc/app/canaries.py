@@ -237,7 +237,7 @@ class Canaries:
         self._changed()
 
     async def _loaded(self, revision: RevisionName, is_wanted: Callable[[], bool]) -> Resident | None:
-        """None when it is rejected, or not wanted by now; whatever else goes wrong is tried again."""
+        """None when it is rejected for ever, or not wanted by now; whatever else goes wrong is tried again."""
         delay = _FIRST_RETRY_SECONDS
         while is_wanted():
             try:
@@ -245,7 +245,7 @@ class Canaries:
             except Exception as err:
                 _log.exception("canary not loaded", extra={"revision": str(revision), "detail": str(err)})
                 found = self._revisions.known.get(revision)
-                if found is not None and found.state is ResidentState.REJECTED:
+                if found is not None and found.state is ResidentState.REJECTED and found.rejected_until is None:
                     return None
                 await asyncio.sleep(delay)
                 delay = min(_MAX_RETRY_SECONDS, 2 * delay)
