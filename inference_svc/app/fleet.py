@@ -241,6 +241,7 @@ class Fleet:
             for resident in sorted(gone, key=lambda resident: resident.last_use)[: -_MAX_REMEMBERED // 2]:
                 if resident.revision not in meant:
                     del self._residents[resident.revision]
+                    self._meter.revision_forgotten(resident)
 
     def _registered(self, revision: RevisionName, digest: str) -> Resident:
         def moved(before: ResidentState, seconds: float) -> None:

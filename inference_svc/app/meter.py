@@ -31,6 +31,9 @@ class Observer(Protocol):
     def revision_moves(self, resident: Resident, before: ResidentState, seconds: float) -> None:
         """A revision entered `resident.state` after `seconds` in `before`; a new one enters REGISTERED from itself."""
 
+    def revision_forgotten(self, resident: Resident) -> None:
+        """A revision that left the engine long ago is no longer known here."""
+
     def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
         """An alias means another revision from now on."""
 
@@ -67,6 +70,11 @@ class Meter:
         """See `Observer`."""
         for observer in self._observers:
             observer.revision_moves(resident, before, seconds)
+
+    def revision_forgotten(self, resident: Resident) -> None:
+        """See `Observer`."""
+        for observer in self._observers:
+            observer.revision_forgotten(resident)
 
     def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
         """See `Observer`."""

@@ -151,6 +151,10 @@ class PrometheusObserver:
             name = resident.revision
             self._loads.labels(*self._pair(name.tenant, name.adapter), outcome).inc()
 
+    def revision_forgotten(self, resident: Resident) -> None:
+        """Counts it in no state any more."""
+        self._residents.labels(resident.state.value).dec()
+
     def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
         """Counts it."""
         self._flips.labels(*self._pair(alias.tenant, alias.adapter)).inc()

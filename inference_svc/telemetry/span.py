@@ -109,6 +109,9 @@ class TraceObserver:
             load.end()
             del self._loads[revision]
 
+    def revision_forgotten(self, resident: Resident) -> None:
+        """Nothing: it takes no time."""
+
     def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
         """Nothing: it takes no time."""
 

@@ -1,4 +1,4 @@
-"""Requests that nobody waits for any more, in a real vLLM engine."""
+"""Requests that nobody waits for any more, or not now, in a real vLLM engine."""
 
 from __future__ import annotations
 
@@ -64,3 +64,21 @@ class TestAbandoned:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         await last.aclose()
+
+
+class TestSlowReaders:
+    """Requests whose callers do not read on."""
+
+    async def test_hold_no_place_in_the_batch(self, bench: Bench) -> None:
+        """As many others are answered meanwhile; whoever reads on later finds the whole answer."""
+        calls = [bench.call(index, extra=40, temperature=1.0, stream=True) for index in range(_RUNNING)]
+        streams = [bench.engine.generate(call) for call in calls]
+        begun = await asyncio.gather(*(anext(stream) for stream in streams))
+        others = [bench.call(_CHOICE, extra=0, temperature=1.0) for _ in range(_RUNNING)]
+        answers = await asyncio.wait_for(asyncio.gather(*(bench.tokens(call) for call in others)), 120)
+
+        for call, tokens in zip(others, answers, strict=True):
+            bench.assert_kept(_CHOICE, call, tokens)
+        for index, (call, first, stream) in enumerate(zip(calls, begun, streams, strict=True)):
+            rest = [token async for chunk in stream for token in chunk.token_ids]
+            bench.assert_kept(index, call, [*first.token_ids, *rest])

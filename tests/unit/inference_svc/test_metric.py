@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
+from inference_svc.app import fleet
 from inference_svc.app.meter import Meter
 from inference_svc.app.progress import Progress
 from inference_svc.domain.generation import Question, Sampling
@@ -299,6 +301,20 @@ class TestRevisions:
 
         assert metered.value("adapter_evictions_total", **PAIR) == 1.0
         assert metered.states() == {"live": 2.0, "unloaded": 1.0}
+
+    async def test_that_are_forgotten_are_counted_no_more(
+        self, metered: MeteredReplica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The states are those of the revisions that this replica still lists, however many it has seen."""
+        monkeypatch.setattr(fleet, "_MAX_REMEMBERED", 2)
+        for number in range(2, 9):
+            metered.publish(number)
+            await metered.answering.answer(ask(str(revision(number))))
+
+        listed = Counter(resident.state.value for resident, _ in metered.fleet.residents("acme"))
+
+        assert listed.total() < 8
+        assert metered.states() == listed
 
 
 class TestCardinality:

@@ -16,6 +16,7 @@ from inference_svc.app.quota_book import QuotaFile
 from inference_svc.config import Settings
 from inference_svc.domain.quota import Account, Quota, TokenBucket
 from shared.errors import Exhausted, InvalidInput
+from shared.names import AliasName
 
 DEFAULTS = Quota(requests_per_second=10)
 
@@ -269,3 +270,73 @@ class TestQuotaFile:
         assert len(caplog.records) == 1
         assert "quotas.toml" in caplog.records[0].__dict__["detail"]
         assert quotas.of("acme").weight == 300
+
+
+class TestPins:
+    """Adapters that the operator's file gives a place for good."""
+
+    def test_are_adapters_and_aliases_of_a_tenant(self, tmp_path: Path) -> None:
+        """An adapter alone means its alias `live`; other fields of the table hold as ever."""
+        path = tmp_path / "quotas.toml"
+        path.write_text(
+            '[tenants.acme]\nweight = 2\npinned_adapters = ["invoices", "orders/canary"]\n'
+            '[tenants.umbra]\npinned_adapters = ["invoices"]\n[tenants.other]\npinned_adapters = []\n'
+        )
+
+        quotas = QuotaFile(path, DEFAULTS, max_pins=3)
+
+        assert quotas.pins() == {
+            AliasName("acme", "invoices", "live"),
+            AliasName("acme", "orders", "canary"),
+            AliasName("umbra", "invoices", "live"),
+        }
+        assert quotas.of("acme") == Quota(weight=2, requests_per_second=10)
+
+    @pytest.mark.parametrize(
+        ("table", "paths"),
+        [
+            ('acme]\npinned_adapters = "invoices"', ["tenants.acme.pinned_adapters"]),
+            (
+                'acme]\npinned_adapters = ["a", "A", "a/live", 3, "a/b/c", "a/", "/b"]\nweight = 0',
+                [*(f"tenants.acme.pinned_adapters[{place}]" for place in (1, 2, 3, 4, 5, 6)), "tenants.acme.weight"],
+            ),
+            (
+                'acme]\npinned_adapters = ["a", "b"]\n[tenants.umbra]\npinned_adapters = ["a", "b"]',
+                ["tenants.*.pinned_adapters"],
+            ),
+        ],
+    )
+    def test_that_are_wrong_are_refused_with_every_path(self, tmp_path: Path, table: str, paths: list[str]) -> None:
+        """No name, one twice, or more than there are places for, over all tenants."""
+        path = tmp_path / "quotas.toml"
+        path.write_text(f"[tenants.{table}\n")
+
+        with pytest.raises(InvalidInput) as caught:
+            QuotaFile(path, DEFAULTS, max_pins=3)
+
+        assert [violation.path for violation in caught.value.violations] == paths
+
+    def test_belong_to_no_default(self, tmp_path: Path) -> None:
+        """A default would pin every tenant's adapter of that name, however many tenants come."""
+        path = tmp_path / "quotas.toml"
+        path.write_text('[default]\npinned_adapters = ["invoices"]\n')
+
+        with pytest.raises(InvalidInput, match=r"default\.pinned_adapters: an adapter has one owner"):
+            QuotaFile(path, DEFAULTS, max_pins=3)
+
+    def test_follow_the_file_as_quotas_do(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Too many change nothing and are logged; the next whole file counts."""
+        path = tmp_path / "quotas.toml"
+        path.write_text('[tenants.acme]\npinned_adapters = ["a"]\n')
+        quotas = QuotaFile(path, DEFAULTS, max_pins=1)
+        before = quotas.pins()
+
+        path.write_text('[tenants.acme]\npinned_adapters = ["a", "b"]\nweight = 7\n')
+        with caplog.at_level(logging.ERROR):
+            during = quotas.pins()
+        path.write_text('[tenants.acme]\npinned_adapters = ["b"]\n')
+
+        assert during is before
+        assert quotas.of("acme").weight == 1
+        assert "2 adapters are pinned in all, at most 1 can be" in caplog.records[0].__dict__["detail"]
+        assert quotas.pins() == {AliasName("acme", "b", "live")}
