@@ -16,7 +16,7 @@ from shared.adapter.manifest import AdapterManifest
 from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 from shared.clock import SystemClock
-from shared.errors import DomainError
+from shared.errors import DomainError, NotFound
 from shared.names import RevisionName
 from tests.adapter_file import write_random_adapter
 from tests.bad_adapters import CASES, RANK, BadAdapter, sound_tensors, write_bad
@@ -29,6 +29,14 @@ POISONED = 160
 NO_FOLDER = "missing folder"
 UNKNOWN, VANISHED, TWINS = "A: path that was never added", "B: evicted, then its files go", "E2: one name, two ids"
 LONG = "many words of no importance " * 40
+
+
+class _EmptyRegistry(FakeRegistry):
+    """Has no files: what is not on disk is nowhere."""
+
+    async def download(self, name: RevisionName, folder: Path) -> None:
+        """As the registry answers for what it does not have."""
+        raise NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist")
 
 
 @dataclass
@@ -56,7 +64,7 @@ async def torture(folder: Path, base: BaseModel) -> Column:
 
 
 async def _packages(there: Bystanders) -> dict[str, str]:
-    registry, cache = FakeRegistry(), there.folder / "cache"
+    registry, cache = _EmptyRegistry(), there.folder / "cache"
     cache.mkdir()
     loader = Loader(
         cache=AdapterCache(cache, 1 << 40), base=there.base, prompt_digest=there.renderer.digest, max_rank=16,

@@ -188,8 +188,6 @@ class FakeRegistry:
         """Copies the package."""
         self.downloads += 1
         self.asked.set()
-        if name not in self.packages:
-            raise NotFound("RESOURCE_NOT_FOUND", f"{name} does not exist")
         for path in self.packages[name].iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
 
