@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from shared.contracts.vocabulary import TokenVocabulary, load_vocabulary
 from shared.digest import sha256_file
 from shared.errors import InvalidInput
+from shared.lazy import cached_property
 
 
 @dataclass(frozen=True)

@@ -223,7 +223,10 @@ class Fleet:
     async def _load(self, revision: RevisionName) -> Resident:
         self._engine.check()
         resident = self._residents.get(revision)
-        if resident is None or resident.is_pardoned:
+        if resident is not None and resident.is_pardoned:
+            self._meter.revision_forgotten(self._residents.pop(revision))
+            resident = None
+        if resident is None:
             digest = self._digests.get(revision) or await self._digest(revision)
             resident = self._residents[revision] = self._registered(revision, digest)
         elif resident.rejection:

@@ -6,12 +6,12 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from shared.contracts.spec import ContractSpec
 from shared.digest import sha256_bytes
 from shared.errors import StateConflict
+from shared.lazy import cached_property
 
 FORMAT_VERSION = 1
 """Grows when a reader of the previous format could misread the manifest."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import DataLoss
+from shared.lazy import cached_property
 
 _MASK_CACHE_BYTES = 64 * 1024 * 1024
 """Ceiling of one automaton's cached masks: 16k states at a 32k vocabulary, all states at the shipped one."""

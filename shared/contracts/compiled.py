@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.contracts.automaton import TokenAutomaton
@@ -14,6 +13,7 @@ from shared.contracts.guide import Guide
 from shared.contracts.report import CompileReport, KeywordVerdict
 from shared.contracts.spec import ContractSpec
 from shared.errors import FieldViolation
+from shared.lazy import cached_property
 
 if TYPE_CHECKING:  # it brings llguidance, which contracts with an automaton do without
     from shared.contracts.grammar_machine import GrammarMachine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 from shared.contracts.grammar.grammar import Grammar
@@ -18,6 +17,7 @@ from shared.contracts.limit import too_large
 from shared.contracts.token_table import TokenTable, token_table
 from shared.contracts.vocabulary import TokenVocabulary
 from shared.errors import DataLoss
+from shared.lazy import cached_property
 
 GRAMMAR_FILE = "grammar.json"
 VOCABULARY_FILE = "vocabulary.json"

@@ -6,8 +6,9 @@ import enum
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
 from typing import Any
+
+from shared.lazy import cached_property
 
 
 class ContractKind(enum.StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.contracts.automaton import pack
 from shared.contracts.vocabulary import TokenVocabulary
+from shared.lazy import cached_property
 
 if TYPE_CHECKING:
     from shared.contracts.grammar.parser import ParserTokens

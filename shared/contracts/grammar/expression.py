@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 from shared.contracts.grammar.charset import ENCODABLE, CharSet
+from shared.lazy import cached_property
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from shared.contracts.grammar.call_order import finishing_order
 from shared.contracts.grammar.expression import (
@@ -18,6 +17,7 @@ from shared.contracts.grammar.expression import (
     repeat,
     sequence,
 )
+from shared.lazy import cached_property
 
 
 @dataclass(frozen=True)

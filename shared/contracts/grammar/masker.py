@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from shared.contracts.grammar.reach import measure_reach, node_peak
 from shared.contracts.grammar.stack import Scope
 from shared.contracts.grammar.tracker import State
 from shared.contracts.token_table import TokenTable
+from shared.lazy import cached_property
 
 _Words = NDArray[np.int32]
 _MAX_CANDIDATES = 256

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
 from shared.contracts.token_table import TokenTable
+from shared.lazy import cached_property
 
 _LIMITS = LLParserLimits(
     max_items_in_row=50_000,

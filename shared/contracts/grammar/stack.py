@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from shared.contracts.grammar.network import Item, Mark, RuleNetwork
 from shared.contracts.grammar.utf8 import ByteNode
+from shared.lazy import cached_property
 
 
 class Cell:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from shared.contracts.grammar.acceptor import Acceptor, acceptor
 from shared.contracts.grammar.expression import Expression
 from shared.contracts.json_schema.fact import Goal, Loose
+from shared.lazy import cached_property
 
 
 @dataclass(frozen=True, eq=False)

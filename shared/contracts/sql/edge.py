@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from shared.contracts.sql.identifier import qualified, spelled
 from shared.contracts.sql.schema import Column, ColumnKind, ForeignKey, SqlSchema, Table
+from shared.lazy import cached_property
 
 MAX_TREES = 8
 """Ways to join one set of tables that are kept: more come only from many parallel keys."""

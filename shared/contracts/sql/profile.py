@@ -6,7 +6,7 @@ import abc
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from shared.contracts.grammar.grammar import Grammar
 from shared.contracts.report import KeywordFate, KeywordVerdict
@@ -22,6 +22,7 @@ from shared.contracts.sql.rules import Membership
 from shared.contracts.sql.schema import SqlSchema
 from shared.contracts.sql.strict import strict_grammar
 from shared.errors import FieldViolation, InvalidInput
+from shared.lazy import cached_property
 
 MAX_STATES = 60_000
 """Estimated states that a language may have. The estimate lies 10 to 30 % above the automaton (seven tables with 23

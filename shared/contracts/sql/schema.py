@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from functools import cached_property
+
+from shared.lazy import cached_property
 
 
 class ColumnKind(enum.StrEnum):

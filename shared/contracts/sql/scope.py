@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from sqlglot import exp
@@ -11,6 +10,7 @@ from sqlglot import exp
 from shared.contracts.sql.identifier import qualified
 from shared.contracts.sql.refusal import violated
 from shared.contracts.sql.schema import Column, SqlSchema, Table
+from shared.lazy import cached_property
 
 _Node = Any  # sqlglot ships no usable types
 

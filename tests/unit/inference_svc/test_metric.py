@@ -16,7 +16,7 @@ from inference_svc.app import fleet
 from inference_svc.app.meter import Meter
 from inference_svc.app.progress import Progress
 from inference_svc.domain.generation import Question, Sampling
-from inference_svc.domain.residency import ResidentState
+from inference_svc.domain.residency import AdapterKey, ResidentState
 from inference_svc.telemetry.metric import PrometheusObserver
 from shared.adapter.canary import CanarySplit
 from shared.base_model import BaseModel
@@ -253,6 +253,25 @@ class TestRevisions:
         assert metered.value("adapter_loads_total", **PAIR, outcome="rejected") == 1.0
         assert metered.states() == {"live": 1.0, "rejected": 1.0}
         assert metered.value("alias_flips_total", **PAIR) == 1.0
+
+    async def test_that_are_rejected_for_a_time_are_counted_once_when_they_come_back(
+        self, metered: MeteredReplica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Their second life is another resident, which takes the place of the first."""
+        metered.publish(2)
+
+        async def barred(key: AdapterKey) -> None:
+            raise StateConflict("ADAPTER_REJECTED", "barred", retry_after_seconds=0.0)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(metered.engine, "add_adapter", barred)
+            with pytest.raises(StateConflict):
+                await metered.answering.answer(ask(str(revision(2))))
+        rejected = metered.states()
+        await metered.answering.answer(ask(str(revision(2))))
+
+        assert rejected == {"live": 1.0, "rejected": 1.0}
+        assert metered.states() == {"live": 2.0}
 
     async def test_that_cannot_be_loaded_now_have_failed(self, metered: MeteredReplica) -> None:
         """A registry that is away rejects nothing; the next load of the revision is another one."""

@@ -240,8 +240,9 @@ class TestQuarantine:
                 with suppress(NotFound, StateConflict):
                     await replica.ask(str(number))
             rejected = replica.fleet.residents("acme")[0][0]
+            await when(lambda: rejected.state is ResidentState.REJECTED)
             replica.engine.deadly = lambda call: False
-            with pytest.raises(NotFound):
+            with pytest.raises((NotFound, StateConflict)):  # the second as long as the load that was refused is ending
                 await replica.ask("too early")
             replica.now += BAR_SECONDS
             assert rejected.rejected_until is not None
@@ -249,7 +250,6 @@ class TestQuarantine:
             answer = await replica.ask("in time")
             resident = replica.fleet.residents("acme")[0][0]
 
-        assert rejected.state is ResidentState.REJECTED
         assert resident.state is ResidentState.LIVE
         assert answer.text
 
