@@ -86,6 +86,7 @@ def resident(found: Resident, aliases: list[str]) -> inference_service_pb2.Resid
         state=_STATES[found.state],
         rejection=found.rejection,
         active_request_count=found.leases,
+        pinned=found.is_pinned,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,6 +45,14 @@ MOVES: dict[ResidentState, frozenset[ResidentState]] = {
 }
 
 
+_INSIDE = frozenset(
+    {
+        ResidentState.FETCHING, ResidentState.VERIFYING, ResidentState.LOADING, ResidentState.PROVING,
+        ResidentState.LIVE, ResidentState.DRAINING,
+    }
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class AdapterKey:
     """How an engine knows an adapter: unique and immutable for each revision and its content.
@@ -68,6 +77,7 @@ class Resident:
 
     revision: RevisionName
     digest: str
+    """Empty until the registry was asked, which the first load does."""
     on_move: Callable[[ResidentState, float], None] = field(repr=False)
     """Called after each change of state with the state before and the seconds that were spent in it."""
     state: ResidentState = ResidentState.REGISTERED
@@ -76,10 +86,16 @@ class Resident:
     rejection: str = ""
     leases: int = 0
     """Requests that began on it and have not ended."""
+    expected: int = 0
+    """Requests that waited for its load and begin on it next."""
     is_closing: bool = False
     """It has to make room: requests that come now wait until it is loaded again."""
-    last_use: int = 0
-    """Sequence number of its last lease, for choosing whom to unload."""
+    is_pinned: bool = False
+    """It never makes room for another."""
+    uses: int = 0
+    """Requests that began on it since it came in."""
+    warmth: float = -math.inf
+    """How often it is used, and how lately (`domain.eviction.Warmth`); minus infinity: never."""
     key: AdapterKey | None = None
     manifest: AdapterManifest | None = None
     contract: CompiledContract | None = field(default=None, repr=False)
@@ -88,6 +104,16 @@ class Resident:
     def is_served(self) -> bool:
         """Whether requests may run on it."""
         return self.state in (ResidentState.LIVE, ResidentState.DRAINING)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it has one of the engine's places, or is on its way into one."""
+        return self.state in _INSIDE
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request runs on it, or is about to."""
+        return not self.leases and not self.expected
 
     @property
     def is_open(self) -> bool:

@@ -80,19 +80,22 @@ def show_contracts(console: Console, contracts: Iterable[contract_pb2.OutputCont
 def show_adapters(console: Console, adapters: Iterable[inference_service_pb2.ResidentAdapter]) -> None:
     """The adapters of a replica, one a line."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("revision", "state", "aliases", "requests", "why"):
+    for column in ("revision", "state", "aliases", "pinned", "requests", "why"):
         table.add_column(column, justify="right" if column == "requests" else "left", overflow="fold")
     for adapter in adapters:
         state = _state(adapter)
         # `Text`, since a reason may hold what rich would read as markup.
-        row = (adapter.revision, state, " ".join(adapter.aliases), str(adapter.active_request_count), adapter.rejection)
+        pinned, requests = "yes" if adapter.pinned else "", str(adapter.active_request_count)
+        row = (adapter.revision, state, " ".join(adapter.aliases), pinned, requests, adapter.rejection)
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
 
 
 def show_adapter_change(console: Console, adapter: inference_service_pb2.ResidentAdapter) -> None:
-    """One line: when, which revision, what it is now, under which aliases, and why if it was rejected."""
-    parts = [f"{datetime.now(UTC):%H:%M:%S}", adapter.revision, _state(adapter), *adapter.aliases, adapter.rejection]
+    """One line: when, which revision, what it is now, under which aliases, if pinned, and why if it was rejected."""
+    pinned = "pinned" if adapter.pinned else ""
+    now = f"{datetime.now(UTC):%H:%M:%S}"
+    parts = [now, adapter.revision, _state(adapter), *adapter.aliases, pinned, adapter.rejection]
     console.print(Text(" ".join(part for part in parts if part)))
 
 

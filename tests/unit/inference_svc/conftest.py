@@ -268,10 +268,14 @@ class Replica:
         return name
 
     async def settle(self) -> None:
-        """Waits until every promotion that was asked for is over."""
-        promotions = self.fleet._aliases._promotions
-        while promotions:
-            await asyncio.gather(*promotions)
+        """Waits until nothing is loaded, retired or saved any more that was asked for."""
+        aliases, prefetch = self.fleet._aliases, self.fleet._prefetch
+        await prefetch.done()
+        while tasks := [*aliases._tasks.values(), *aliases._ending]:
+            await asyncio.wait(tasks)
+        await prefetch.done()
+        if aliases._saving is not None:
+            await aliases._saving
 
     async def use(self, name: str) -> None:
         """A request that holds what `name` means for a moment."""
