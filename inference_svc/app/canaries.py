@@ -11,18 +11,18 @@ from datetime import datetime
 from pathlib import Path
 
 from inference_svc.app import canary_file
-from inference_svc.app.aliases import LIVE_ALIAS, Revisions
 from inference_svc.app.canary_file import SavedTrial
 from inference_svc.app.meter import DEADLINE_PASSED, INTERNAL, OK, UNOBSERVED, Meter, outcome_of
 from inference_svc.app.ports import Registry
 from inference_svc.app.progress import Progress
+from inference_svc.app.revisions import Revisions
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.canary_judge import CanaryJudge, Sample, Side, Verdict
 from inference_svc.domain.residency import Resident, ResidentState
 from shared.adapter.canary import CanarySplit
 from shared.changes import Changes
 from shared.errors import DomainError
-from shared.names import AdapterName, AliasName, RevisionName
+from shared.names import AliasName, RevisionName
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Canaries:
         """Goes on with the trials of before a restart; aliases must have been restored."""
         for alias, saved in canary_file.read(self._state_file).items():
             if saved.digest:
-                self._revisions.expect(saved.split.revision, saved.digest)
+                self._revisions.register(saved.split.revision, saved.digest)
             self.follow(AliasName.parse(alias), saved.live, saved.split, saved.verdict)
 
     def follow(
@@ -173,7 +173,7 @@ class Canaries:
 
     def _is_rejected(self, trial: Trial) -> bool:
         resident = self._revisions.known.get(trial.split.revision)
-        return resident is not None and resident.state is ResidentState.REJECTED
+        return resident is not None and resident.is_barred
 
     def _note(self, draw: Draw, progress: Progress, outcome: str) -> None:
         trial = self._trials.get(draw.alias)
@@ -228,6 +228,7 @@ class Canaries:
         def is_wanted() -> bool:
             return self._trials.get(trial.alias) is trial and trial.verdict is None
 
+        await self._revisions.pinned()
         resident = await self._loaded(trial.split.revision, is_wanted)
         if resident is None:
             return
@@ -245,7 +246,7 @@ class Canaries:
             except Exception as err:
                 _log.exception("canary not loaded", extra={"revision": str(revision), "detail": str(err)})
                 found = self._revisions.known.get(revision)
-                if found is not None and found.state is ResidentState.REJECTED and found.rejected_until is None:
+                if found is not None and found.is_condemned:
                     return None
                 await asyncio.sleep(delay)
                 delay = min(_MAX_RETRY_SECONDS, 2 * delay)
@@ -266,16 +267,6 @@ class Canaries:
                 delay = min(_MAX_RETRY_SECONDS, 2 * delay)
                 continue
             return
-
-
-def alias_of(name: str) -> AliasName | None:
-    """The alias that a request's `prompt.adapter` means, None for a revision. Raises `InvalidInput` (FIELD_INVALID)."""
-    if "/revisions/" in name:
-        return None
-    if "/aliases/" in name:
-        return AliasName.parse(name, "prompt.adapter")
-    adapter = AdapterName.parse(name, "prompt.adapter")
-    return AliasName(adapter.tenant, adapter.id, LIVE_ALIAS)
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:
