@@ -14,11 +14,11 @@ from inference_svc.app.admission import Admission
 from inference_svc.app.answering import Answering
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
-from inference_svc.app.follower import follow_aliases
+from inference_svc.app.follower import follow_aliases, follow_pins
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import Meter
 from inference_svc.app.quarantine import Quarantine
-from inference_svc.app.quota_book import OneQuota, QuotaFile
+from inference_svc.app.quota_book import OneQuota, QuotaFile, QuotaSource
 from inference_svc.app.sentinel import Sentinel
 from inference_svc.app.supervisor import Supervisor
 from inference_svc.config import Settings
@@ -67,13 +67,16 @@ class InferenceApplication:
         inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server)
 
     async def start(self) -> Mapping[str, object]:
-        """Starts the engine, then takes up the adapters known from before and follows the registry."""
+        """Starts the engine, takes up the adapters known from before, the pinned first, and follows the registry."""
         await self._engine.start()
         self._fleet.restore()
+        self._fleet.pin(self._admission.quotas.pins())
         self._background = [
-            asyncio.create_task(follow_aliases(self._registry, self._fleet)),
+            asyncio.create_task(follow_pins(self._admission.quotas, self._fleet)),
             asyncio.create_task(self._engine.run(self._fleet.engine_lost, self._fleet.engine_back)),
+            asyncio.create_task(follow_aliases(self._registry, self._fleet)),
         ]
+        await self._fleet.pinned()
         digest = await asyncio.to_thread(lambda: self._base.digest)
         return {"base_model": self._base.model_id, "base_model_digest": digest}
 
@@ -83,7 +86,7 @@ class InferenceApplication:
         self._fleet.close_watches()
 
     async def stop(self) -> None:
-        """Ends follower, supervision, loads and engine."""
+        """Ends followers, supervision, loads and engine."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -152,11 +155,10 @@ async def build(settings: Settings) -> InferenceApplication:
         capacity=settings.resident_adapters,
         meter=meter,
     )
-    quota = settings.tenant_quota
     admission = Admission(
         running=settings.running_requests,
         queued=settings.queued_requests,
-        quotas=QuotaFile(settings.quota_file, quota) if settings.quota_file else OneQuota(quota),
+        quotas=_quotas(settings),
         room=AdapterRoom(settings.batch_adapters if settings.group_adapters else None, settings.adapter_patience),
     )
     answering = Answering(
@@ -173,3 +175,10 @@ async def build(settings: Settings) -> InferenceApplication:
     return InferenceApplication(
         base, supervisor, fleet, registry, answering, admission, telemetry, settings.drain_seconds
     )
+
+
+def _quotas(settings: Settings) -> QuotaSource:
+    quota = settings.tenant_quota
+    if settings.quota_file is None:
+        return OneQuota(quota)
+    return QuotaFile(settings.quota_file, quota, max_pins=settings.resident_adapters - 1)

@@ -77,7 +77,8 @@ class Settings(SecuritySettings):
         default=256, metadata={"help": "of one tenant that wait for the engine; inf for no limit but queued_requests"}
     )
     quota_file: Path | None = field(
-        default=None, metadata={"help": "TOML or JSON file with quotas by tenant, read again whenever it changes"}
+        default=None,
+        metadata={"help": "TOML or JSON file with quotas and pins by tenant, read again when it changes"},
     )
     group_adapters: bool = field(
         default=True, metadata={"help": "let no more adapters into the engine than batch_adapters, hot ones first"}

@@ -107,6 +107,7 @@ def resident(
         rejection=found.rejection,
         active_request_count=found.leases,
         canaries=[inference_service_pb2.CanaryShare(alias=alias, percent=share) for alias, share in canaries],
+        pinned=found.is_pinned,
     )
 
 

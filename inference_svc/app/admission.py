@@ -72,6 +72,11 @@ class Admission:
         self._closed = False
 
     @property
+    def quotas(self) -> QuotaSource:
+        """Where the limits and pins of tenants stand."""
+        return self._quotas
+
+    @property
     def load(self) -> Load:
         """Requests that run and wait now."""
         return Load(self._dispatcher.running_count, self._dispatcher.waiting_count)

@@ -11,18 +11,18 @@ from datetime import datetime
 from pathlib import Path
 
 from inference_svc.app import canary_file
-from inference_svc.app.aliases import LIVE_ALIAS, Revisions
 from inference_svc.app.canary_file import SavedTrial
 from inference_svc.app.meter import DEADLINE_PASSED, INTERNAL, OK, UNOBSERVED, Meter, outcome_of
 from inference_svc.app.ports import Registry
 from inference_svc.app.progress import Progress
+from inference_svc.app.revisions import Revisions
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.canary_judge import CanaryJudge, Sample, Side, Verdict
 from inference_svc.domain.residency import QUARANTINED, Resident, ResidentState
 from shared.adapter.canary import CanarySplit, RollbackReason
 from shared.changes import Changes
 from shared.errors import DomainError
-from shared.names import AdapterName, AliasName, RevisionName
+from shared.names import AliasName, RevisionName
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Canaries:
         """Goes on with the trials of before a restart; aliases must have been restored."""
         for alias, saved in canary_file.read(self._state_file).items():
             if saved.digest:
-                self._revisions.expect(saved.split.revision, saved.digest)
+                self._revisions.register(saved.split.revision, saved.digest)
             self.follow(AliasName.parse(alias), saved.live, saved.split, saved.verdict)
 
     def follow(
@@ -175,7 +175,7 @@ class Canaries:
     def _is_rejected(self, revision: RevisionName) -> bool:
         """For ever: a bar that ends does not count."""
         resident = self._revisions.known.get(revision)
-        return resident is not None and bool(resident.rejection) and resident.rejected_until is None
+        return resident is not None and resident.is_condemned
 
     def _note(self, draw: Draw, progress: Progress, outcome: str) -> None:
         trial = self._trials.get(draw.alias)
@@ -236,6 +236,7 @@ class Canaries:
         def is_wanted() -> bool:
             return self._trials.get(trial.alias) is trial and trial.verdict is None
 
+        await self._revisions.pinned()
         resident = await self._loaded(trial.split.revision, is_wanted)
         if resident is None:
             return
@@ -273,16 +274,6 @@ class Canaries:
                 delay = min(_MAX_RETRY_SECONDS, 2 * delay)
                 continue
             return
-
-
-def alias_of(name: str) -> AliasName | None:
-    """The alias that a request's `prompt.adapter` means, None for a revision. Raises `InvalidInput` (FIELD_INVALID)."""
-    if "/revisions/" in name:
-        return None
-    if "/aliases/" in name:
-        return AliasName.parse(name, "prompt.adapter")
-    adapter = AdapterName.parse(name, "prompt.adapter")
-    return AliasName(adapter.tenant, adapter.id, LIVE_ALIAS)
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:

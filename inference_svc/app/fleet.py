@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import logging
+import heapq
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from inference_svc.app.aliases import Aliases
-from inference_svc.app.canaries import Canaries, Draw, alias_of
+from inference_svc.app.aliases import Aliases, alias_of
+from inference_svc.app.canaries import Canaries, Draw
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.places import Places
 from inference_svc.app.ports import InferenceEngine, Registry
+from inference_svc.app.prefetch import Prefetch, Reason
 from inference_svc.app.progress import Progress
+from inference_svc.app.roster import Roster
+from inference_svc.app.single_flight import Loads
+from inference_svc.app.watch import Line, watch
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.residency import QUARANTINED, Resident, ResidentState
 from shared.adapter.canary import CanarySplit
 from shared.changes import Changes
-from shared.errors import DomainError, NotFound, StateConflict, Unavailable
+from shared.errors import DomainError, NotFound, StateConflict
 from shared.names import AliasName, RevisionName
 
-_log = logging.getLogger(__name__)
-
-_GONE = (ResidentState.UNLOADED, ResidentState.REJECTED)
-_MAX_REMEMBERED = 2_000
-HEARTBEAT_SECONDS = 15.0
+_NEIGHBOURS = 4
+"""Adapters of a tenant that are loaded ahead when it comes: more would be guesses."""
 _CANARY_FILE = "canaries.json"
-
-
-@dataclass
-class _Load:
-    task: asyncio.Task[Resident]
-    waiting: int = 0
 
 
 class Fleet:
@@ -52,27 +46,27 @@ class Fleet:
     ) -> None:  # fmt: skip
         """`chance` is uniform in [0, 1), and draws who gets a canary."""
         self._loader, self._engine, self._registry = loader, engine, registry
-        self._capacity = capacity
-        self._residents: dict[RevisionName, Resident] = {}
-        self._loads: dict[RevisionName, _Load] = {}
+        self._roster = Roster(self._moved, meter)
+        self._lost: list[Resident] = []
         self._places = Places(capacity, self._unload, meter)
-        self._uses = itertools.count(1)
-        self._digests: dict[RevisionName, str] = {}
+        self._loads = Loads(self._places.ring)
         self._changes, self._meter = Changes(), meter
         self._aliases = Aliases(self, state_file=state_file, changes=self._changes, meter=meter)
         self._canaries = Canaries(
             self, registry, state_file=state_file.with_name(_CANARY_FILE), chance=chance, changes=self._changes,
             release=self._release, meter=meter,
         )  # fmt: skip
+        self._prefetch = Prefetch(self._aliases.pinned, self._load_ahead, capacity)
 
     @property
     def known(self) -> Mapping[RevisionName, Resident]:
-        """The revisions that were asked for here so far, whatever became of them."""
-        return self._residents
+        """The revisions that aliases or canaries mean or that were asked for here, whatever became of them."""
+        return self._roster.known
 
     def restore(self) -> None:
-        """Points aliases and their canaries as they were at the last shutdown."""
-        self._aliases.restore()
+        """Points aliases and canaries as they were at the last shutdown, and loads ahead what was used most lately."""
+        for place, revision in enumerate(self._aliases.restore()):
+            self._prefetch.wish(revision, Reason.USED, -place)
         self._canaries.restore()
 
     def point(self, alias: AliasName, revision: RevisionName, canary: CanarySplit | None = None) -> None:
@@ -82,20 +76,15 @@ class Fleet:
         """
         self._aliases.point(alias, revision)
         self._canaries.follow(alias, revision, canary)
+        if not self.known[revision].is_inside:
+            self._prefetch.wish(revision, Reason.CHANGED)
 
     def draw(self, name: str, choice: CanaryChoice) -> tuple[str, Draw | None]:
-        """What a request for `name` is to lease, and its place in a trial, if chance decided.
-
-        Raises `InvalidInput` (FIELD_INVALID) for a malformed name.
-        """
+        """What a request for `name` is to lease, and its place in a trial if chance decided. Raises `InvalidInput`."""
         alias = alias_of(name)
-        if alias is None or self._canaries.trial(alias) is None:
+        if alias is None:
             return name, None
-        try:
-            serving = self._aliases.revision(name)
-        except DomainError:  # it will be raised again, by the lease
-            return name, None
-        canary, draw = self._canaries.draw(alias, serving, choice)
+        canary, draw = self._canaries.draw(alias, self._aliases.meaning(alias), choice)
         return name if canary is None else str(canary), draw
 
     @asynccontextmanager
@@ -110,38 +99,41 @@ class Fleet:
         """Aliases whose canary a revision is, with the percent that it gets now."""
         return self._canaries.shares(revision)
 
-    def expect(self, revision: RevisionName, digest: str) -> None:
-        """The digest of a revision, known before the registry can be asked."""
-        self._digests[revision] = digest
+    def pin(self, pins: AbstractSet[AliasName]) -> None:
+        """What these aliases mean is loaded, and stays in the engine from now on; fewer than there are places."""
+        assert len(pins) < self._places.count, "a place must be left for others"
+        self._aliases.pin(pins)
+
+    async def pinned(self) -> None:
+        """Returns when each pinned alias is served, cannot be, or is not for long."""
+        await self._aliases.pinned()
+
+    def pin_changed(self, resident: Resident) -> None:
+        """Tells everybody."""
+        self._meter.revision_pinned(resident)
+        self._changes.ring()
+        self._places.ring()
+
+    def register(self, revision: RevisionName, digest: str = "") -> Resident:
+        """The revision, known from now on if it was not; its digest may be told later."""
+        return self._roster.register(revision, digest)
 
     def residents(self, tenant: str) -> list[tuple[Resident, list[str]]]:
         """Revisions of one tenant, by name, with the aliases that mean them here."""
-        return [
-            (resident, self._aliases.of(revision))
-            for revision, resident in sorted(self._residents.items())
-            if revision.tenant == tenant
-        ]
+        own = sorted(self._roster.of(tenant).items())
+        return [(resident, self._aliases.of(revision)) for revision, resident in own]
 
-    async def watch(self, tenant: str) -> AsyncIterator[tuple[Resident, list[str]] | None]:
+    def watch(self, tenant: str) -> AsyncIterator[tuple[Resident, list[str]] | None]:
         """The present state of each revision of a tenant, then every change; None is a heartbeat.
 
         A reader that falls behind is told the state that holds by then, not each one between. Raises `Unavailable`
         (NOT_SERVING) when the process drains.
         """
-        told: dict[RevisionName, tuple[ResidentState, list[str], list[tuple[str, int]]]] = {}
-        while True:
-            mark, before = self._changes.mark(), dict(told)
-            for resident, aliases in self.residents(tenant):
-                now = (resident.state, aliases, self.canary_shares(resident.revision))
-                if told.get(resident.revision) != now:
-                    told[resident.revision] = now
-                    yield resident, aliases
-            if told != before:
-                continue
-            if self._changes.closed:
-                raise Unavailable("NOT_SERVING", "the service drains", hint="watch another replica")
-            if not await Changes.wait(mark, HEARTBEAT_SECONDS):
-                yield None
+        return watch(self._changes, lambda: self._lines(tenant))
+
+    def _lines(self, tenant: str) -> Iterator[Line]:
+        for resident, aliases in self.residents(tenant):
+            yield Line(resident, aliases, self.canary_shares(resident.revision))
 
     def close_watches(self) -> None:
         """Ends every watch: the process drains."""
@@ -153,18 +145,20 @@ class Fleet:
 
         `name` is an adapter (its alias `live`), an alias or a revision.
 
+        A revision that is not in the engine is loaded first: who asks waits for that, and for a place if there is none.
+
         Raises:
             InvalidInput: FIELD_INVALID for a malformed name.
             NotFound: ADAPTER_NOT_FOUND.
-            Unavailable: ADAPTER_NOT_READY while the first revision of an alias is being loaded.
+            Unavailable: ADAPTER_NOT_READY when it cannot be loaded now.
             StateConflict: ADAPTER_REJECTED for a revision that failed its checks, ADAPTER_QUARANTINED for one that
                 computed NaN or infinity.
         """
-        resident = await self.ensure(self._aliases.revision(name))
+        resident = await self._find(name)
         while not resident.is_open:  # unloaded between the end of its load and our turn on the loop
-            resident = await self.ensure(self._aliases.revision(name))
+            resident = await self._find(name)
         resident.leases += 1
-        resident.last_use = next(self._uses)
+        self._places.note_use(resident)
         try:
             yield resident
         except StateConflict as err:
@@ -180,81 +174,110 @@ class Fleet:
 
     def engine_lost(self) -> None:
         """The engine died, and every adapter with it. Aliases keep their meaning; leases end by themselves."""
-        for resident in self._residents.values():
-            if resident.is_served:
-                resident.move(_out_of_engine(resident))
+        self._lost = [resident for resident in self.known.values() if resident.is_served]
+        for resident in self._lost:
+            resident.move(resident.left_state)
 
     async def engine_back(self) -> None:
-        """Loads what aliases mean into the new engine, the last used first; what fails is tried at its next use."""
-        wanted = [self._residents[revision] for revision in self._aliases.serving()]
-        for resident in sorted(wanted, key=lambda resident: -resident.last_use)[: self._capacity]:
-            try:
-                await self.ensure(resident.revision)
-            except DomainError as err:
-                _log.warning("not reloaded", extra={"revision": str(resident.revision), "detail": str(err)})
+        """Loads what aliases and canaries meant into the new engine, the pinned and then the warmest first.
+
+        What fails is tried at its next use.
+        """
+        self._aliases.engine_back()
+        is_named = self._namer()
+        for resident in self._lost:
+            if is_named(resident.revision) and not resident.rejection:
+                self._prefetch.wish(resident.revision, Reason.LOST, resident.warmth)
+        await self._prefetch.done()  # what was being loaded ahead when the engine died has failed by then
+        self._prefetch.try_again()
+        await self._prefetch.done()
+        await self._aliases.pinned()
 
     async def stop(self) -> None:
         """Ends promotions and loads that run."""
         await self._canaries.stop()
+        await self._prefetch.stop()
         await self._aliases.stop()
-        tasks = [load.task for load in self._loads.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._loads.stop()
+
+    async def _find(self, name: str) -> Resident:
+        """What a name means, loaded; where that is rejected and the name means another by then, that one."""
+        while True:
+            revision = self._aliases.revision(name)
+            found = self.known.get(revision)
+            if found is not None and found.is_open:
+                return found
+            try:
+                resident = await self.ensure(revision)
+            except DomainError:
+                with suppress(DomainError):
+                    if self._aliases.revision(name) != revision:
+                        continue
+                raise
+            self._load_neighbours(resident)
+            return resident
+
+    def _load_neighbours(self, seen: Resident) -> None:
+        """A tenant who asks for one adapter, and has no other in the engine, will probably ask for more of them."""
+        own = self._roster.of(seen.revision.tenant)
+        if any(resident.is_served for resident in own.values() if resident is not seen):
+            return
+        latest = [resident for resident in reversed(own.values()) if self._aliases.of(resident.revision)]
+        for resident in reversed(heapq.nlargest(_NEIGHBOURS, latest, key=lambda resident: resident.warmth)):
+            if not resident.is_inside:
+                self._prefetch.wish(resident.revision, Reason.NEIGHBOUR)
 
     async def ensure(self, revision: RevisionName) -> Resident:
         """The revision, loaded; loads are single-flight, and end when nobody waits for them any more."""
-        while (load := self._loads.get(revision)) is not None and not load.waiting:
-            await asyncio.wait({load.task})  # it is being cancelled, and nobody must wait for its result
-        resident = self._residents.get(revision)
+        await self._loads.cancelled(revision)
+        resident = self.known.get(revision)
         if resident is not None and resident.is_open:
             return resident
-        if load is None:
-            load = self._loads[revision] = _Load(asyncio.create_task(self._load(revision)))
-            load.task.add_done_callback(lambda _: self._loads.pop(revision, None))
-        load.waiting += 1
-        try:
-            return await asyncio.shield(load.task)
-        finally:
-            load.waiting -= 1
-            if not load.waiting:  # a load that is done takes no notice
-                load.task.cancel()
+        return await self._loads.join(revision, lambda: self._load(revision))
 
     async def _load(self, revision: RevisionName) -> Resident:
         self._engine.check()
-        resident = self._residents.get(revision)
-        if resident is not None and resident.is_pardoned:
-            self._meter.revision_forgotten(self._residents.pop(revision))
-            resident = None
-        if resident is None:
-            digest = self._digests.get(revision) or await self._digest(revision)
-            resident = self._residents[revision] = self._registered(revision, digest)
-        elif resident.rejection:
+        resident = self.known.get(revision)
+        if resident is not None and resident.is_barred:
             raise resident.refusal()
+        if resident is not None and resident.is_pardoned:
+            resident = self._roster.renew(resident)
+            self._aliases.renewed(revision)
+        if resident is None or not resident.digest:
+            resident = self.register(revision, await self._digest(revision))
         if await self._places.take(resident):
-            await self._loader.load(resident, self._places.digests)
-            self._forget_old()
+            await self._take_in(resident)
         return resident
 
-    def _forget_old(self) -> None:
-        """Revisions that left the engine are remembered while there is an alias for them, or not too many of them."""
-        gone = [r for r in self._residents.values() if r.state in _GONE and not r.leases]
-        if len(gone) > _MAX_REMEMBERED:
-            meant = self._aliases.meant() | self._canaries.meant()
-            for resident in sorted(gone, key=lambda resident: resident.last_use)[: -_MAX_REMEMBERED // 2]:
-                if resident.revision not in meant:
-                    del self._residents[resident.revision]
-                    self._meter.revision_forgotten(resident)
+    async def _load_ahead(self, revision: RevisionName, spare: int) -> bool:
+        """Loads a revision if more than `spare` places are free and nobody waits for one; whether it got one."""
+        resident = self.known.get(revision)
+        if resident is None or not self._places.have_free(spare):
+            return False
+        self._engine.check()
+        if not resident.digest:
+            resident.digest = await self._digest(revision)
+        if revision in self._loads or not self._places.take_free(resident, spare=spare):
+            return False
+        await self._loads.join(revision, lambda: self._take_in(resident))
+        return True
 
-    def _registered(self, revision: RevisionName, digest: str) -> Resident:
-        def moved(before: ResidentState, seconds: float) -> None:
-            self._meter.revision_moves(resident, before, seconds)
-            self._changes.ring()
-            self._places.ring()
-
-        resident = Resident(revision, digest, moved)
-        moved(resident.state, 0.0)
+    async def _take_in(self, resident: Resident) -> Resident:
+        """Loads a revision that has a place."""
+        await self._loader.load(resident, self._places.digests)
+        self._loads.succeeded(resident)
+        self._roster.forget_old(self._namer())
         return resident
+
+    def _namer(self) -> Callable[[RevisionName], bool]:
+        """Tells whether an alias means a revision, or will, or it is on trial."""
+        on_trial = self._canaries.meant()
+        return lambda revision: revision in on_trial or self._aliases.is_named(revision)
+
+    def _moved(self, resident: Resident) -> None:
+        self._changes.ring()
+        self._places.ring()
+        self._aliases.moved(resident)
 
     async def _digest(self, revision: RevisionName) -> str:
         try:
@@ -283,18 +306,13 @@ class Fleet:
 
     async def _release(self, canary: RevisionName) -> None:
         """A revision is on trial no more."""
-        resident = self._residents.get(canary)
-        if resident is not None and canary not in self._aliases.meant():
+        resident = self.known.get(canary)
+        if resident is not None and not self._aliases.is_named(canary):
             await self.retire(resident)
 
     async def _unload(self, resident: Resident) -> None:
         """Removes a draining revision, unless somebody took it up again meanwhile."""
         if resident.state is ResidentState.DRAINING and resident.leases == 0:
-            resident.move(_out_of_engine(resident))
+            resident.move(resident.left_state)
             assert resident.key is not None
             await self._engine.remove_adapter(resident.key)
-
-
-def _out_of_engine(resident: Resident) -> ResidentState:
-    """Where a revision that served goes when it leaves."""
-    return ResidentState.REJECTED if resident.rejection else ResidentState.UNLOADED

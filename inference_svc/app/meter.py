@@ -31,6 +31,9 @@ class Observer(Protocol):
     def revision_moves(self, resident: Resident, before: ResidentState, seconds: float) -> None:
         """A revision entered `resident.state` after `seconds` in `before`; a new one enters REGISTERED from itself."""
 
+    def revision_pinned(self, resident: Resident) -> None:
+        """`resident.is_pinned` is another one now."""
+
     def revision_forgotten(self, resident: Resident) -> None:
         """A revision that left the engine long ago is no longer known here."""
 
@@ -70,6 +73,11 @@ class Meter:
         """See `Observer`."""
         for observer in self._observers:
             observer.revision_moves(resident, before, seconds)
+
+    def revision_pinned(self, resident: Resident) -> None:
+        """See `Observer`."""
+        for observer in self._observers:
+            observer.revision_pinned(resident)
 
     def revision_forgotten(self, resident: Resident) -> None:
         """See `Observer`."""

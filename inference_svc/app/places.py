@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from inference_svc.app.meter import UNOBSERVED, Meter
+from inference_svc.domain.eviction import EvictionPolicy, Warmth
 from inference_svc.domain.residency import Resident, ResidentState
 from shared.changes import Changes
-
-_INSIDE = frozenset(
-    {
-        ResidentState.FETCHING, ResidentState.VERIFYING, ResidentState.LOADING, ResidentState.PROVING,
-        ResidentState.LIVE, ResidentState.DRAINING,
-    }
-)  # fmt: skip
 
 _PATIENCE_SECONDS = 0.5
 """Until one that is never idle is closed: shorter, and every burst would evict; longer, and a cold request waits."""
@@ -25,18 +18,33 @@ class Places:
     """No more revisions are on their way into the engine or inside than there are places.
 
     We evict, the engine never has to: its own eviction forgets an adapter whose next use reads files inside of a step.
+    A pinned revision never makes room; there must be fewer of them than places.
     """
 
-    def __init__(self, count: int, unload: Callable[[Resident], Awaitable[None]], meter: Meter = UNOBSERVED) -> None:
+    def __init__(
+        self, count: int, unload: Callable[[Resident], Awaitable[None]], meter: Meter = UNOBSERVED, *,
+        policy: EvictionPolicy | None = None,
+    ) -> None:  # fmt: skip
         self._count, self._unload, self._meter = count, unload, meter
+        self._policy = policy or Warmth(count)
         self._inside: list[Resident] = []
         self._turn = asyncio.Lock()
         self._changes = Changes()
 
     @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._count
+
+    @property
     def digests(self) -> set[str]:
         """Of all revisions inside: their files are in use."""
         return {resident.digest for resident in self._now_inside()}
+
+    def note_use(self, resident: Resident) -> None:
+        """A request begins on a revision that is inside."""
+        resident.uses += 1
+        self._policy.note_use(resident)
 
     async def take(self, coming: Resident) -> bool:
         """Begins the load of a revision (`FETCHING`), which has a place from then on; False when it has one already.
@@ -47,49 +55,49 @@ class Places:
         async with self._turn:
             closing: Resident | None = None
             try:
-                while coming.state not in _INSIDE:
+                while not coming.is_inside:
                     mark = self._changes.mark()
                     inside = self._now_inside()
-                    idle = [r for r in inside if r.state is ResidentState.LIVE and not r.leases]
                     if len(inside) < self._count:
-                        coming.move(ResidentState.FETCHING)
-                        self._inside.append(coming)
+                        self._enter(coming)
                         return True
+                    may_go = [r for r in inside if r.state is ResidentState.LIVE and not r.is_pinned and not r.expected]
+                    idle = [resident for resident in may_go if resident.is_idle]
                     if idle:
-                        await self._evict(whose_turn_it_is(idle, inside))
-                    elif not await Changes.wait(mark, _PATIENCE_SECONDS) and closing is None:
-                        closing = self._close(inside)
+                        await self._evict(self._policy.whose_turn_it_is(idle, inside, coming))
+                    elif not await Changes.wait(mark, _PATIENCE_SECONDS) and closing is None and may_go:
+                        closing = self._policy.whose_turn_it_is(may_go, inside, coming)
+                        closing.is_closing = True
                 return False
             finally:
                 if closing is not None:
                     closing.is_closing = False
+
+    def have_free(self, spare: int) -> bool:
+        """Whether more than `spare` places are free, and no revision waits for one."""
+        return not self._turn.locked() and len(self._now_inside()) + spare < self._count
+
+    def take_free(self, coming: Resident, *, spare: int) -> bool:
+        """As `take`, but only where `have_free`: for a load that nobody waits for, which makes nobody leave."""
+        if coming.state not in (ResidentState.REGISTERED, ResidentState.UNLOADED) or not self.have_free(spare):
+            return False
+        self._enter(coming)
+        return True
+
+    def _enter(self, coming: Resident) -> None:
+        coming.uses = 0
+        coming.move(ResidentState.FETCHING)
+        self._inside.append(coming)
 
     async def _evict(self, leaving: Resident) -> None:
         self._meter.revision_evicted(leaving.revision)
         leaving.move(ResidentState.DRAINING)
         await self._unload(leaving)
 
-    def _close(self, inside: list[Resident]) -> Resident | None:
-        live = [resident for resident in inside if resident.state is ResidentState.LIVE]
-        if not live:
-            return None
-        closing = whose_turn_it_is(live, inside)
-        closing.is_closing = True
-        return closing
-
     def ring(self) -> None:
-        """A revision left, or became idle."""
+        """A revision left, became idle, or may leave from now on."""
         self._changes.ring()
 
     def _now_inside(self) -> list[Resident]:
-        self._inside = [resident for resident in self._inside if resident.state in _INSIDE]
+        self._inside = [resident for resident in self._inside if resident.is_inside]
         return self._inside
-
-
-def whose_turn_it_is(among: list[Resident], inside: list[Resident]) -> Resident:
-    """The revision that makes room: of the tenant with most places, the one that was used longest ago.
-
-    Plain LRU would let one tenant with hundreds of adapters in turn evict all others at each round.
-    """
-    places = Counter(resident.revision.tenant for resident in inside)
-    return min(among, key=lambda resident: (-places[resident.revision.tenant], resident.last_use))

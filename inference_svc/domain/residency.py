@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +57,14 @@ def quarantined(text: str) -> StateConflict:
     return StateConflict("ADAPTER_QUARANTINED", text, hint=hint)
 
 
+_INSIDE = frozenset(
+    {
+        ResidentState.FETCHING, ResidentState.VERIFYING, ResidentState.LOADING, ResidentState.PROVING,
+        ResidentState.LIVE, ResidentState.DRAINING,
+    }
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class AdapterKey:
     """How an engine knows an adapter: unique and immutable for each revision and its content.
@@ -80,6 +89,7 @@ class Resident:
 
     revision: RevisionName
     digest: str
+    """Empty until the registry was asked, which the first load does."""
     on_move: Callable[[ResidentState, float], None] = field(repr=False)
     """Called after each change of state with the state before and the seconds that were spent in it."""
     state: ResidentState = ResidentState.REGISTERED
@@ -93,10 +103,16 @@ class Resident:
     """Whether it is rejected for what it computed."""
     leases: int = 0
     """Requests that began on it and have not ended."""
+    expected: int = 0
+    """Requests that waited for its load and begin on it next."""
     is_closing: bool = False
     """It has to make room: requests that come now wait until it is loaded again."""
-    last_use: int = 0
-    """Sequence number of its last lease, for choosing whom to unload."""
+    is_pinned: bool = False
+    """It never makes room for another."""
+    uses: int = 0
+    """Requests that began on it since it came in."""
+    warmth: float = -math.inf
+    """How often it is used, and how lately (`domain.eviction.Warmth`); minus infinity: never."""
     key: AdapterKey | None = None
     manifest: AdapterManifest | None = None
     contract: CompiledContract | None = field(default=None, repr=False)
@@ -105,6 +121,16 @@ class Resident:
     def is_served(self) -> bool:
         """Whether requests may run on it."""
         return self.state in (ResidentState.LIVE, ResidentState.DRAINING)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it has one of the engine's places, or is on its way into one."""
+        return self.state in _INSIDE
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request runs on it, or is about to."""
+        return not self.leases and not self.expected
 
     @property
     def is_open(self) -> bool:
@@ -129,6 +155,21 @@ class Resident:
         """Whether it was rejected for a time that is over."""
         rejected = self.state is ResidentState.REJECTED
         return rejected and self.rejected_until is not None and time.monotonic() >= self.rejected_until
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether who asks for it now is refused."""
+        return bool(self.rejection) and not self.is_pardoned
+
+    @property
+    def is_condemned(self) -> bool:
+        """Whether it is rejected for ever."""
+        return bool(self.rejection) and self.rejected_until is None
+
+    @property
+    def left_state(self) -> ResidentState:
+        """Where it goes from serving when it leaves the engine."""
+        return ResidentState.REJECTED if self.rejection else ResidentState.UNLOADED
 
     def move(self, state: ResidentState) -> None:
         """Goes on to `state`; a move outside the table is a bug of ours."""

@@ -21,6 +21,9 @@ _Rows = slice | torch.Tensor
 _MAX_MIXED_ROWS = 8192
 """Rows times adapters up to which one product over all adapters is faster than one for each of them; measured at hidden
 sizes 256 and 1536 with ranks 16 and 64, where it is even."""
+_MAX_JOINED_ROWS = 4096
+"""Rows times adapters times rank up to which one product over all slices, zeros between them, is faster than one for
+each slice: a call takes longer than the products of a usual decoding step. Measured at hidden size 256 and rank 16."""
 
 
 @dataclass(frozen=True)
@@ -60,77 +63,71 @@ class GroupedPunicaWrapper(PunicaWrapperCPU):
         layer = self._layers.get(id(lora_a_stacked))
         if layer is None:
             layer = self._layers[id(lora_a_stacked)] = _Layer(lora_a_stacked, lora_b_stacked)
-        x = x.view(-1, x.shape[-1])[: step.row_count].to(layer.dtype)
-        y = y.view(-1, y.shape[-1])[: step.row_count]
+        x, y = _rows_of(x, step.row_count).to(layer.dtype), _rows_of(y, step.row_count)
         if step.foreign is None:
-            y += layer.product(x, step.groups[0][0], scale)
+            y += layer.product(x, step.slots, None, scale)
             return
-        is_small = step.foreign.numel() <= _MAX_MIXED_ROWS
-        mixed = layer.mixed_product(x, step.slots, step.foreign, scale) if is_small else None
-        if mixed is not None:
-            y += mixed
-            return
+        if step.foreign.numel() <= _MAX_MIXED_ROWS:
+            mixed = layer.product(x, step.slots, step.foreign, scale)
+            # Zero times NaN is NaN, and one adapter's trouble must not reach rows of another.
+            if math.isfinite(mixed.sum(dtype=torch.float32).item()):
+                y += mixed
+                return
         for slot, rows in step.groups:
-            y[rows] += layer.product(x[rows], slot, scale)
+            y[rows] += layer.product(x[rows], slice(slot, slot + 1), None, scale)
 
 
 class _Layer:
     """The adapters' weights of one linear layer, laid out so that one product serves all its slices and slots.
 
     vLLM keeps a tensor `A[S, 1, R, in]` and a tensor `B[S, 1, out, R]` for each of the N slices (q, k and v) and writes
-    an adapter into them in place. They stay what they are; only their memory moves, into one block `[S, N, R, in]` for
-    all A and blocks `[S, R, out]`, transposed, for each B.
+    an adapter into them in place. They stay what they are; only their memory moves: all A into one block
+    `[S, N * R, in]`, all B, transposed, onto the diagonal of one block `[S, N * R, out of all]` of zeros.
     """
 
     def __init__(self, a: tuple[torch.Tensor, ...], b: tuple[torch.Tensor, ...]) -> None:
         self._given = a  # whose id is our key, and must not be reused
-        self._a_SNRI = torch.cat(a, dim=1)
-        self._b_SRO = [one[:, 0].transpose(1, 2).contiguous() for one in b]
-        self._width = sum(block.shape[2] for block in self._b_SRO)
-        for index, one in enumerate(a):
-            _move(one, self._a_SNRI[:, index : index + 1])
-        for one, block in zip(b, self._b_SRO, strict=True):
-            _move(one, block.transpose(1, 2).unsqueeze(1))
+        self._rank = a[0].shape[2]
+        self._a_SHI = torch.cat(a, dim=1).flatten(1, 2)
+        self._b_SHO = a[0].new_zeros(*self._a_SHI.shape[:2], sum(one.shape[2] for one in b))
+        self._slices: list[tuple[slice, slice]] = []
+        begin = 0
+        for index, (one, other) in enumerate(zip(a, b, strict=True)):
+            inner = slice(index * self._rank, (index + 1) * self._rank)
+            outer = slice(begin, begin + other.shape[2])
+            begin = outer.stop
+            self._slices.append((inner, outer))
+            self._b_SHO[:, inner, outer] = other[:, 0].transpose(1, 2)
+            _move(one, self._a_SHI[:, None, inner])
+            _move(other, self._b_SHO[:, inner, outer].transpose(1, 2).unsqueeze(1))
 
     @property
     def dtype(self) -> torch.dtype:
         """Of the weights."""
-        return self._a_SNRI.dtype
+        return self._a_SHI.dtype
 
-    def product(self, x: torch.Tensor, slot: int, scale: float) -> torch.Tensor:
-        """`[T, out]` for rows of one adapter."""
-        a_NRI = self._a_SNRI[slot]
-        hidden = torch.mm(x, a_NRI.view(-1, x.shape[-1]).t()).view(-1, *a_NRI.shape[:2])
-        return self._expand([(hidden[:, index], block[slot]) for index, block in enumerate(self._b_SRO)], scale)
-
-    def mixed_product(
-        self, x: torch.Tensor, slots: _Rows, foreign_TK: torch.Tensor, scale: float
-    ) -> torch.Tensor | None:
-        """`[T, out]` for rows of several adapters or of none.
-
-        None when a sum is not finite: zero times NaN is NaN, and one adapter's trouble must not reach rows of another.
-        """
-        a_KNRI = self._a_SNRI[slots]
-        count, slices, rank, width = a_KNRI.shape
-        hidden = torch.mm(x, a_KNRI.view(-1, width).t()).view(-1, count, slices, rank)
-        hidden.masked_fill_(foreign_TK[:, :, None, None], 0)
-        found = self._expand(
-            [
-                (hidden[:, :, index].reshape(-1, count * rank), block[slots].view(count * rank, -1))
-                for index, block in enumerate(self._b_SRO)
-            ],
-            scale,
-        )
-        return found if math.isfinite(found.sum(dtype=torch.float32).item()) else None
-
-    def _expand(self, factors: list[tuple[torch.Tensor, torch.Tensor]], scale: float) -> torch.Tensor:
-        """The scaled products of all slices, side by side."""
-        found, begin = torch.empty(len(factors[0][0]), self._width, dtype=self.dtype), 0
-        for hidden, weight in factors:
-            end = begin + weight.shape[1]
-            torch.mm(hidden if scale == 1.0 else hidden * scale, weight, out=found[:, begin:end])
-            begin = end
+    def product(self, x: torch.Tensor, slots: _Rows, foreign: torch.Tensor | None, scale: float) -> torch.Tensor:
+        """`[T, out]` for rows of the adapters in these slots; `foreign` as in `_Step`."""
+        a_KHI, b_KHO = self._a_SHI[slots], self._b_SHO[slots]
+        count, width, _ = a_KHI.shape
+        hidden = torch.mm(x, a_KHI.view(count * width, -1).t())
+        if foreign is not None:
+            hidden.view(-1, count, width).masked_fill_(foreign.unsqueeze(2), 0)
+        if scale != 1.0:
+            hidden *= scale
+        if len(self._slices) == 1 or len(x) * count * self._rank <= _MAX_JOINED_ROWS:
+            return torch.mm(hidden, b_KHO.view(count * width, -1))
+        found, hidden = x.new_empty(len(x), b_KHO.shape[2]), hidden.view(-1, count, width)
+        for inner, outer in self._slices:
+            weight = b_KHO[:, inner, outer].reshape(count * self._rank, -1)
+            torch.mm(hidden[:, :, inner].reshape(-1, count * self._rank), weight, out=found[:, outer])
         return found
+
+
+def _rows_of(tensor: torch.Tensor, count: int) -> torch.Tensor:
+    """A view of the first rows; what comes after them fills a batch up."""
+    rows = tensor if tensor.dim() == 2 else tensor.view(-1, tensor.shape[-1])
+    return rows if len(rows) == count else rows[:count]
 
 
 def _move(tensor: torch.Tensor, place: torch.Tensor) -> None:

@@ -87,8 +87,12 @@ class PrometheusObserver:
         self._residents = Gauge(
             "goldsmith_resident_revisions", "Revisions known to this replica, by state.", ("state",), registry=registry
         )
+        self._pinned = Gauge(
+            "goldsmith_pinned_revisions", "Revisions that are pinned, by state.", ("state",), registry=registry
+        )
         for state in ResidentState:
             self._residents.labels(state.value)
+            self._pinned.labels(state.value)
         self._running = Gauge(
             "goldsmith_requests_in_progress", "Generation requests that run or wait.", registry=registry
         )
@@ -143,6 +147,9 @@ class PrometheusObserver:
         self._residents.labels(resident.state.value).inc()
         if resident.state is ResidentState.REJECTED and resident.is_quarantined:
             self._quarantines.labels(*self._pair(resident.revision.tenant, resident.revision.adapter)).inc()
+        if resident.is_pinned:
+            self._pinned.labels(before.value).dec()
+            self._pinned.labels(resident.state.value).inc()
         if before not in STAGES:
             return
         self._load_seconds.labels(STAGES[before]).observe(seconds)
@@ -150,6 +157,10 @@ class PrometheusObserver:
         if outcome is not None:
             name = resident.revision
             self._loads.labels(*self._pair(name.tenant, name.adapter), outcome).inc()
+
+    def revision_pinned(self, resident: Resident) -> None:
+        """Keeps the number of pinned revisions in each state."""
+        self._pinned.labels(resident.state.value).inc(1 if resident.is_pinned else -1)
 
     def revision_forgotten(self, resident: Resident) -> None:
         """Counts it in no state any more."""

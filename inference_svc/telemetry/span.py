@@ -109,6 +109,9 @@ class TraceObserver:
             load.end()
             del self._loads[revision]
 
+    def revision_pinned(self, resident: Resident) -> None:
+        """Nothing: it takes no time."""
+
     def revision_forgotten(self, resident: Resident) -> None:
         """Nothing: it takes no time."""
 

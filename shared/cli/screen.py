@@ -80,21 +80,22 @@ def show_contracts(console: Console, contracts: Iterable[contract_pb2.OutputCont
 def show_adapters(console: Console, adapters: Iterable[inference_service_pb2.ResidentAdapter]) -> None:
     """The adapters of a replica, one a line."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("revision", "state", "aliases", "canary of", "requests", "why"):
+    for column in ("revision", "state", "aliases", "canary of", "pinned", "requests", "why"):
         table.add_column(column, justify="right" if column == "requests" else "left", overflow="fold")
     for adapter in adapters:
         state = _state(adapter)
         # `Text`, since a reason may hold what rich would read as markup.
-        aliases, running = " ".join(adapter.aliases), str(adapter.active_request_count)
-        row = (adapter.revision, state, aliases, " ".join(_shares(adapter)), running, adapter.rejection)
+        aliases, shares, pinned = " ".join(adapter.aliases), " ".join(_shares(adapter)), "yes" if adapter.pinned else ""
+        running = str(adapter.active_request_count)
+        row = (adapter.revision, state, aliases, shares, pinned, running, adapter.rejection)
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
 
 
 def show_adapter_change(console: Console, adapter: inference_service_pb2.ResidentAdapter) -> None:
-    """One line: when, which revision, what it is now, under which aliases, and why if it was rejected."""
-    now = f"{datetime.now(UTC):%H:%M:%S}"
-    parts = [now, adapter.revision, _state(adapter), *adapter.aliases, *_shares(adapter), adapter.rejection]
+    """One line: when, which revision, what it is now, under which aliases, if pinned, and why if it was rejected."""
+    now, pinned = f"{datetime.now(UTC):%H:%M:%S}", "pinned" if adapter.pinned else ""
+    parts = [now, adapter.revision, _state(adapter), *adapter.aliases, *_shares(adapter), pinned, adapter.rejection]
     console.print(Text(" ".join(part for part in parts if part)))
 
 

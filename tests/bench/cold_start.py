@@ -53,6 +53,12 @@ class _Stages:
         if resident.revision.number == _MEASURED and before in _STAGES:
             self.seconds[_STAGES[before]].append(seconds)
 
+    def revision_pinned(self, resident: Resident) -> None:
+        """Of no interest."""
+
+    def revision_forgotten(self, resident: Resident) -> None:
+        """Of no interest."""
+
     def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
         """Of no interest."""
 

@@ -88,7 +88,9 @@ class Replica:
         self.fleet.point(alias, revision)
         async with aclosing(self.fleet.watch(alias.tenant)) as changes:
             async for change in changes:
-                if change is not None and change[0].revision == revision and str(alias) in change[1]:
+                if change is None or change[0].revision != revision:
+                    continue
+                if change[0].is_served and str(alias) in change[1]:
                     return
 
 

@@ -295,7 +295,7 @@ class TestAdapters:
         def follow(client: InferenceClient) -> None:
             for adapter in client.watch_resident_adapters("tenants/acme", timeout_seconds=30):
                 seen.append(adapter)
-                if adapter.aliases:
+                if adapter.aliases and adapter.state == inference_service_pb2.RESIDENT_ADAPTER_STATE_LIVE:
                     return
 
         watching = asyncio.create_task(house.ask(follow))

@@ -140,9 +140,10 @@ def last_cursor(connection: Connection) -> int:
 
 
 def all_aliases(connection: Connection) -> list[AliasChange]:
-    """Every alias as it is, under the present cursor."""
+    """Every alias as it is, under the present cursor, the last one that was moved last."""
     cursor = last_cursor(connection)
-    return [AliasChange(cursor, load(Alias, body)) for body in connection.execute(select(aliases.c.body)).scalars()]
+    found = [load(Alias, body) for body in connection.execute(select(aliases.c.body)).scalars()]
+    return [AliasChange(cursor, alias) for alias in sorted(found, key=lambda alias: (alias.update_time, alias.name))]
 
 
 def alias_changes_after(connection: Connection, cursor: int, limit: int = 500) -> list[AliasChange]:

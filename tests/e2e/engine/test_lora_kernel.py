@@ -49,11 +49,15 @@ class TestGroupedKernel:
         tolerance = 1e-5 if dtype is torch.float32 else 2e-2
         torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance * float(theirs.abs().max()))
 
-    def test_equals_them_where_a_step_is_too_large_to_be_mixed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Above a number of rows each adapter has a product of its own."""
-        monkeypatch.setattr("inference_svc.engine.lora_kernel._MAX_MIXED_ROWS", 0)
+    @pytest.mark.parametrize("limit", ["_MAX_MIXED_ROWS", "_MAX_JOINED_ROWS"])
+    @pytest.mark.parametrize("batch", [MIXED, (12,) * 7])
+    def test_equals_them_where_a_step_is_large(
+        self, limit: str, batch: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Above a number of rows each adapter, and each slice, has a product of its own."""
+        monkeypatch.setattr(f"inference_svc.engine.lora_kernel.{limit}", 0)
 
-        self.test_equals_the_stock_operations(16, torch.float32, True, MIXED)
+        self.test_equals_the_stock_operations(16, torch.float32, True, batch)
 
     def test_serves_what_was_written_last(self) -> None:
         """Adapters are written into their slots in place, before and after the first step that uses them."""

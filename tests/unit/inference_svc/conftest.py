@@ -65,6 +65,7 @@ class FakeEngine:
         self._contract_dir = contract_dir
         self.adapters: set[AdapterKey] = set()
         self.refused: set[str] = set()
+        self.refused_seconds: float | None = None
         self.closed_early = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -105,11 +106,11 @@ class FakeEngine:
             raise Unavailable("NOT_SERVING", "the engine died")
 
     async def add_adapter(self, key: AdapterKey) -> None:
-        """Refuses what `refused` names."""
+        """Refuses what `refused` names; for ever, or for `refused_seconds`."""
         await asyncio.sleep(0)
         self.check()
         if key.name.split("@")[0] in self.refused:
-            raise StateConflict("ADAPTER_REJECTED", "refused by the engine")
+            raise StateConflict("ADAPTER_REJECTED", "refused by the engine", retry_after_seconds=self.refused_seconds)
         self.adapters.add(key)
 
     async def remove_adapter(self, key: AdapterKey) -> None:
@@ -297,10 +298,13 @@ class Replica:
         return name
 
     async def settle(self) -> None:
-        """Waits until every promotion that was asked for is over."""
-        promotions = self.fleet._aliases._promotions
-        while promotions:
-            await asyncio.gather(*promotions)
+        """Waits until nothing is loaded, retired or saved any more that was asked for."""
+        aliases, prefetch = self.fleet._aliases, self.fleet._prefetch
+        await prefetch.done()
+        while tasks := [*aliases._tasks.values(), *aliases._ending]:
+            await asyncio.wait(tasks)
+        await prefetch.done()
+        await aliases._file.saved()
 
     async def use(self, name: str) -> None:
         """A request that holds what `name` means for a moment."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inference_svc.domain.residency import ResidentState
-from shared.errors import InvalidInput, NotFound, Unavailable
+from shared.errors import InvalidInput, NotFound
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, Replica, revision
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
@@ -129,16 +129,15 @@ class TestName:
                     pass
             assert caught.value.reason == "ADAPTER_NOT_FOUND"
 
-    async def test_a_first_revision_that_is_loading_is_worth_a_retry(self, replica: Replica) -> None:
-        """Until it serves the answer is UNAVAILABLE with a delay, never another adapter."""
+    async def test_who_asks_for_a_first_revision_waits_for_its_load(self, replica: Replica) -> None:
+        """Not for its turn among those that are loaded ahead, nor is it sent away."""
         replica.fleet.point(ALIAS, replica.publish(1))
-        with pytest.raises(Unavailable) as caught:
-            async with replica.fleet.lease(ADAPTER):
-                pass
+
+        async with replica.fleet.lease(ADAPTER) as resident:
+            assert resident.revision == revision(1)
         await replica.settle()
 
-        assert caught.value.reason == "ADAPTER_NOT_READY"
-        assert caught.value.retry_after_seconds
+        assert replica.registry.downloads == 1
 
     async def test_malformed_names_are_refused(self, replica: Replica) -> None:
         """Nothing that is no name reaches disk or engine."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from inference_svc.app import canary_file
+from inference_svc.app import canary_file, roster
 from inference_svc.app.ports import EngineCall, EngineChunk
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.generation import Answer, Question, Sampling
@@ -35,9 +35,10 @@ QUESTION = Question(
 
 @pytest_asyncio.fixture
 async def trial(replica: Replica) -> Replica:
-    """Revision 1 is live, revision 2 a canary at one half."""
+    """Revision 1 is live, revision 2 a canary at one half; both are in the engine."""
     replica.fleet.point(ALIAS, replica.publish(1), replace(HALF, revision=replica.publish(2)))
     await _settled(replica)
+    await replica.use(ADAPTER)
     return replica
 
 
@@ -124,6 +125,24 @@ class TestSplit:
         await let_run()
 
         assert {await _ask(trial, choice) for choice in CanaryChoice for _ in range(4)} == {1}
+
+    async def test_is_back_after_a_restart_of_the_engine(self, trial: Replica) -> None:
+        """What is on trial is meant, as what an alias means is."""
+        await _ask(trial, CanaryChoice.NEVER)
+        trial.fleet.engine_lost()
+        trial.engine.adapters.clear()
+        await trial.fleet.engine_back()
+
+        assert trial.states() == {1: ResidentState.LIVE, 2: ResidentState.LIVE}
+
+    async def test_is_remembered_while_it_is_on_trial(self, trial: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However many others came and went since it had to make room."""
+        monkeypatch.setattr(roster, "_MAX_REMEMBERED", 2)
+        for number in range(3, 10):
+            await trial.use(str(trial.publish(number)))
+
+        assert trial.states()[2] is ResidentState.UNLOADED
+        assert len(trial.states()) < 9
 
     async def test_is_followed_as_it_changes(self, trial: Replica) -> None:
         """Weights change at once; when it ends a request on the canary ends on it, and the next gets the other."""

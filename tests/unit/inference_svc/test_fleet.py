@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_svc.app import fleet
+from inference_svc.app import roster
 from inference_svc.domain.residency import MOVES, AdapterKey, ResidentState
 from shared.errors import DataLoss, StateConflict, Unavailable
 from shared.names import RevisionName
@@ -66,17 +66,19 @@ class TestWatch:
             await watching
 
     async def test_a_revision_proves_itself_before_it_is_live(self, replica: Replica) -> None:
-        """While its canaries run it is PROVING and serves nobody."""
+        """While its canaries run it is PROVING and serves nobody: who asks waits."""
         replica.engine.gate.clear()
+        replica.engine.lie = [5, 6]
         replica.fleet.point(ALIAS, replica.publish(1, canary=(5, 6)))
         await replica.engine.entered.wait()
+        asking = asyncio.create_task(replica.use(ADAPTER))
+        await let_run()
 
         assert replica.states() == {1: ResidentState.PROVING}
-        with pytest.raises(Unavailable):
-            async with replica.fleet.lease(ADAPTER):
-                pass
+        assert not asking.done()
         replica.engine.gate.set()
-        await replica.settle()
+        await asking
+        assert replica.states() == {1: ResidentState.LIVE}
 
 
 class TestLease:
@@ -93,6 +95,22 @@ class TestLease:
         await asyncio.gather(*(use() for _ in range(10)))
 
         assert replica.registry.downloads == 1
+
+    async def test_who_waited_for_a_load_has_its_turn_before_another_evicts(self, replica: Replica) -> None:
+        """However many come for one place: each load serves those who waited for it, or all would load for ever."""
+        names = [str(replica.publish(number)) for number in range(1, 8)]
+        loads: list[str] = []
+        add = replica.engine.add_adapter
+
+        async def noted(key: AdapterKey) -> None:
+            loads.append(key.name)
+            await add(key)
+
+        replica.engine.add_adapter = noted  # type: ignore[method-assign]  # notes what passes
+        async with replica.fleet.lease(names[0]):
+            await asyncio.gather(*(replica.use(name) for name in names[1:] for _ in range(3)))
+
+        assert len(loads) == len(names)
 
     async def test_nobody_joins_a_load_that_is_being_cancelled(
         self, replica: Replica, monkeypatch: pytest.MonkeyPatch
@@ -122,7 +140,7 @@ class TestLease:
 
     async def test_only_so_many_are_remembered(self, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
         """Revisions that left the engine are forgotten, the oldest first, unless an alias means them."""
-        monkeypatch.setattr(fleet, "_MAX_REMEMBERED", 4)
+        monkeypatch.setattr(roster, "_MAX_REMEMBERED", 4)
         replica.fleet.point(ALIAS, replica.publish(1))
         await replica.settle()
         for number in range(2, 11):

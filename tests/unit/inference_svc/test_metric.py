@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
-from inference_svc.app import fleet
+from inference_svc.app import roster
 from inference_svc.app.meter import Meter
 from inference_svc.app.progress import Progress
 from inference_svc.domain.generation import Question, Sampling
@@ -277,7 +277,7 @@ class TestRevisions:
         """A registry that is away rejects nothing; the next load of the revision is another one."""
         name = metered.publish(2)
         package = metered.registry.packages.pop(name)
-        with pytest.raises(NotFound):
+        with pytest.raises(KeyError):
             await metered.answering.answer(ask(str(revision(2))))
         metered.registry.packages[name] = package
         await metered.answering.answer(ask(str(revision(2))))
@@ -325,7 +325,7 @@ class TestRevisions:
         self, metered: MeteredReplica, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The states are those of the revisions that this replica still lists, however many it has seen."""
-        monkeypatch.setattr(fleet, "_MAX_REMEMBERED", 2)
+        monkeypatch.setattr(roster, "_MAX_REMEMBERED", 2)
         for number in range(2, 9):
             metered.publish(number)
             await metered.answering.answer(ask(str(revision(number))))

@@ -7,9 +7,7 @@ import asyncio
 import pytest
 
 from inference_svc.app import places
-from inference_svc.app.places import whose_turn_it_is
-from inference_svc.domain.residency import Resident, ResidentState
-from shared.names import RevisionName
+from inference_svc.domain.residency import ResidentState
 from tests.unit.inference_svc.conftest import ADAPTER, Replica, let_run
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
@@ -67,17 +65,3 @@ class TestPlaces:
             await newcomer
         await overlapping
         assert not any(resident.is_closing for resident, _ in replica.fleet.residents("acme"))
-
-    async def test_one_tenant_evicts_its_own(self, replica: Replica) -> None:
-        """Whoever has most places makes room first, so that a tenant in turn through many adapters harms no other."""
-        mine = [Resident(RevisionName("acme", "answer", number), "", _ignore) for number in (1, 2)]
-        other = Resident(RevisionName("globex", "answer", 1), "", _ignore)
-        for use, resident in enumerate((other, *mine)):
-            resident.last_use = use
-
-        assert whose_turn_it_is([other, *mine], [other, *mine]) is mine[0]
-        assert whose_turn_it_is([other, mine[0]], [other, mine[0]]) is other
-
-
-def _ignore(before: ResidentState, seconds: float) -> None:
-    """Nobody watches."""

@@ -17,10 +17,12 @@ from inference_svc.app.meter import Meter
 from inference_svc.app.ports import EngineCall, InferenceEngine
 from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.sentinel import Sentinel
+from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.generation import Question, Sampling
 from inference_svc.domain.residency import ResidentState
 from inference_svc.domain.suspicion import MAX_CRASHES
 from inference_svc.telemetry.metric import PrometheusObserver
+from shared.adapter.canary import CanarySplit
 from shared.base_model import BaseModel
 from shared.errors import InvalidInput, StateConflict, Unavailable
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, CONTRACT, StoppedClock, let_run, revision
@@ -130,6 +132,49 @@ class TestGuiltyAdapter:
             await replica.settle()
 
             assert json.loads(await replica.once()) in ("yes", "no", "perhaps")
+
+    async def test_is_not_replaced_behind_its_tenants_back(self, replica: Guarded) -> None:
+        """Neither by the revision of before, nor by one that is rejected in its turn."""
+        async with replica.serving(1):
+            replica.fleet.point(ALIAS, replica.publish(2))
+            await replica.settle()
+            replica.poison(2)
+            await replica.once()
+            after_quarantine = await replica.once()
+            replica.fleet.point(ALIAS, replica.publish(3, prompt_digest="sha256:" + "f" * 64))
+            await replica.settle()
+
+            assert [after_quarantine, await replica.once()] == ["ADAPTER_QUARANTINED"] * 2
+            assert replica.states()[3] is ResidentState.REJECTED
+
+    async def test_leaves_its_canary_to_those_who_get_it(self, replica: Guarded) -> None:
+        """A trial is not over because the revision beside it was found out."""
+        async with replica.serving(1):
+            replica.fleet.point(ALIAS, revision(1), CanarySplit(replica.publish(2), 50))
+            while replica.states().get(2) is not ResidentState.LIVE:  # noqa: ASYNC110  # it is being loaded
+                await asyncio.sleep(0.001)
+            replica.poison(1)
+            while await replica.once() != "ADAPTER_QUARANTINED":  # the canary answers half of them
+                pass
+
+            assert replica.fleet.draw(ADAPTER, CanaryChoice.ALWAYS)[0] == str(revision(2))
+
+    @pytest.mark.parametrize("others", [(), (3, 4)], ids=["loaded", "evicted"])
+    async def test_that_is_found_out_on_its_way_in_leaves_the_old_one(
+        self, replica: Guarded, others: tuple[int, ...]
+    ) -> None:
+        """A promotion that fails is no roll back: the alias never meant the new one, wherever the old one is."""
+        async with replica.serving(1):
+            await replica.once()
+            for number in others:
+                await replica.use(str(replica.publish(number)))
+            replica.poison(2)
+            replica.fleet.point(ALIAS, replica.publish(2, canary=(5, 6, 7)))
+            await replica.settle()
+
+            assert json.loads(await replica.once()) in ("yes", "no", "perhaps")
+            assert replica.states()[1] is ResidentState.LIVE
+            assert replica.states()[2] is ResidentState.REJECTED
 
     async def test_is_rejected_when_its_canaries_find_it_out(self, replica: Guarded) -> None:
         """It never serves, and asking for it says why."""

@@ -183,6 +183,18 @@ class TestAliases:
         assert set(old) == {"name", "revision", "version", "update_time"}
         assert load(Alias, json.dumps(old)) == alias
 
+    def test_the_present_comes_in_the_order_of_the_last_moves(self, transact: Transact, clock: ManualClock) -> None:
+        """So that a replica with fewer places than there are aliases knows what is recent."""
+        name = RevisionName.parse(transact(lambda c: _publish(c, clock)).name)
+        for alias in ("b", "c", "a", "b"):
+            revision = RevisionName.parse(transact(lambda c: _publish(c, clock)).name) if alias == "b" else name
+            transact(lambda c: shelf.set_alias(c, AliasName("acme", "a", alias), revision, "", clock.now()))  # noqa: B023  # run at once
+            clock.advance(1.0)
+
+        present = transact(shelf.all_aliases)
+
+        assert [AliasName.parse(change.alias.name).alias for change in present] == ["c", "a", "b"]
+
     def test_a_watch_gives_the_present_then_each_change(
         self, database: Database, transact: Transact, clock: ManualClock, tmp_path: Path
     ) -> None:

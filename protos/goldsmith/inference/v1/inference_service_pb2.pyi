@@ -477,6 +477,7 @@ class ResidentAdapter(_message.Message):
     REJECTION_FIELD_NUMBER: _builtins.int
     ACTIVE_REQUEST_COUNT_FIELD_NUMBER: _builtins.int
     CANARIES_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
     revision: _builtins.str
     """The revision."""
     state: Global___ResidentAdapterState.ValueType
@@ -485,6 +486,8 @@ class ResidentAdapter(_message.Message):
     """Set when REJECTED, or about to be: UPPER_SNAKE reason and a sentence."""
     active_request_count: _builtins.int
     """Requests running on it now."""
+    pinned: _builtins.bool
+    """Whether the operator pinned an alias that means it: it is loaded before all others and never makes room for one."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Aliases that point at it here."""
@@ -502,10 +505,11 @@ class ResidentAdapter(_message.Message):
         rejection: _builtins.str | None = ...,
         active_request_count: _builtins.int | None = ...,
         canaries: _abc.Iterable[Global___CanaryShare] | None = ...,
+        pinned: _builtins.bool | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_request_count", b"active_request_count", "aliases", b"aliases", "canaries", b"canaries", "rejection", b"rejection", "revision", b"revision", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_request_count", b"active_request_count", "aliases", b"aliases", "canaries", b"canaries", "pinned", b"pinned", "rejection", b"rejection", "revision", b"revision", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

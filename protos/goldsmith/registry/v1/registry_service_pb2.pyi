@@ -290,7 +290,9 @@ class WatchAliasesRequest(_message.Message):
 
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Optional. Cursor of the last message handled; empty sends the present state of every alias first."""
+    """Optional. Cursor of the last message handled; empty sends the present state of every alias first, in the order of
+    their last moves.
+    """
     def __init__(
         self,
         *,
