@@ -228,7 +228,7 @@ class Replica:
     quota: Quota = field(default_factory=Quota)
     context_tokens: int = 128
     meter: Meter = UNOBSERVED
-    chance: Callable[[], float] = random.Random(1).random
+    chance: Callable[[], float] = field(default_factory=lambda: random.Random(1).random)
 
     def __post_init__(self) -> None:
         self.renderer = PromptRenderer.load(self.base)

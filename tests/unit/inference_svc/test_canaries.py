@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
@@ -39,6 +40,7 @@ async def trial(replica: Replica) -> Replica:
     replica.fleet.point(ALIAS, replica.publish(1), replace(HALF, revision=replica.publish(2)))
     await _settled(replica)
     await replica.use(ADAPTER)
+    await replica.settle()
     return replica
 
 
@@ -200,7 +202,11 @@ class TestRollback:
         await _settled(trial)
         ((alias, split, reason, figures),) = trial.registry.rollbacks
         assert (alias, split, reason) == (ALIAS, HALF, RollbackReason.ERROR_RATE)
-        assert "of 8 requests" in figures
+        seen = re.match(r"(\d+) of (\d+) requests, live 0 of (\d+); .*\(look 1\)", figures)
+        assert seen is not None
+        failed, canary, live = map(int, seen.groups())
+        assert failed == canary
+        assert min(canary, live) == 8
         assert trial.states()[2] is ResidentState.UNLOADED
 
     async def test_lets_requests_end_that_began_on_it(self, trial: Replica) -> None:
