@@ -61,7 +61,9 @@ class Settings(SecuritySettings):
     threads: int = field(default=1, metadata={"help": "OpenMP threads of the engine on CPU"})
     max_context_tokens: int = field(default=2048, metadata={"help": "prompt and answer together"})
     max_lora_rank: int = field(default=64, metadata={"help": "largest rank that is served: 8, 16, 32, 64, 128 ..."})
-    batch_adapters: int = field(default=4, metadata={"help": "different adapters in one engine step"})
+    batch_adapters: int = field(
+        default=16, metadata={"help": "different adapters in one engine step; each takes room for one of max_lora_rank"}
+    )
     adapter_cache_gib: int = field(default=20, metadata={"help": "disk for adapter packages; the oldest go first"})
     resident_adapters: int = field(default=16, metadata={"help": "adapters held by the engine at once"})
     running_requests: int = field(default=64, metadata={"help": "requests in the engine at once"})

@@ -24,6 +24,8 @@ sizes 256 and 1536 with ranks 16 and 64, where it is even."""
 _MAX_JOINED_ROWS = 4096
 """Rows times adapters times rank up to which one product over all slices, zeros between them, is faster than one for
 each slice: a call takes longer than the products of a usual decoding step. Measured at hidden size 256 and rank 16."""
+_MAX_VIEWS = 256
+"""Of one layer; some hundred bytes each."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class _Step:
     slots: _Rows
     """The same slots, as an index."""
     foreign: torch.Tensor | None
-    """`[T, K]`: whether row t has nothing to do with the k-th slot; None where all rows belong to one."""
+    """`[T, K, 1]`: whether row t has nothing to do with the k-th slot; None where all rows belong to one."""
 
 
 class GroupedPunicaWrapper(PunicaWrapperCPU):
@@ -91,6 +93,7 @@ class _Layer:
         self._a_SHI = torch.cat(a, dim=1).flatten(1, 2)
         self._b_SHO = a[0].new_zeros(*self._a_SHI.shape[:2], sum(one.shape[2] for one in b))
         self._slices: list[tuple[slice, slice]] = []
+        self._views: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor, int]] = {}
         begin = 0
         for index, (one, other) in enumerate(zip(a, b, strict=True)):
             inner = slice(index * self._rank, (index + 1) * self._rank)
@@ -108,19 +111,33 @@ class _Layer:
 
     def product(self, x: torch.Tensor, slots: _Rows, foreign: torch.Tensor | None, scale: float) -> torch.Tensor:
         """`[T, out]` for rows of the adapters in these slots; `foreign` as in `_Step`."""
-        a_KHI, b_KHO = self._a_SHI[slots], self._b_SHO[slots]
-        count, width, _ = a_KHI.shape
-        hidden = torch.mm(x, a_KHI.view(count * width, -1).t())
+        a_IK, b_KO, count = self._weights(slots)
+        hidden = torch.mm(x, a_IK)
         if foreign is not None:
-            hidden.view(-1, count, width).masked_fill_(foreign.unsqueeze(2), 0)
+            hidden.view(len(x), count, -1).masked_fill_(foreign, 0)
         if scale != 1.0:
             hidden *= scale
         if len(self._slices) == 1 or len(x) * count * self._rank <= _MAX_JOINED_ROWS:
-            return torch.mm(hidden, b_KHO.view(count * width, -1))
-        found, hidden = x.new_empty(len(x), b_KHO.shape[2]), hidden.view(-1, count, width)
+            return torch.mm(hidden, b_KO)
+        found, hidden, b_KHO = x.new_empty(len(x), b_KO.shape[1]), hidden.view(len(x), count, -1), self._b_SHO[slots]
         for inner, outer in self._slices:
             weight = b_KHO[:, inner, outer].reshape(count * self._rank, -1)
             torch.mm(hidden[:, :, inner].reshape(-1, count * self._rank), weight, out=found[:, outer])
+        return found
+
+    def _weights(self, slots: _Rows) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """All A `[in, K * N * R]` and all B `[K * N * R, out of all]` of K slots, and K.
+
+        Views of adjacent slots are kept, since what is written into the slots is seen through them, and making them
+        anew in each step takes as long as the products.
+        """
+        key = (slots.start, slots.stop) if isinstance(slots, slice) else None
+        found = self._views.get(key) if key is not None else None
+        if found is None:
+            a_KHI, b_KHO = self._a_SHI[slots], self._b_SHO[slots]
+            found = a_KHI.flatten(0, 1).t(), b_KHO.flatten(0, 1), len(a_KHI)
+            if key is not None and len(self._views) < _MAX_VIEWS:
+                self._views[key] = found
         return found
 
 
@@ -151,7 +168,7 @@ def step_of(slots_T: torch.Tensor) -> _Step:
         row_count=len(slots_T),
         groups=tuple(groups),
         slots=_as_slice(active) if len(active) else slice(0, 0),
-        foreign=None if is_uniform else slots_T[:, None] != active[None, :],
+        foreign=None if is_uniform else slots_T[:, None, None] != active[:, None],
     )
 
 

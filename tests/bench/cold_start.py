@@ -99,10 +99,17 @@ async def _measure(folder: Path) -> Figures:
         "cold_start_ms": 1000 * statistics.median(first_tokens),
         "cold_start_max_ms": 1000 * max(first_tokens),
         **{f"cold_{name}_ms": 1000 * statistics.median(stages.seconds[name]) for name in _STAGES.values()},
+        "cold_prefill_ms": 1000 * statistics.median(_rests(first_tokens, stages)),
         "cold_start_others_p99_ratio": _p99(latencies[True]) / _p99(latencies[False]),
         "cold_starts": len(first_tokens),
         "others_requests": len(latencies[True]),
     }
+
+
+def _rests(first_tokens: list[float], stages: _Stages) -> list[float]:
+    """Seconds from the end of each load to the first token: the queue, the prefill, and the way out."""
+    loads = zip(*(stages.seconds[name] for name in _STAGES.values()), strict=True)
+    return [first - sum(load) for first, load in zip(first_tokens, loads, strict=True)]
 
 
 async def _with_canaries(own: Replica, adapter: str, seed: int) -> RevisionName:

@@ -96,7 +96,7 @@ class Replica:
 
 @asynccontextmanager
 async def replica(
-    folder: Path, *, resident: int, batch_adapters: int = 4, groups_adapters: bool = True, meter: Meter = UNOBSERVED
+    folder: Path, *, resident: int, batch_adapters: int = 16, groups_adapters: bool = True, meter: Meter = UNOBSERVED
 ) -> AsyncIterator[Replica]:
     """A replica with places for `resident` adapters, `batch_adapters` of them in one step of the engine."""
     base = BaseModel.load(BASE)
