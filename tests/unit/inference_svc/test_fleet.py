@@ -153,6 +153,36 @@ class TestLease:
         async with replica.fleet.lease(str(revision(3))) as back:
             assert back.state is ResidentState.LIVE
 
+    async def test_what_never_came_in_is_forgotten_too(self, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A replica follows every alias of the registry: what nobody asked for here must not stay known for ever."""
+        monkeypatch.setattr(roster, "_MAX_REMEMBERED", 4)
+        for number in range(1, 21):
+            replica.fleet.point(ALIAS, revision(number))
+
+        known = {resident.revision.number for resident, _ in replica.fleet.residents("acme")}
+
+        assert 20 in known
+        assert len(known) <= 4 + 2 + 1
+        await replica.fleet.stop()
+
+    async def test_what_waits_for_a_place_is_not_forgotten(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It would come in as somebody unknown, and again, as another, at its next use: one would unload the other."""
+        monkeypatch.setattr(roster, "_MAX_REMEMBERED", 2)
+        names = [str(replica.publish(number)) for number in (1, 2, 3)]
+        async with replica.fleet.lease(names[0]), replica.fleet.lease(names[1]):
+            waiting = asyncio.create_task(replica.use(names[2]))
+            await let_run()
+            waits = replica.fleet.known[revision(3)]
+            for number in range(4, 20):
+                replica.fleet.point(ALIAS, revision(number))
+            assert replica.fleet.known[revision(3)] is waits
+        await waiting
+
+        assert replica.states()[3] is ResidentState.LIVE
+        await replica.fleet.stop()
+
     async def test_a_load_that_nobody_waits_for_ends(self, replica: Replica) -> None:
         """Callers who gave up leave no work behind: the place goes to somebody else."""
         names = [str(replica.publish(number)) for number in (1, 2, 3)]
