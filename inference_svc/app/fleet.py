@@ -266,7 +266,7 @@ class Fleet:
 
     async def _take_in(self, resident: Resident) -> Resident:
         """Loads a revision that has a place."""
-        await self._loader.load(resident, self._places.digests)
+        await self._loader.load(resident, lambda: self._places.digests)
         self._loads.succeeded(resident)
         self._roster.forget_old(self._is_kept)
         return resident

@@ -183,6 +183,28 @@ class TestLease:
         assert replica.states()[3] is ResidentState.LIVE
         await replica.fleet.stop()
 
+    async def test_files_stay_of_what_came_in_during_a_download(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The download makes room on the disk at its end, by when the engine may read what nobody used before."""
+        first, second = str(replica.publish(1)), str(replica.publish(2))
+        await replica.use(first)
+        replica.fleet.engine_lost()
+        monkeypatch.setattr(replica.fleet._loader._cache, "_max_bytes", 1)
+        go_on, download = asyncio.Event(), replica.registry.download
+
+        async def slow(name: RevisionName, folder: Path) -> None:
+            await go_on.wait()
+            await download(name, folder)
+
+        monkeypatch.setattr(replica.registry, "download", slow)
+        loading = asyncio.create_task(replica.use(second))
+        await let_run()
+        async with replica.fleet.lease(first) as resident:
+            go_on.set()
+            await loading
+            assert replica.fleet._loader._cache.find(resident.digest) is not None
+
     async def test_a_load_that_nobody_waits_for_ends(self, replica: Replica) -> None:
         """Callers who gave up leave no work behind: the place goes to somebody else."""
         names = [str(replica.publish(number)) for number in (1, 2, 3)]
