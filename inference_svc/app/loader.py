@@ -67,6 +67,7 @@ class Loader:
                 await self._prove(resident, manifest)
                 self._proved.add(resident.digest)
             self._engine.check()  # it may have died just after its last answer, and forgotten the adapter
+            _check(resident)
             resident.move(ResidentState.LIVE)
             _log.info("revision loaded", extra={"revision": str(resident.revision), "digest": resident.digest})
         except (StateConflict, DataLoss, InvalidInput) as err:
@@ -155,3 +156,9 @@ class Loader:
             (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected))
         )
         return same / len(expected) if expected else 1.0
+
+
+def _check(resident: Resident) -> None:
+    """Raises for what a request of before the engine's last death has found out meanwhile."""
+    if resident.rejection:
+        raise resident.refusal()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
 import pytest
 
 from inference_svc.app import roster
-from inference_svc.domain.residency import MOVES, AdapterKey, ResidentState
+from inference_svc.domain.residency import MOVES, AdapterKey, ResidentState, quarantined
 from shared.errors import DataLoss, StateConflict, Unavailable
 from shared.names import RevisionName
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, Replica, let_run, revision
@@ -204,6 +204,28 @@ class TestLease:
             go_on.set()
             await loading
             assert replica.fleet._loader._cache.find(resident.digest) is not None
+
+    async def test_one_that_is_found_out_while_it_comes_back_does_not_serve(self, replica: Replica) -> None:
+        """A request of before the engine's death tells at last; served but barred, it would outlive its next death."""
+        name = str(replica.publish(1, canary=(5, 6)))
+        replica.engine.lie = [5, 6]
+        stack = AsyncExitStack()
+        await stack.enter_async_context(replica.fleet.lease(name))
+        replica.fleet.engine_lost()
+        replica.fleet._loader._proved.clear()
+        replica.engine.entered.clear()
+        replica.engine.gate.clear()
+        back = asyncio.create_task(replica.use(name))
+        await replica.engine.entered.wait()
+        found = quarantined("it computed NaN")
+        with pytest.raises(StateConflict):
+            await stack.__aexit__(type(found), found, None)
+        replica.engine.gate.set()
+        with pytest.raises(StateConflict, match="NaN"):
+            await back
+        replica.fleet.engine_lost()
+
+        assert replica.states() == {1: ResidentState.REJECTED}
 
     async def test_a_load_that_nobody_waits_for_ends(self, replica: Replica) -> None:
         """Callers who gave up leave no work behind: the place goes to somebody else."""
