@@ -181,8 +181,9 @@ class Aliases:
             self._end(asyncio.create_task(self._retire(before)))
 
     async def _retire(self, revision: RevisionName) -> None:
-        if revision not in self._named:  # nor rolled back to since
-            await self._revisions.retire(self._revisions.known[revision])
+        resident = self._revisions.known.get(revision)  # None: it was not in the engine, and is forgotten by now
+        if resident is not None and revision not in self._named:  # nor rolled back to since
+            await self._revisions.retire(resident)
 
     def _end(self, task: asyncio.Task[None]) -> None:
         """Keeps a task until it is over."""

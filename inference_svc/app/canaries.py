@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from inference_svc.app import canary_file
-from inference_svc.app.canary_file import SavedTrial
+from inference_svc.app.canary_file import CanaryFile, SavedTrial
 from inference_svc.app.meter import DEADLINE_PASSED, INTERNAL, OK, UNOBSERVED, Meter, outcome_of
 from inference_svc.app.ports import Registry
 from inference_svc.app.progress import Progress
@@ -27,9 +27,11 @@ from shared.names import AliasName, RevisionName
 _log = logging.getLogger(__name__)
 
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.2, 30.0
-_FAULTS = frozenset({"FORMAT_CHECK_FAILED", "GUARANTEE_BROKEN", QUARANTINED, INTERNAL, DEADLINE_PASSED})
-"""Ends of a request that are its adapter's fault. What is neither one of them nor OK says nothing about it: mistakes of
-callers, quotas, cancellations, a dead engine."""
+_FAULTS = frozenset(
+    {"FORMAT_CHECK_FAILED", "GUARANTEE_BROKEN", "ADAPTER_REJECTED", QUARANTINED, INTERNAL, DEADLINE_PASSED}
+)
+"""Ends of a request that are its adapter's fault, which is barred for a time, too, when it has killed the engine. What
+is neither one of them nor OK says nothing about it: mistakes of callers, quotas, cancellations, a dead engine."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class Trial:
         return (self.live, self.split.revision, self.split.start_time) == (live, split.revision, split.start_time)
 
 
+_NO_TRIALS: Mapping[AliasName, Trial] = {}
+
+
 class Canaries:
     """Owns the trials; all methods run on one event loop, so plain assignments are atomic."""
 
@@ -68,14 +73,17 @@ class Canaries:
         changes: Changes, release: Callable[[RevisionName], Awaitable[None]], meter: Meter = UNOBSERVED,
     ) -> None:  # fmt: skip
         """`chance` is uniform in [0, 1); `release` is told each revision that is on trial no more."""
-        self._revisions, self._registry, self._state_file = revisions, registry, state_file
+        self._revisions, self._registry = revisions, registry
+        self._file = CanaryFile(state_file, self._saved)
         self._chance, self._changes, self._release, self._meter = chance, changes, release, meter
         self._trials: dict[AliasName, Trial] = {}
+        self._of: defaultdict[RevisionName, dict[AliasName, Trial]] = defaultdict(dict)
+        """The same trials by their canaries."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def restore(self) -> None:
         """Goes on with the trials of before a restart; aliases must have been restored."""
-        for alias, saved in canary_file.read(self._state_file).items():
+        for alias, saved in self._file.read().items():
             if saved.digest:
                 self._revisions.register(saved.split.revision, saved.digest)
             self.follow(AliasName.parse(alias), saved.live, saved.split, saved.verdict)
@@ -95,10 +103,13 @@ class Canaries:
                 self._changed()
             return
         if old is not None:
-            del self._trials[alias]
+            del self._trials[alias], self._of[old.split.revision][alias]
+            if not self._of[old.split.revision]:
+                del self._of[old.split.revision]
             _cancel(old.task)
         if split is not None:
-            trial = self._trials[alias] = Trial(alias, live, split, CanaryJudge(split.policy, self._chance), verdict)
+            trial = Trial(alias, live, split, CanaryJudge(split.policy, self._chance), verdict)
+            self._trials[alias] = self._of[split.revision][alias] = trial
             self._begin(trial, self._load(trial) if verdict is None else self._tell(trial, verdict))
         if old is not None:
             self._track(self._release(old.split.revision))
@@ -145,20 +156,26 @@ class Canaries:
         """Aliases whose canary this revision is, with the percent that it gets now: 0 while it serves none."""
         return sorted(
             (str(alias), trial.split.percent if self._is_open(trial) else 0)
-            for alias, trial in self._trials.items()
-            if trial.split.revision == revision
+            for alias, trial in self._of.get(revision, _NO_TRIALS).items()
         )
 
-    def meant(self) -> set[RevisionName]:
-        """Revisions on trial that were not taken back."""
-        return {trial.split.revision for trial in self._trials.values() if trial.verdict is None}
+    def is_meant(self, revision: RevisionName) -> bool:
+        """Whether a revision is on trial and was not taken back."""
+        return any(trial.verdict is None for trial in self._of.get(revision, _NO_TRIALS).values())
+
+    def found_out(self, revision: RevisionName) -> None:
+        """A revision computed NaN or infinity, whoever asked it: that needs neither chance nor statistics."""
+        for trial in self._of.get(revision, _NO_TRIALS).values():
+            if trial.verdict is None and trial.split.policy.watched:
+                self._condemn(trial, Verdict(RollbackReason.ERROR_RATE, "it computed NaN or infinity: quarantined"))
 
     async def stop(self) -> None:
-        """Ends loads and reports that run."""
+        """Ends loads and reports that run, and keeps what was reached."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._file.stop()
 
     def _is_open(self, trial: Trial) -> bool:
         resident = self._revisions.known.get(trial.split.revision)
@@ -181,9 +198,6 @@ class Canaries:
         trial = self._trials.get(draw.alias)
         is_current = trial is not None and trial.split.start_time == draw.start_time and trial.verdict is None
         if trial is None or not is_current or str(draw.revision) != progress.revision or not progress.attempts:
-            return
-        if outcome == QUARANTINED and draw.side is Side.CANARY and trial.split.policy.watched:
-            self._condemn(trial, Verdict(RollbackReason.ERROR_RATE, "it computed NaN or infinity: quarantined"))
             return
         if outcome != OK and outcome not in _FAULTS:
             return
@@ -208,8 +222,11 @@ class Canaries:
 
     def _changed(self) -> None:
         self._changes.ring()
+        self._file.save()
+
+    def _saved(self) -> dict[str, SavedTrial]:
         known = self._revisions.known
-        saved = {
+        return {
             str(alias): SavedTrial(
                 trial.live,
                 trial.split,
@@ -218,10 +235,6 @@ class Canaries:
             )
             for alias, trial in self._trials.items()
         }
-        try:
-            canary_file.write(self._state_file, saved)
-        except OSError:  # a full disk is no fault of the request whose end was the verdict
-            _log.exception("canaries not saved", extra={"path": str(self._state_file)})
 
     def _begin(self, trial: Trial, work: Awaitable[None]) -> None:
         trial.task = self._track(work)
@@ -240,7 +253,9 @@ class Canaries:
         resident = await self._loaded(trial.split.revision, is_wanted)
         if resident is None:
             return
-        if resident.state is ResidentState.DRAINING:  # on trial again while its last requests still run
+        if (
+            resident.state is ResidentState.DRAINING and resident.is_open
+        ):  # on trial again while its last requests still run
             resident.move(ResidentState.LIVE)
         _log.info("canary serves", extra={"alias": str(trial.alias), "revision": str(trial.split.revision)})
         self._changed()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from inference_svc.app.saver import Saver
 from inference_svc.domain.canary_judge import Verdict
 from shared.adapter.canary import CanarySplit
-from shared.files import write_atomic
 from shared.names import RevisionName
 
 
@@ -28,11 +28,29 @@ class SavedTrial:
 _FILE = TypeAdapter(dict[str, SavedTrial])
 
 
-def read(path: Path) -> Mapping[str, SavedTrial]:
-    """What was saved last, by alias; nothing where there is no file."""
-    return _FILE.validate_json(path.read_bytes()) if path.is_file() else {}
+class CanaryFile:
+    """Saved as `Saver` does. `trials` tells what there is now, by alias."""
 
+    def __init__(self, path: Path, trials: Callable[[], dict[str, SavedTrial]]) -> None:
+        self._path, self._trials = path, trials
+        self._saver = Saver(path, self._snapshot)
 
-def write(path: Path, saved: Mapping[str, SavedTrial]) -> None:
-    """Replaces the file in one step."""
-    write_atomic(path, _FILE.dump_json(dict(saved), indent=1))
+    def read(self) -> Mapping[str, SavedTrial]:
+        """What was saved last, by alias; nothing where there is no file."""
+        return _FILE.validate_json(self._path.read_bytes()) if self._path.is_file() else {}
+
+    def save(self) -> None:
+        """Keeps the state of now before long."""
+        self._saver.save()
+
+    async def saved(self) -> None:
+        """Returns when all that was to be saved is."""
+        await self._saver.saved()
+
+    async def stop(self) -> None:
+        """Keeps what was reached."""
+        await self._saver.stop()
+
+    def _snapshot(self) -> Callable[[], bytes]:
+        trials = self._trials()
+        return lambda: _FILE.dump_json(trials, indent=1)

@@ -78,6 +78,7 @@ class Fleet:
         self._canaries.follow(alias, revision, canary)
         if not self.known[revision].is_inside:
             self._prefetch.wish(revision, Reason.CHANGED)
+        self._roster.forget_old(self._is_kept)
 
     def draw(self, name: str, choice: CanaryChoice) -> tuple[str, Draw | None]:
         """What a request for `name` is to lease, and its place in a trial if chance decided. Raises `InvalidInput`."""
@@ -184,9 +185,8 @@ class Fleet:
         What fails is tried at its next use.
         """
         self._aliases.engine_back()
-        is_named = self._namer()
         for resident in self._lost:
-            if is_named(resident.revision) and not resident.rejection:
+            if self._is_named(resident.revision) and not resident.rejection:
                 self._prefetch.wish(resident.revision, Reason.LOST, resident.warmth)
         await self._prefetch.done()  # what was being loaded ahead when the engine died has failed by then
         self._prefetch.try_again()
@@ -257,6 +257,8 @@ class Fleet:
         self._engine.check()
         if not resident.digest:
             resident.digest = await self._digest(revision)
+        if self.known.get(revision) is not resident:  # forgotten meanwhile
+            return False
         if revision in self._loads or not self._places.take_free(resident, spare=spare):
             return False
         await self._loads.join(revision, lambda: self._take_in(resident))
@@ -264,15 +266,18 @@ class Fleet:
 
     async def _take_in(self, resident: Resident) -> Resident:
         """Loads a revision that has a place."""
-        await self._loader.load(resident, self._places.digests)
+        await self._loader.load(resident, lambda: self._places.digests)
         self._loads.succeeded(resident)
-        self._roster.forget_old(self._namer())
+        self._roster.forget_old(self._is_kept)
         return resident
 
-    def _namer(self) -> Callable[[RevisionName], bool]:
-        """Tells whether an alias means a revision, or will, or it is on trial."""
-        on_trial = self._canaries.meant()
-        return lambda revision: revision in on_trial or self._aliases.is_named(revision)
+    def _is_named(self, revision: RevisionName) -> bool:
+        """Whether an alias means a revision, or will, or it is on trial."""
+        return self._canaries.is_meant(revision) or self._aliases.is_named(revision)
+
+    def _is_kept(self, revision: RevisionName) -> bool:
+        """Also while its load waits for a place: forgotten by then, it would come in twice under one key."""
+        return revision in self._loads or self._is_named(revision)
 
     def _moved(self, resident: Resident) -> None:
         self._changes.ring()
@@ -289,7 +294,7 @@ class Fleet:
 
     async def retire(self, resident: Resident) -> None:
         """Takes a live revision out of the engine once its last request ended, unless it is on trial."""
-        if resident.state is ResidentState.LIVE and resident.revision not in self._canaries.meant():
+        if resident.state is ResidentState.LIVE and not self._canaries.is_meant(resident.revision):
             resident.move(ResidentState.DRAINING)
             if resident.leases == 0:
                 await self._unload(resident)
@@ -303,6 +308,7 @@ class Fleet:
             self._loader.bar(resident, error)
         if resident.state is ResidentState.LIVE:
             resident.move(ResidentState.DRAINING)
+        self._canaries.found_out(resident.revision)
 
     async def _release(self, canary: RevisionName) -> None:
         """A revision is on trial no more."""

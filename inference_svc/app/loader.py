@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -42,8 +43,8 @@ class Loader:
         self._proved: set[str] = set()
         """Digests that passed every check here: the same bytes pass again, when they come back after an eviction."""
 
-    async def load(self, resident: Resident, in_use: AbstractSet[str]) -> None:
-        """Takes a FETCHING resident to LIVE. `in_use` are digests whose files must stay on disk.
+    async def load(self, resident: Resident, in_use: Callable[[], AbstractSet[str]]) -> None:
+        """Takes a FETCHING resident to LIVE. `in_use` tells the digests whose files must stay on disk, now.
 
         Raises:
             StateConflict: ADAPTER_REJECTED, BASE_MODEL_MISMATCH or ADAPTER_QUARANTINED; the resident is REJECTED then,
@@ -66,6 +67,7 @@ class Loader:
                 await self._prove(resident, manifest)
                 self._proved.add(resident.digest)
             self._engine.check()  # it may have died just after its last answer, and forgotten the adapter
+            _check(resident)
             resident.move(ResidentState.LIVE)
             _log.info("revision loaded", extra={"revision": str(resident.revision), "digest": resident.digest})
         except (StateConflict, DataLoss, InvalidInput) as err:
@@ -90,7 +92,7 @@ class Loader:
         finally:
             resident.move(state)
 
-    async def _fetch(self, resident: Resident, in_use: AbstractSet[str]) -> Path:
+    async def _fetch(self, resident: Resident, in_use: Callable[[], AbstractSet[str]]) -> Path:
         found = await asyncio.to_thread(self._cache.find, resident.digest)
         if found is not None:
             return found
@@ -99,7 +101,7 @@ class Loader:
                 await self._registry.download(resident.revision, temporary)
                 await asyncio.to_thread(read_package, temporary, resident.digest)
                 folder = await asyncio.to_thread(self._cache.publish, temporary, resident.digest)
-            await asyncio.to_thread(self._cache.trim, {*in_use, resident.digest})
+            await asyncio.to_thread(self._cache.trim, {*in_use(), resident.digest})
         except OSError as err:
             _log.exception("adapter not stored", extra={"revision": str(resident.revision)})
             raise Unavailable(
@@ -154,3 +156,9 @@ class Loader:
             (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected))
         )
         return same / len(expected) if expected else 1.0
+
+
+def _check(resident: Resident) -> None:
+    """Raises for what a request of before the engine's last death has found out meanwhile."""
+    if resident.rejection:
+        raise resident.refusal()

@@ -61,17 +61,29 @@ class Places:
                     if len(inside) < self._count:
                         self._enter(coming)
                         return True
-                    may_go = [r for r in inside if r.state is ResidentState.LIVE and not r.is_pinned and not r.expected]
-                    idle = [resident for resident in may_go if resident.is_idle]
+                    if closing is not None and closing.is_pinned:  # since it was closed: it goes nowhere
+                        closing.is_closing, closing = False, None
+                    may_go = [r for r in inside if r.is_served and not r.is_pinned and not r.expected]
+                    idle = [
+                        resident for resident in may_go if resident.state is ResidentState.LIVE and resident.is_idle
+                    ]
                     if idle:
                         await self._evict(self._policy.whose_turn_it_is(idle, inside, coming))
-                    elif not await Changes.wait(mark, _PATIENCE_SECONDS) and closing is None and may_go:
-                        closing = self._policy.whose_turn_it_is(may_go, inside, coming)
-                        closing.is_closing = True
+                    elif not await Changes.wait(mark, _PATIENCE_SECONDS) and closing is None:
+                        closing = self._close_one(may_go, inside, coming)
                 return False
             finally:
                 if closing is not None:
                     closing.is_closing = False
+
+    def _close_one(self, may_go: list[Resident], inside: list[Resident], coming: Resident) -> Resident | None:
+        """Requests that come for it wait from now on; also those for one that is drained, which name it for ever."""
+        closable = [resident for resident in may_go if resident.is_open and not resident.is_pinned]
+        if not closable:
+            return None
+        closing = self._policy.whose_turn_it_is(closable, inside, coming)
+        closing.is_closing = True
+        return closing
 
     def have_free(self, spare: int) -> bool:
         """Whether more than `spare` places are free, and no revision waits for one."""

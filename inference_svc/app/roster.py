@@ -9,7 +9,7 @@ from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.domain.residency import Resident, ResidentState
 from shared.names import RevisionName
 
-_GONE = (ResidentState.UNLOADED, ResidentState.REJECTED)
+_OUTSIDE = (ResidentState.REGISTERED, ResidentState.UNLOADED, ResidentState.REJECTED)
 _MAX_REMEMBERED = 2_000
 
 
@@ -49,14 +49,14 @@ class Roster:
         resident.warmth = pardoned.warmth
         return resident
 
-    def forget_old(self, is_named: Callable[[RevisionName], bool]) -> None:
-        """Of the revisions that left the engine and that nothing names only so many are remembered."""
+    def forget_old(self, is_kept: Callable[[RevisionName], bool]) -> None:
+        """Of the revisions outside of the engine that nothing needs, though some never came in, so many stay known."""
         if len(self._residents) < self._kept + _MAX_REMEMBERED // 2:
             return
         loose = [
             resident
             for revision, resident in self._residents.items()
-            if resident.state in _GONE and not resident.leases and not is_named(revision)
+            if resident.state in _OUTSIDE and not resident.leases and not is_kept(revision)
         ]
         for resident in sorted(loose, key=lambda resident: resident.warmth)[: -_MAX_REMEMBERED // 2]:
             self._forget(resident)

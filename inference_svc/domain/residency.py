@@ -135,7 +135,7 @@ class Resident:
     @property
     def is_open(self) -> bool:
         """Whether a new request may begin on it."""
-        return self.is_served and not self.is_closing and not self.rejection
+        return self.is_served and (self.is_pinned or not self.is_closing) and not self.rejection
 
     def refusal(self) -> DomainError:
         """What is raised for whoever asks for a rejected revision."""

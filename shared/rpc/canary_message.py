@@ -24,13 +24,13 @@ def reason_of(value: int, path: str) -> RollbackReason:
 def split_of(message: pb.CanarySplit, path: str = "alias.canary") -> CanarySplit:
     """A split, what was left open at its documented default.
 
-    Raises `InvalidInput` (FIELD_INVALID) for a malformed revision and reasons that this version does not know.
+    Raises `InvalidInput` (FIELD_INVALID) for a malformed revision or time and reasons that this version does not know.
     """
     return CanarySplit(
         revision=RevisionName.parse(message.revision, f"{path}.revision"),
         percent=message.percent,
         policy=_policy_of(message.rollback_policy, f"{path}.rollback_policy"),
-        start_time=moment_of(message.start_time),
+        start_time=moment_of(message.start_time, f"{path}.start_time"),
     )
 
 
@@ -73,9 +73,15 @@ def rollback_message(rollback: CanaryRollback) -> pb.CanaryRollback:
     )
 
 
-def moment_of(stamp: timestamp_pb2.Timestamp) -> datetime:
-    """The moment of a timestamp, to the microsecond."""
-    return stamp.ToDatetime(UTC)
+def moment_of(stamp: timestamp_pb2.Timestamp, path: str) -> datetime:
+    """The moment of a timestamp, to the microsecond.
+
+    Raises `InvalidInput` (FIELD_INVALID) for one outside of the years 1 to 9999, or with nanoseconds of no second.
+    """
+    try:
+        return stamp.ToDatetime(UTC)
+    except ValueError as err:
+        raise invalid_field(path, "must be a valid timestamp of the years 1 to 9999") from err
 
 
 def timestamp_of(moment: datetime) -> timestamp_pb2.Timestamp:

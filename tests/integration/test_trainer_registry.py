@@ -209,7 +209,7 @@ class TestAliases:
         seen = [next(watch).alias for _ in range(4)]
         watch.cancel()
 
-        assert split_of(begun.canary) == replace(second, start_time=moment_of(begun.update_time))
+        assert split_of(begun.canary) == replace(second, start_time=moment_of(begun.update_time, "update_time"))
         assert not ended.HasField("canary")
         assert (ended.last_rollback.revision, ended.last_rollback.description) == (f"{revisions}/2", "4 of 8")
         assert stub.RollBackCanary(_rollback(begun), timeout=10) == promoted

@@ -59,7 +59,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         alias = await self._registry.roll_back_canary(
             AliasName.parse(request.name),
             RevisionName.parse(request.revision, "revision"),
-            moment_of(request.start_time),
+            moment_of(request.start_time, "start_time"),
             reason_of(request.reason, "reason"),
             request.description,
         )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import re
+import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
@@ -15,13 +16,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from inference_svc.app import canary_file, roster
+from inference_svc.app import roster, saver
 from inference_svc.app.ports import EngineCall, EngineChunk
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.domain.residency import QUARANTINED, ResidentState, quarantined
 from shared.adapter.canary import CanarySplit, RollbackPolicy, RollbackReason
 from shared.errors import DomainError, InternalFault, StateConflict, Unavailable
+from shared.files import write_atomic
+from shared.names import AliasName
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, Replica, let_run, revision
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
@@ -49,6 +52,7 @@ async def _settled(replica: Replica) -> None:
     await replica.settle()
     while replica.fleet._canaries._tasks:
         await asyncio.gather(*replica.fleet._canaries._tasks, return_exceptions=True)
+    await replica.fleet._canaries._file.saved()
 
 
 async def _ask(replica: Replica, choice: CanaryChoice = CanaryChoice.DRAWN, adapter: str = ADAPTER) -> int:
@@ -64,7 +68,7 @@ async def _ask_until_rolled_back(replica: Replica, limit: int) -> int:
         if replica.fleet.canary_shares(revision(2)) in ([(str(ALIAS), 0)], []):
             return number
         replica.engine.broken.add("acme/answer/2")
-        with contextlib.suppress(InternalFault):
+        with contextlib.suppress(InternalFault, StateConflict):
             await _ask(replica)
     raise AssertionError(f"not rolled back after {limit} requests")
 
@@ -180,6 +184,28 @@ class TestSplit:
 
         assert await _ask(trial, CanaryChoice.ALWAYS) == 2
 
+    async def test_is_saved_once_for_many(self, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A registry that tells hundreds of them at once, or a restart, does not stop the loop for a write of each."""
+        writes: list[int] = []
+
+        def write(path: Path, data: bytes) -> None:
+            writes.append(threading.get_ident())
+            write_atomic(path, data)
+
+        monkeypatch.setattr(saver, "write_atomic", write)
+        for number in range(100):
+            alias = AliasName("acme", "answer", f"a{number}")
+            replica.fleet.point(alias, revision(1), HALF)
+        await replica.fleet._canaries._file.saved()
+        again = Replica(replica.base, replica.folder)
+        again.fleet.restore()
+
+        assert len(again.fleet.canary_shares(revision(2))) == 100
+        assert len(writes) < 5
+        assert threading.get_ident() not in writes
+        await replica.fleet.stop()
+        await again.fleet.stop()
+
     async def test_outlives_a_restart_without_the_registry(self, trial: Replica) -> None:
         """Weights and files are on disk."""
         trial.registry.packages.clear()
@@ -243,14 +269,43 @@ class TestRollback:
         assert [reason for _, _, reason, _ in trial.registry.rollbacks] == [RollbackReason.ERROR_RATE]
         assert trial.states() == {1: ResidentState.LIVE, 2: ResidentState.REJECTED}
 
+    @pytest.mark.parametrize("name", [ADAPTER, str(revision(2))])
+    async def test_of_a_quarantined_canary_needs_no_chance_either(self, trial: Replica, name: str) -> None:
+        """Who chose it, or named it, finds it out for everybody; else nobody would be drawn to, and the trial stay."""
+        with pytest.raises(StateConflict):
+            async with trial.fleet.lease(trial.fleet.draw(name, CanaryChoice.ALWAYS)[0]):
+                raise quarantined("it computed NaN")
+        await _settled(trial)
+
+        assert [reason for _, _, reason, _ in trial.registry.rollbacks] == [RollbackReason.ERROR_RATE]
+
+    async def test_happens_to_a_canary_that_is_barred_for_killing_the_engine(
+        self, trial: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The bar may begin while it serves: that it refuses everybody is its own fault."""
+        generate = trial.engine.generate
+
+        async def barred(call: EngineCall) -> AsyncGenerator[EngineChunk]:
+            if call.adapter is not None and call.adapter.name.startswith("acme/answer/2@"):
+                raise StateConflict("ADAPTER_REJECTED", "it is quarantined for 60 minutes", retry_after_seconds=3600.0)
+            async for chunk in generate(call):
+                yield chunk
+
+        monkeypatch.setattr(trial.engine, "generate", barred)
+        await _ask_until_rolled_back(trial, 100)
+        await _settled(trial)
+
+        assert [reason for _, _, reason, _ in trial.registry.rollbacks] == [RollbackReason.ERROR_RATE]
+
     async def test_happens_though_the_disk_is_full(self, trial: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
         """It cannot be kept for a restart then; no request fails for that."""
 
         def write(path: Path, data: bytes) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(canary_file, "write_atomic", write)
+        monkeypatch.setattr(saver, "write_atomic", write)
         await _ask_until_rolled_back(trial, 100)
+        await _settled(trial)
 
         assert {await _ask(trial, CanaryChoice.ALWAYS) for _ in range(4)} == {1}
 

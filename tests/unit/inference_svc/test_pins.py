@@ -63,6 +63,29 @@ class TestPinned:
 
         assert replica.states() == {1: LIVE, 2: UNLOADED, 3: LIVE}
 
+    async def test_is_open_again_when_it_was_about_to_make_room(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A pin that comes while it is closed: its requests do not wait for who wanted its place."""
+        monkeypatch.setattr(places, "_PATIENCE_SECONDS", 0.001)
+        names = [str(replica.publish(number)) for number in (1, 2, 3)]
+        replica.fleet.point(ALIAS, revision(1))
+        async with replica.fleet.lease(names[0]), replica.fleet.lease(names[1]):
+            first = replica.fleet.known[revision(1)]
+            second = replica.fleet.known[revision(2)]
+            first.warmth = second.warmth - 1
+            newcomer = asyncio.create_task(replica.use(names[2]))
+            while not first.is_closing:  # noqa: ASYNC110  # time has to pass
+                await asyncio.sleep(0.001)
+            replica.fleet.pin({ALIAS})
+            await asyncio.wait_for(replica.use(ADAPTER), 5.0)
+            while not second.is_closing:  # noqa: ASYNC110  # time has to pass
+                await asyncio.sleep(0.001)
+            assert not newcomer.done()
+        await newcomer
+
+        assert replica.states() == {1: ResidentState.LIVE, 2: ResidentState.UNLOADED, 3: ResidentState.LIVE}
+
     async def test_takes_the_place_of_another_when_it_comes(self, replica: Replica) -> None:
         """The file may change while the engine is full."""
         replica.fleet.point(ALIAS, replica.publish(1))

@@ -8,7 +8,7 @@ import pytest
 
 from inference_svc.app import places
 from inference_svc.domain.residency import ResidentState
-from tests.unit.inference_svc.conftest import ADAPTER, Replica, let_run
+from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, Replica, let_run, revision
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
@@ -65,3 +65,23 @@ class TestPlaces:
             await newcomer
         await overlapping
         assert not any(resident.is_closing for resident, _ in replica.fleet.residents("acme"))
+
+    async def test_one_that_was_replaced_and_is_never_idle_is_closed(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Requests that name it and overlap without end keep no place either, though no alias means it any more."""
+        monkeypatch.setattr(places, "_PATIENCE_SECONDS", 0.001)
+        names = [str(replica.publish(number)) for number in (1, 2, 3)]
+        replica.fleet.point(ALIAS, revision(1))
+        async with replica.fleet.lease(names[0]):
+            replica.fleet.point(ALIAS, revision(2))
+            await replica.settle()
+            replica.fleet.pin({ALIAS})
+            replaced = replica.fleet.known[revision(1)]
+            assert replaced.state is ResidentState.DRAINING
+            newcomer = asyncio.create_task(replica.use(names[2]))
+            while not replaced.is_closing:  # noqa: ASYNC110  # time has to pass
+                await asyncio.sleep(0.001)
+        await newcomer
+
+        assert replica.states() == {1: ResidentState.UNLOADED, 2: ResidentState.LIVE, 3: ResidentState.LIVE}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_svc.app import alias_file
+from inference_svc.app import saver
 from inference_svc.app.prefetch import Prefetch, Reason
 from inference_svc.domain.residency import ResidentState
 from shared.base_model import BaseModel
@@ -184,7 +184,7 @@ class TestStart:
         name = replica.publish(1)
         await replica.use(str(name))
         written: list[int] = []
-        monkeypatch.setattr(alias_file, "write_atomic", lambda path, data: written.append(len(json.loads(data))))
+        monkeypatch.setattr(saver, "write_atomic", lambda path, data: written.append(len(json.loads(data))))
         for number in range(5_000):
             replica.fleet.point(AliasName("acme", "answer", f"alias-{number}"), name)
         await replica.settle()

@@ -58,6 +58,15 @@ class TestSplit:
         with pytest.raises(InvalidInput, match="watched"):
             split_of(message)
 
+    @pytest.mark.parametrize(("seconds", "nanos"), [(10**15, 0), (-(10**15), 0), (0, 10**9), (0, -1)])
+    def test_that_began_at_no_moment_is_refused(self, seconds: int, nanos: int) -> None:
+        """A mistake of the caller's, with its field; not a fault of ours."""
+        message = pb.CanarySplit(revision=str(REVISION), percent=5)
+        message.start_time.seconds, message.start_time.nanos = seconds, nanos
+
+        with pytest.raises(InvalidInput, match=r"alias\.canary\.start_time"):
+            split_of(message)
+
     def test_reasons_are_all_sent(self) -> None:
         """Each has its own value, none that of no reason."""
         assert set(REASONS.values()) == set(pb.RollbackReason.values()) - {pb.ROLLBACK_REASON_UNSPECIFIED}
