@@ -259,6 +259,17 @@ class TestIllEngine:
             assert await replica.once("sick", adapter="") == "REQUEST_QUARANTINED"
             assert json.loads(await replica.once("well", adapter="")) in ("yes", "no", "perhaps")
 
+    async def test_bars_no_adapter_however_often_it_falls_ill(self, replica: Guarded) -> None:
+        """Each time at another request of the same adapter, which is answered when the engine is well again."""
+        async with replica.serving(1):
+            for life in range(MAX_CRASHES):
+                replica.engine.poisonous = anything
+                assert await replica.once(f"text {life}") == "NOT_SERVING"
+                replica.engine.poisonous = lambda call: False
+                await replica.until(life + 2)
+
+            assert json.loads(await replica.once()) in ("yes", "no", "perhaps")
+
     async def test_that_dies_during_the_trial_proves_nothing(self, replica: Guarded) -> None:
         """The adapter is loaded again and answers."""
         async with replica.serving(1):
