@@ -44,6 +44,11 @@ class Supervisor:
         self._start_seconds = _LEAST_RETRY_SECONDS
         self._changes = Changes()
 
+    @property
+    def lives(self) -> int:
+        """How often the engine was started again."""
+        return self._lives
+
     async def start(self) -> None:
         """Brings the engine up for the first time. Raises `Unavailable` when it cannot."""
         begin = self._clock()
