@@ -28,6 +28,10 @@ _RETRY_SECONDS = 1.0
 class Restartable(InferenceEngine, Protocol):
     """An engine that can be started again."""
 
+    @property
+    def lives(self) -> int:
+        """How often it was."""
+
     def condemn(self, call: EngineCall) -> None:
         """Starts it again, as if it had died of `call`."""
 
@@ -38,7 +42,8 @@ class Sentinel:
     def __init__(self, engine: Restartable) -> None:
         self._engine = engine
         self._trials: dict[AdapterKey, asyncio.Task[DomainError]] = {}
-        self._guilty: set[AdapterKey] = set()
+        self._guilty: dict[str, str] = {}
+        """Content (`AdapterKey.path`) to the adapter it was found out in; it answers nobody, whatever its name."""
 
     def check(self) -> None:
         """Raises `Unavailable` (NOT_SERVING) while the engine cannot be asked."""
@@ -46,8 +51,7 @@ class Sentinel:
 
     async def add_adapter(self, key: AdapterKey) -> None:
         """Takes an adapter up. Raises `StateConflict` (ADAPTER_QUARANTINED) for a guilty one, too."""
-        if key in self._guilty:
-            raise _guilt(key)
+        self._refuse_guilty(key)
         await self._engine.add_adapter(key)
 
     async def remove_adapter(self, key: AdapterKey) -> None:
@@ -61,8 +65,8 @@ class Sentinel:
             Unavailable: NOT_SERVING when the engine is down or dies, or is started again since it is ill.
             StateConflict: ADAPTER_QUARANTINED when the adapter computed NaN or infinity, for this request or another.
         """
-        if call.adapter is not None and call.adapter in self._guilty:
-            raise _guilt(call.adapter)
+        if call.adapter is not None:
+            self._refuse_guilty(call.adapter)
         try:
             async with aclosing(self._engine.generate(call)) as chunks:
                 async for chunk in chunks:
@@ -72,10 +76,14 @@ class Sentinel:
                 raise self._ill(call) from err
             raise await self._verdict(call, call.adapter) from err
 
+    def _refuse_guilty(self, key: AdapterKey) -> None:
+        if key.path in self._guilty:
+            raise self._guilt(key)
+
     async def _verdict(self, call: EngineCall, key: AdapterKey) -> DomainError:
         """What all who asked the same adapter are told; the trial goes on when none of them waits any more."""
-        if key in self._guilty:
-            return _guilt(key)
+        if key.path in self._guilty:
+            return self._guilt(key)
         trial = self._trials.get(key)
         if trial is None:
             trial = self._trials[key] = asyncio.create_task(self._try(call, key))
@@ -84,6 +92,7 @@ class Sentinel:
         return replace(found)  # each its own: an exception keeps the place where it was raised
 
     async def _try(self, call: EngineCall, key: AdapterKey) -> DomainError:
+        life = self._engine.lives
         unknown = uuid.uuid4().hex  # as tenant: nothing of the prompt is in the prefix cache, all of it is computed
         probe = replace(call, request_id=f"trial-{unknown}", adapter=None, tenant=unknown, stream=True)
         try:
@@ -92,15 +101,20 @@ class Sentinel:
         except NonFinite:
             return self._ill(call)
         except (TimeoutError, DomainError) as err:  # busy, or it died meanwhile: nothing is proved
-            _log.warning("no verdict about an adapter", extra={"adapter": key.name, "error": type(err).__name__})
-            return Unavailable("NOT_SERVING", "the engine computed no number", retry_after_seconds=_RETRY_SECONDS)
-        self._guilty.add(key)
-        return _guilt(key)
+            return _no_verdict(key, type(err).__name__)
+        if self._engine.lives != life:  # the probe waited for its turn: another engine computed it, which may be well
+            return _no_verdict(key, "restarted")
+        self._guilty.setdefault(key.path, key.name)
+        return self._guilt(key)
 
     def _ill(self, call: EngineCall) -> DomainError:
         self._engine.condemn(call)
         return Unavailable("NOT_SERVING", "the engine is ill, and started again", retry_after_seconds=_RETRY_SECONDS)
 
+    def _guilt(self, key: AdapterKey) -> DomainError:
+        return quarantined(f"{self._guilty[key.path]} computed NaN or infinity")
 
-def _guilt(key: AdapterKey) -> DomainError:
-    return quarantined(f"{key.name} computed NaN or infinity")
+
+def _no_verdict(key: AdapterKey, why: str) -> DomainError:
+    _log.warning("no verdict about an adapter", extra={"adapter": key.name, "error": why})
+    return Unavailable("NOT_SERVING", "the engine computed no number", retry_after_seconds=_RETRY_SECONDS)

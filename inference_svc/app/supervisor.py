@@ -44,6 +44,11 @@ class Supervisor:
         self._start_seconds = _LEAST_RETRY_SECONDS
         self._changes = Changes()
 
+    @property
+    def lives(self) -> int:
+        """How often the engine was started again."""
+        return self._lives
+
     async def start(self) -> None:
         """Brings the engine up for the first time. Raises `Unavailable` when it cannot."""
         begin = self._clock()
@@ -156,17 +161,17 @@ class Supervisor:
             death.cancel()
 
     def condemn(self, call: EngineCall) -> None:
-        """Starts an engine again that runs, but computes nonsense, as if it had died of `call` alone.
+        """Starts an engine again that runs, but computes nonsense, as if it had died of this request alone.
 
         So who brings it down with one request time and again is barred, and an engine that never gets well ends the
-        process as one that always dies does.
+        process as one that always dies does. The request's adapter is not blamed: the engine is ill without it.
         """
         if self._down_since is not None:
             return
         _log.critical("the engine computes what is no number", extra={"fingerprint": _fingerprint(call)})
         self._down_since = self._clock()
         self._running.clear()
-        self._fallen[:] = [_work(call)]
+        self._fallen[:] = [Work("", _fingerprint(call))]
         self._engine.condemn()
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""In the worker: no NaN and no infinity outlives the step that computed it.
+"""In the worker: no NaN and no infinity that could reach another request outlives the step that computed it.
 
 A token whose value vector is not finite in any layer attends to itself, and 0 * NaN, 0 * inf and p * inf are not finite
 either: its residual stream stays so up to the last layer. So the final hidden states of *all* tokens of a step, partial
@@ -11,8 +11,13 @@ blocks that such a request wrote to in this step are zeroed before the next step
 
 Private parts of vLLM 0.32 that this file relies on, pinned by tests/contract/test_vllm_hooks.py: `execute_model` and
 `sample_tokens` of `GPUModelRunner` (which the CPU runner inherits), the state that the first leaves for the second, the
-block tables of its input batch and its attention groups. Scheduling must be synchronous, on one pipeline stage: the
-blocks of a request that has ended are then given away no sooner than after its last step.
+block tables of its input batch and its attention groups. An infinite key with finite values may score -inf, change
+nothing and stay: attention overwrites the scores of keys beyond the end of a sequence, whatever they are.
+
+Scheduling must be synchronous, on one pipeline stage, which vLLM 0.32 forces on CPUs. Otherwise the next step is
+scheduled before the scheduler hears of the poison. Blocks would be zeroed in time even so, since a worker takes steps
+in turn; but a request of the base model that found its prefix in one of them would be answered from zeros, and what
+`reporting` puts on the output would be lost: the scheduler gets the one within an `AsyncGPUModelRunnerOutput`.
 """
 
 from __future__ import annotations
@@ -58,7 +63,7 @@ def guarded(stock: Callable[..., Any]) -> Callable[..., Any]:  # vLLM's method, 
         state = runner.execute_model_state
         runner.goldsmith_poisoned = {}
         if state is not None:
-            assert not runner.use_async_scheduling, "a request's blocks would be given away before they are zeroed"
+            assert not runner.use_async_scheduling, "the scheduler would not hear of it, or too late"
             batch = runner.input_batch
             for row in _spoiled(runner, state):
                 poison = Poison(int(batch.request_lora_mapping[row]), _scrub(runner, row))

@@ -119,7 +119,7 @@ class VllmEngine:
             # Inductor gains nothing on models of this size and costs minutes at start.
             enforce_eager=True,
             disable_log_stats=True,
-            # What a poisoned request wrote is zeroed before its blocks are given away; CPUs have no other way anyhow.
+            # The scheduler hears of a poisoned request before it plans the next step; CPUs have no other way anyhow.
             async_scheduling=False,
         )
         return AsyncLLM.from_engine_args(arguments)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 from importlib.metadata import entry_points
 
 import pytest
+import torch
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]  # importing vLLM takes ten seconds, and warns
 
@@ -107,6 +109,21 @@ class TestHooks:
         assert "update_from_output" not in vars(AsyncScheduler)
         assert list(inspect.signature(KVCacheManager.evict_blocks).parameters) == ["self", "block_ids"]
 
+    def test_scheduling_is_synchronous_on_cpus(self) -> None:
+        """Whatever is asked for; and the output of an asynchronous step waits for events that only CUDA has."""
+        from vllm.platforms.cpu import CpuPlatform
+        from vllm.v1.worker.gpu_model_runner import AsyncGPUModelRunnerOutput
+
+        source = inspect.getsource(CpuPlatform.check_and_update_config)
+        assert "\n        scheduler_config.async_scheduling = False\n" in source
+        assert "torch.cuda.Event(" in inspect.getsource(AsyncGPUModelRunnerOutput.__init__)
+
+    @pytest.mark.parametrize("left", [math.inf, -math.inf, math.nan, 3e38])
+    def test_attention_keeps_out_keys_of_the_last_owner_of_a_block(self, left: float) -> None:
+        """Only values that are not finite must be zeroed: scores of keys beyond the end are overwritten."""
+        assert torch.equal(_attention(keys=left, values=0), _attention(keys=0, values=0))
+        assert not _attention(keys=0, values=math.nan).isfinite().all()
+
     def test_block_tables_hold_blocks_of_the_cache_manager(self) -> None:
         """In the order of the sequence, a row for each request of the batch; caches have the block first."""
         from vllm.v1.worker.block_table import BlockTable
@@ -116,3 +133,35 @@ class TestHooks:
         assert "self.block_table.np[row_idx, start : start + num_blocks] = block_ids" in inspect.getsource(BlockTable)
         assert "self.request_lora_mapping[req_index] = lora_id" in inspect.getsource(InputBatch)
         assert "kv_cache.stride(0) * self.kernel_block_stride" in inspect.getsource(AttentionGroup)
+
+
+def _attention(*, keys: float, values: float) -> torch.Tensor:
+    """What vLLM's CPU attention gives for a decoding request and a prefill whose last blocks held these before."""
+    import vllm._custom_ops as ops
+    from vllm.v1.attention.backends.cpu_attn import _get_attn_isa
+
+    heads, kv_heads, size, block = 4, 2, 64, 128
+    dtype, generator = torch.bfloat16, torch.Generator().manual_seed(0)
+    isa = _get_attn_isa(dtype, block, size, "auto")
+    starts, lengths = torch.tensor([0, 1, 34], dtype=torch.int32), torch.tensor([130, 40], dtype=torch.int32)
+    blocks = torch.tensor([[1, 2], [3, 0]], dtype=torch.int32)
+    cache = torch.empty(4, kv_heads, 2 * block, size, dtype=dtype)
+    key_cache, value_cache = cache.chunk(2, dim=2)
+    key_cache.fill_(keys)
+    value_cache.fill_(values)
+    places = torch.tensor([*range(block, block + 130), *range(3 * block, 3 * block + 40)])
+    key, value = torch.randn(2, 170, kv_heads, size, generator=generator).to(dtype)
+    query = torch.randn(34, heads, size, generator=generator).to(dtype)
+    plain = {"k_scale": 1.0, "v_scale": 1.0, "kv_cache_dtype": "auto"}
+    ops.cpu_attn_reshape_and_cache(key, value, key_cache, value_cache, places, isa, **plain)
+    common = {"query_start_loc": starts, "seq_lens": lengths, "causal": True, "dynamic_causal": None}
+    plan = ops.cpu_attn_get_scheduler_metadata(
+        num_reqs=2, num_heads=heads, num_kv_heads=kv_heads, head_dim=size, dtype=dtype, sliding_window_size=-1, isa=isa,
+        enable_kv_split=True, kv_cache_dtype="auto", **common,
+    )  # fmt: skip
+    output = torch.zeros_like(query)
+    ops.cpu_attention_with_kv_cache(
+        query=query, key_cache=key_cache, value_cache=value_cache, output=output, scale=size**-0.5, alibi_slopes=None,
+        sliding_window=-1, block_table=blocks, softcap=0, scheduler_metadata=plan, s_aux=None, **common, **plain,
+    )  # fmt: skip
+    return output

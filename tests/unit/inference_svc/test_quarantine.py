@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from shared.adapter.canary import CanarySplit
 from shared.base_model import BaseModel
 from shared.errors import InvalidInput, StateConflict, Unavailable
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, CONTRACT, StoppedClock, let_run, revision
-from tests.unit.inference_svc.test_supervisor import Supervised
+from tests.unit.inference_svc.test_supervisor import Supervised, when
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
@@ -61,6 +62,14 @@ class Guarded(Supervised):
     def poison(self, number: int) -> None:
         """Lets a revision compute NaN."""
         self.engine.poisonous = lambda call: call.adapter is not None and f"/{number}@" in call.adapter.name
+
+    async def dies_of(self, text: str) -> EngineCall:
+        """The engine dies of one question to the base model, which is a suspect from then on, and comes back."""
+        starts, self.engine.deadly = self.engine.starts, lambda call: True
+        assert await self.once(text, adapter="") == "NOT_SERVING"
+        self.engine.deadly = lambda call: False
+        await self.until(starts + 1)
+        return self.engine.calls[-1]
 
 
 def anything(call: EngineCall) -> bool:
@@ -176,6 +185,20 @@ class TestGuiltyAdapter:
             assert replica.states()[1] is ResidentState.LIVE
             assert replica.states()[2] is ResidentState.REJECTED
 
+    async def test_is_found_out_under_every_name(self, replica: Guarded) -> None:
+        """Another revision of the same content, which serves already, answers nobody any more either."""
+        async with replica.serving(1):
+            again = revision(2)
+            replica.registry.packages[again] = replica.registry.packages[revision(1)]
+            replica.registry.digests[again] = replica.registry.digests[revision(1)]
+            await replica.use(str(again))
+            replica.poison(1)
+
+            assert await replica.once() == "ADAPTER_QUARANTINED"
+            assert await replica.once(adapter=str(again)) == "ADAPTER_QUARANTINED"
+
+            assert replica.states() == {1: ResidentState.REJECTED, 2: ResidentState.REJECTED}
+
     async def test_is_rejected_when_its_canaries_find_it_out(self, replica: Guarded) -> None:
         """It never serves, and asking for it says why."""
         async with replica.alive():
@@ -259,6 +282,17 @@ class TestIllEngine:
             assert await replica.once("sick", adapter="") == "REQUEST_QUARANTINED"
             assert json.loads(await replica.once("well", adapter="")) in ("yes", "no", "perhaps")
 
+    async def test_bars_no_adapter_however_often_it_falls_ill(self, replica: Guarded) -> None:
+        """Each time at another request of the same adapter, which is answered when the engine is well again."""
+        async with replica.serving(1):
+            for life in range(MAX_CRASHES):
+                replica.engine.poisonous = anything
+                assert await replica.once(f"text {life}") == "NOT_SERVING"
+                replica.engine.poisonous = lambda call: False
+                await replica.until(life + 2)
+
+            assert json.loads(await replica.once()) in ("yes", "no", "perhaps")
+
     async def test_that_dies_during_the_trial_proves_nothing(self, replica: Guarded) -> None:
         """The adapter is loaded again and answers."""
         async with replica.serving(1):
@@ -269,6 +303,23 @@ class TestIllEngine:
             replica.engine.poisonous = replica.engine.deadly = lambda call: False
             await replica.until(2)
 
+            assert json.loads(await replica.once()) in ("yes", "no", "perhaps")
+
+    async def test_that_was_started_again_before_the_trial_proves_nothing(self, replica: Guarded) -> None:
+        """The probe waits for its turn behind another suspect, and is computed by an engine that is well."""
+        async with replica.serving(1):
+            suspects = [await replica.dies_of(text) for text in ("hello", "another")]
+            sick = aclosing(replica.supervisor.generate(replace(suspects[1], stream=True)))
+            async with sick as held:
+                await anext(held)
+                replica.poison(1)
+                asked = asyncio.create_task(replica.once())
+                await when(lambda: replica.supervisor._waiting == 1)
+                replica.engine.die()
+                await replica.until(4)
+                replica.engine.poisonous = lambda call: False
+
+            assert await asked == "NOT_SERVING"
             assert json.loads(await replica.once()) in ("yes", "no", "perhaps")
 
 
