@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -28,8 +27,6 @@ from shared.changes import Changes
 from shared.errors import DomainError, NotFound, StateConflict
 from shared.names import AliasName, RevisionName
 
-_NEIGHBOURS = 4
-"""Adapters of a tenant that are loaded ahead when it comes: more would be guesses."""
 _CANARY_FILE = "canaries.json"
 
 
@@ -219,13 +216,8 @@ class Fleet:
 
     def _load_neighbours(self, seen: Resident) -> None:
         """A tenant who asks for one adapter, and has no other in the engine, will probably ask for more of them."""
-        own = self._roster.of(seen.revision.tenant)
-        if any(resident.is_served for resident in own.values() if resident is not seen):
-            return
-        latest = [resident for resident in reversed(own.values()) if self._aliases.of(resident.revision)]
-        for resident in reversed(heapq.nlargest(_NEIGHBOURS, latest, key=lambda resident: resident.warmth)):
-            if not resident.is_inside:
-                self._prefetch.wish(resident.revision, Reason.NEIGHBOUR)
+        for resident in self._roster.neighbours(seen, lambda revision: bool(self._aliases.of(revision))):
+            self._prefetch.wish(resident.revision, Reason.NEIGHBOUR)
 
     async def ensure(self, revision: RevisionName) -> Resident:
         """The revision, loaded; loads are single-flight, and end when nobody waits for them any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
@@ -11,6 +12,8 @@ from shared.names import RevisionName
 
 _OUTSIDE = (ResidentState.REGISTERED, ResidentState.UNLOADED, ResidentState.REJECTED)
 _MAX_REMEMBERED = 2_000
+_NEIGHBOURS = 4
+"""Adapters of a tenant that are loaded ahead when it comes: more would be guesses."""
 
 
 class Roster:
@@ -30,6 +33,18 @@ class Roster:
     def of(self, tenant: str) -> dict[RevisionName, Resident]:
         """Those of one tenant, the one that became known last at the end."""
         return self._tenants.get(tenant, {})
+
+    def neighbours(self, seen: Resident, is_meant: Callable[[RevisionName], bool]) -> list[Resident]:
+        """The warmest of what its tenant's aliases mean and is not in the engine, the coldest first.
+
+        Empty where the tenant has others that serve.
+        """
+        own = self.of(seen.revision.tenant)
+        if any(resident.is_served for resident in own.values() if resident is not seen):
+            return []
+        latest = [resident for resident in reversed(own.values()) if is_meant(resident.revision)]
+        warmest = heapq.nlargest(_NEIGHBOURS, latest, key=lambda resident: resident.warmth)
+        return [resident for resident in reversed(warmest) if not resident.is_inside]
 
     def register(self, revision: RevisionName, digest: str = "") -> Resident:
         """The revision, known from now on if it was not; its digest may be told later."""
