@@ -98,5 +98,5 @@ class Prefetch:
                     _log.info("not loaded ahead", extra={"revision": str(revision), "reason": err.reason})
                     if isinstance(err, Unavailable) and len(self._failed) < self._places:
                         self._failed[revision] = wish
-                except Exception:
+                except Exception:  # nobody waits for it, and a fault with one must not end the loads of others
                     _log.exception("not loaded ahead", extra={"revision": str(revision)})

@@ -81,7 +81,7 @@ class TestGroupedKernel:
     @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 3e38])
     @pytest.mark.parametrize("which", ["a", "b"])
     def test_leaves_other_rows_alone_when_an_adapter_is_not_finite(self, which: str, bad: float) -> None:
-        """Zero times NaN is NaN: rows of others must be what they are without the bad adapter, bit by bit."""
+        """Zero times NaN is NaN: rows of others must be what they are without the bad adapter."""
         a, b = _weights(16, torch.bfloat16)
         (a if which == "a" else b)[0][_IDS.index(14)] = bad
         x, ours, alone = _rows(len(MIXED), torch.bfloat16)
