@@ -3,7 +3,8 @@
 vLLM's stock CPU path gathers a full copy of A and B for every token and runs at about a sixth of the base model's
 throughput. Here every row of a step meets the A of all adapters of the step at once, what came from the A of others is
 set to zero, and one product with all their B adds up what is left: more sums than needed, and far fewer calls, which
-is what a step on CPU spends its time on. Sums are rounded where stock rounds them.
+is what a step on CPU spends its time on. Sums are rounded where stock rounds them. Steps of few rows, which is what
+decoding is, go through `lora_packed`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 import torch
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 from vllm.platforms import current_platform
+
+from inference_svc.engine.lora_packed import PackedMixtures
 
 _Rows = slice | torch.Tensor
 
@@ -37,6 +40,8 @@ class _Step:
     """Slots in ascending order with the rows of each; rows without an adapter are in none."""
     slots: _Rows
     """The same slots, as an index."""
+    key: tuple[int, ...]
+    """And as what a mixture is known by."""
     foreign: torch.Tensor | None
     """`[T, K, 1]`: whether row t has nothing to do with the k-th slot; None where all rows belong to one."""
 
@@ -66,6 +71,10 @@ class GroupedPunicaWrapper(PunicaWrapperCPU):
         if layer is None:
             layer = self._layers[id(lora_a_stacked)] = _Layer(lora_a_stacked, lora_b_stacked)
         x, y = _rows_of(x, step.row_count).to(layer.dtype), _rows_of(y, step.row_count)
+        packed = layer.packed.product(x, step.key, step.foreign, scale)
+        if packed is not None:
+            y += packed
+            return
         if step.foreign is None:
             y += layer.product(x, step.slots, None, scale)
             return
@@ -103,6 +112,7 @@ class _Layer:
             self._b_SHO[:, inner, outer] = other[:, 0].transpose(1, 2)
             _move(one, self._a_SHI[:, None, inner])
             _move(other, self._b_SHO[:, inner, outer].transpose(1, 2).unsqueeze(1))
+        self.packed = PackedMixtures(self._a_SHI, self._b_SHO, (*a, *b))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -168,6 +178,7 @@ def step_of(slots_T: torch.Tensor) -> _Step:
         row_count=len(slots_T),
         groups=tuple(groups),
         slots=_as_slice(active) if len(active) else slice(0, 0),
+        key=tuple(slot for slot, _ in groups),
         foreign=None if is_uniform else slots_T[:, None, None] != active[:, None],
     )
 

@@ -33,7 +33,8 @@ class _Side:
     def __init__(self, folder: Path, *, grouped: bool) -> None:
         self._loop = asyncio.new_event_loop()
         base = BaseModel.load(BASE)
-        self._engine = VllmEngine(replace(settings(base, folder, threads=2), grouped_lora=grouped))
+        # One thread, as the service starts its engine by itself.
+        self._engine = VllmEngine(replace(settings(base, folder, threads=1), grouped_lora=grouped))
         self._keys = [write_random_adapter(base, folder / f"adapter-{seed}", seed, _SCALE) for seed in range(_ADAPTERS)]
         self._loop.run_until_complete(self._start())
 

@@ -118,6 +118,15 @@ class TestHooks:
         assert "\n        scheduler_config.async_scheduling = False\n" in source
         assert "torch.cuda.Event(" in inspect.getsource(AsyncGPUModelRunnerOutput.__init__)
 
+    def test_the_kernel_for_packed_weights_is_called_as_it_wants_to_be(self) -> None:
+        """It has no Python function of vLLM's around it."""
+        import vllm._custom_ops  # noqa: F401  # which loads the operations
+
+        assert str(torch.ops._C.weight_packed_linear.default._schema) == (
+            "_C::weight_packed_linear(Tensor(a0!) out, Tensor(a1) mat1, Tensor(a2) mat2, Tensor(a3)? bias, "
+            "bool is_vnni) -> ()"
+        )
+
     @pytest.mark.parametrize("left", [math.inf, -math.inf, math.nan, 3e38])
     def test_attention_keeps_out_keys_of_the_last_owner_of_a_block(self, left: float) -> None:
         """Only values that are not finite must be zeroed: scores of keys beyond the end are overwritten."""

@@ -7,19 +7,28 @@ from typing import Any
 import pytest
 import torch
 
+from inference_svc.engine.lora_packed import PackedMixtures, is_usable
+
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore"),  # vLLM's own imports warn
 ]
 
-_IN, _SLOTS = 48, 5
-_SLICES = (32, 16, 24)
+_IN, _SLOTS = 64, 5
+_SLICES = (32, 16, 48)
 _IDS = [11, 12, 13, 14, 15]
 """Of the adapters in the slots; 0 in a batch is no adapter."""
 MIXED = (12, 0, 11, 12, 12, 14, 0, 11, 11)
 
 
+@pytest.fixture(params=["plain", "packed"])
+def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small steps in bfloat16 through torch.mm, then through packed weights from their first use on."""
+    monkeypatch.setattr("inference_svc.engine.lora_packed._USES", 1 if request.param == "packed" else 10**9)
+
+
+@pytest.mark.usefixtures("products")
 class TestGroupedKernel:
     """The grouped LoRA kernel against vLLM's stock one."""
 
@@ -59,24 +68,28 @@ class TestGroupedKernel:
 
         self.test_equals_the_stock_operations(16, torch.float32, True, batch)
 
-    def test_serves_what_was_written_last(self) -> None:
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_serves_what_was_written_last(self, dtype: torch.dtype) -> None:
         """Adapters are written into their slots in place, before and after the first step that uses them."""
-        a, b = _weights(16, torch.float32)
+        a, b = _weights(16, dtype)
         batch = [adapter or 13 for adapter in MIXED]
-        x, before, after = _rows(len(batch), torch.float32)
+        x, before, after = _rows(len(batch), dtype)
         ours, theirs = _wrappers(batch, is_prefill=False)
         own_a, own_b = _copies(a, b)
         ours.add_lora_linear(before, x, own_a, own_b, 1.0, _SLICES)
-        for one, other in ((own_a, a), (own_b, b)):
-            for mine, plain in zip(one, other, strict=True):
-                fresh = torch.randn_like(plain[1])
-                mine[1], plain[1] = fresh, fresh
+        with torch.inference_mode():  # as in vLLM
+            for one, other in ((own_a, a), (own_b, b)):
+                for mine, plain in zip(one, other, strict=True):
+                    fresh = torch.randn_like(plain[1])
+                    mine[1, 0].copy_(fresh[0])
+                    plain[1] = fresh
         expected = after.clone()
 
         ours.add_lora_linear(after, x, own_a, own_b, 1.0, _SLICES)
 
         theirs.add_lora_linear(expected, x, a, b, 1.0, _SLICES)
-        torch.testing.assert_close(after, expected, rtol=1e-5, atol=1e-3)
+        tolerance = 1e-5 if dtype is torch.float32 else 2e-2
+        torch.testing.assert_close(after, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max()))
 
     @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 3e38])
     @pytest.mark.parametrize("which", ["a", "b"])
@@ -104,6 +117,80 @@ class TestGroupedKernel:
         _wrappers(MIXED, is_prefill=False)[0].add_lora_linear(mixed, x, *_copies(a, b), 1.0, _SLICES)
 
         assert torch.equal(alone[same], mixed[same])
+
+
+class TestPackedMixtures:
+    """Products of a layer's adapters through vLLM's kernel for packed weights."""
+
+    def test_are_used_where_a_mixture_has_come_several_times(self) -> None:
+        """A mixture that lasts a step or two is not worth packing; which rows are whose does not matter."""
+        mixtures, x = _mixtures(), torch.randn(2, _IN).bfloat16()
+
+        found = [mixtures.product(x, (0, 1), _foreign(0, 1, slots=2), 1.0) is not None for _ in range(5)]
+        swapped = mixtures.product(x, (0, 1), _foreign(1, 0, slots=2), 1.0)
+
+        assert found == [False, False, False, True, True]
+        assert swapped is not None
+
+    @pytest.mark.parametrize("rows", [1, 2, 33, 64])
+    def test_give_each_row_the_bits_that_it_has_alone(self, rows: int) -> None:
+        """With other rows and other adapters beside it."""
+        mixtures, x = _mixtures(), torch.randn(rows, _IN).bfloat16()
+        slots = [index % 3 for index in range(rows)]
+
+        together = _often(mixtures, x, (0, 1, 2), _foreign(*slots))
+
+        for row, slot in enumerate(slots):
+            assert torch.equal(together[row], _often(mixtures, x[row : row + 1], (slot,), None)[0])
+
+    def test_are_left_out_where_torch_is_faster(self) -> None:
+        """Many rows, large mixtures, other types, sides that the kernel cannot have."""
+        many = torch.randn(65, _IN).bfloat16()
+        assert _often(_mixtures(), many, (0,), None) is None
+        assert _often(_mixtures(slots=512, rank=16), many[:1], tuple(range(512)), _foreign(0, slots=512)) is None
+        assert _often(_mixtures(dtype=torch.float32), many[:1].float(), (0,), None) is None
+        assert _often(_mixtures(inputs=48), many[:1, :48], (0,), None) is None
+        assert _often(_mixtures(outputs=40), many[:1], (0,), None) is None
+
+    def test_are_left_out_where_this_machine_cannot_have_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The kernel is found by trying: builds and processors without it are served by torch alone."""
+        monkeypatch.setattr(torch.ops._C, "weight_packed_linear", _refuse)
+
+        assert not is_usable.__wrapped__()
+
+    def test_keep_few(self) -> None:
+        """However many mixtures come."""
+        mixtures, x = _mixtures(), torch.randn(1, _IN).bfloat16()
+
+        for slots in [(one, other) for one in range(_SLOTS) for other in range(one)] * 2:
+            assert _often(mixtures, x, slots, _foreign(0)) is not None
+
+        assert len(mixtures._known) == 8
+
+
+def _refuse(*_: object) -> None:
+    raise RuntimeError("tinygemm kernel: scalar path not implemented!")
+
+
+def _mixtures(
+    *, slots: int = _SLOTS, rank: int = 16, inputs: int = _IN, outputs: int = 96, dtype: torch.dtype = torch.bfloat16
+) -> PackedMixtures:
+    if not is_usable():
+        pytest.skip("this processor cannot run vLLM's kernel for packed weights")
+    a, b = torch.randn(slots, rank, inputs).to(dtype), torch.randn(slots, rank, outputs).to(dtype)
+    return PackedMixtures(a, b, (a, b))
+
+
+def _foreign(*slots_T: int, slots: int = 3) -> torch.Tensor:
+    """Of rows in these slots, beside all of so many."""
+    return torch.tensor(slots_T)[:, None, None] != torch.arange(slots)[None, :, None]
+
+
+def _often(
+    mixtures: PackedMixtures, x: torch.Tensor, slots: tuple[int, ...], foreign: torch.Tensor | None
+) -> Any:  # a tensor or None
+    foreign = None if foreign is None else foreign[:, : len(slots)]
+    return [mixtures.product(x, slots, foreign, 1.0) for _ in range(4)][-1]
 
 
 def _wrappers(batch: tuple[int, ...] | list[int], *, is_prefill: bool) -> tuple[Any, Any]:
