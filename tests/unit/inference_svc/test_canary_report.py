@@ -61,7 +61,7 @@ class TestReport:
         self, replica: Replica, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: DomainError
     ) -> None:
         """The same words would be refused for ever; one line says so, and the canary stays without requests here."""
-        registry = Refusing(*[error] * 50)
+        registry = Refusing(*[error] * 3)
         registry.install(monkeypatch)
 
         await _take_back(replica)
