@@ -21,7 +21,7 @@ from inference_svc.app.roster import Roster
 from inference_svc.app.single_flight import Loads
 from inference_svc.app.watch import Line, watch
 from inference_svc.domain.canary_choice import CanaryChoice
-from inference_svc.domain.residency import QUARANTINED, Resident, ResidentState
+from inference_svc.domain.residency import QUARANTINED, AdapterKey, Resident, ResidentState
 from shared.adapter.canary import CanarySplit
 from shared.changes import Changes
 from shared.errors import DomainError, NotFound, StateConflict
@@ -291,6 +291,14 @@ class Fleet:
             if resident.leases == 0:
                 await self._unload(resident)
 
+    async def found_out(self, key: AdapterKey, error: StateConflict) -> None:
+        """Closes what computed NaN or infinity, under every name that it has here, whoever waits to be told."""
+        guilty = [resident for resident in self.known.values() if resident.key and resident.key.path == key.path]
+        for resident in guilty:
+            self._expel(resident, error)
+        for resident in guilty:
+            await self._unload(resident)
+
     def _expel(self, resident: Resident, error: StateConflict) -> None:
         """Closes a revision that was found out; it leaves when its last request has ended, which the engine sees to.
 
@@ -300,6 +308,8 @@ class Fleet:
             self._loader.bar(resident, error)
         if resident.state is ResidentState.LIVE:
             resident.move(ResidentState.DRAINING)
+        elif resident.state is ResidentState.UNLOADED:
+            resident.move(ResidentState.REJECTED)
         self._canaries.found_out(resident.revision)
 
     async def _release(self, canary: RevisionName) -> None:

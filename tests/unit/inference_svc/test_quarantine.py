@@ -12,13 +12,14 @@ from prometheus_client import CollectorRegistry
 from inference_svc.app import supervisor as module
 from inference_svc.app.meter import Meter
 from inference_svc.domain.canary_choice import CanaryChoice
-from inference_svc.domain.residency import ResidentState
+from inference_svc.domain.residency import ResidentState, quarantined
 from inference_svc.telemetry.metric import PrometheusObserver
 from shared.adapter.canary import CanarySplit
 from shared.base_model import BaseModel
 from shared.errors import StateConflict
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, let_run, revision
 from tests.unit.inference_svc.guarded import Guarded
+from tests.unit.inference_svc.test_supervisor import when
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
@@ -134,9 +135,7 @@ class TestGuiltyAdapter:
     async def test_is_found_out_under_every_name(self, replica: Guarded) -> None:
         """Another revision of the same content, which serves already, answers nobody any more either."""
         async with replica.serving(1):
-            again = revision(2)
-            replica.registry.packages[again] = replica.registry.packages[revision(1)]
-            replica.registry.digests[again] = replica.registry.digests[revision(1)]
+            again = replica.publish_again(1, 2)
             await replica.use(str(again))
             replica.poison(1)
 
@@ -163,9 +162,7 @@ class TestGuiltyAdapter:
             replica.poison(1)
             await replica.once()
             replica.engine.poisonous = lambda call: False
-            again = revision(2)
-            replica.registry.packages[again] = replica.registry.packages[revision(1)]
-            replica.registry.digests[again] = replica.registry.digests[revision(1)]
+            again = replica.publish_again(1, 2)
             later = Guarded(replica.base, replica.folder)
             later.registry.packages, later.registry.digests = replica.registry.packages, replica.registry.digests
 
@@ -187,3 +184,80 @@ class TestGuiltyAdapter:
             labels = {"tenant": "acme", "adapter": "answer"}
             assert metrics.get_sample_value("goldsmith_adapter_quarantines_total", labels) == 1
             assert metrics.get_sample_value("goldsmith_resident_revisions", {"state": "rejected"}) == 1
+
+
+class TestVerdict:
+    """The moment in which an adapter is found guilty, whoever is there to hear of it."""
+
+    async def test_stands_though_every_caller_has_left(self, replica: Guarded) -> None:
+        """Who asks with the poison and leaves at once keeps nobody from knowing it, after a restart either."""
+        async with replica.serving(1):
+            async with replica.on_trial() as asked:
+                asked.cancel()
+                await let_run()
+                assert replica.states() == {1: ResidentState.LIVE}
+
+            assert replica.states() == {1: ResidentState.REJECTED}
+            assert replica.engine.adapters == set()
+            assert list(json.loads((replica.folder / "quarantine.json").read_bytes())) == [
+                replica.registry.digests[revision(1)]
+            ]
+
+    async def test_closes_the_content_under_every_name_at_once(self, replica: Guarded) -> None:
+        """A canary of that content, too, which nobody has asked yet, gets nothing and leaves."""
+        async with replica.serving(1):
+            again = replica.publish_again(1, 2)
+            replica.fleet.point(ALIAS, revision(1), CanarySplit(again, 50))
+            await when(lambda: replica.states().get(2) is ResidentState.LIVE)
+
+            async with replica.on_trial():
+                pass
+
+            assert replica.states() == {1: ResidentState.REJECTED, 2: ResidentState.REJECTED}
+            assert replica.fleet.canary_shares(again) == [(str(ALIAS), 0)]
+            assert replica.engine.adapters == set()
+
+    @pytest.mark.parametrize("stays", [True, False], ids=["told", "untold"])
+    async def test_of_one_that_left_with_the_engine_is_its_state(self, replica: Guarded, *, stays: bool) -> None:
+        """Unloaded would say that it may come back."""
+        async with replica.serving(1):
+            async with replica.on_trial() as asked:
+                if not stays:
+                    asked.cancel()
+                replica.fleet.engine_lost()
+                assert replica.states() == {1: ResidentState.UNLOADED}
+
+            assert replica.states() == {1: ResidentState.REJECTED}
+            assert await replica.once() == "ADAPTER_QUARANTINED"
+
+    async def test_during_a_load_that_nobody_waits_for_any_more_is_its_state(self, replica: Guarded) -> None:
+        """Found out by its canary prompts, whose load is ended in that moment."""
+        async with replica.alive():
+            replica.poison(1)
+            name = str(replica.publish(1, canary=(5, 6, 7)))
+            replica.engine.gate.clear()
+            loading = asyncio.create_task(replica.use(name))
+            await replica.engine.entered.wait()
+            resident = replica.fleet.known[revision(1)]
+            assert resident.key is not None
+            await replica.fleet.found_out(resident.key, quarantined("it computed NaN"))
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+            await when(lambda: not resident.is_inside)
+
+            assert replica.states() == {1: ResidentState.REJECTED}
+
+    async def test_ends_the_wait_for_a_place(self, replica: Guarded) -> None:
+        """Who asked for the same content under another name, which was evicted, is told instead of served."""
+        async with replica.serving(1):
+            again, other = replica.publish_again(1, 2), replica.publish(3)
+            await replica.use(str(again))
+            async with replica.fleet.lease(ADAPTER) as resident, replica.fleet.lease(str(other)):
+                waiting = asyncio.create_task(replica.once(adapter=str(again)))
+                await let_run()
+                assert replica.states()[2] is ResidentState.UNLOADED
+                assert resident.key is not None
+                await replica.fleet.found_out(resident.key, quarantined("it computed NaN"))
+
+            assert await waiting == "ADAPTER_QUARANTINED"
+            assert replica.states() == {1: ResidentState.REJECTED, 2: ResidentState.REJECTED, 3: ResidentState.LIVE}
