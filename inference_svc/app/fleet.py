@@ -11,6 +11,7 @@ from pathlib import Path
 
 from inference_svc.app.aliases import Aliases, alias_of
 from inference_svc.app.canaries import Canaries, Draw
+from inference_svc.app.expulsion import Expulsion
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.places import Places
@@ -53,6 +54,7 @@ class Fleet:
             self, registry, state_file=state_file.with_name(_CANARY_FILE), chance=chance, changes=self._changes,
             release=self._release, meter=meter,
         )  # fmt: skip
+        self._expulsion = Expulsion(self._roster, loader, self._canaries, self._unload)
         self._prefetch = Prefetch(self._aliases.pinned, self._load_ahead, capacity)
 
     @property
@@ -161,7 +163,7 @@ class Fleet:
             yield resident
         except StateConflict as err:
             if err.reason == QUARANTINED:
-                self._expel(resident, err)
+                self._expulsion.of(resident, err)
             raise
         finally:
             resident.leases -= 1
@@ -292,25 +294,8 @@ class Fleet:
                 await self._unload(resident)
 
     async def found_out(self, key: AdapterKey, error: StateConflict) -> None:
-        """Closes what computed NaN or infinity, under every name that it has here, whoever waits to be told."""
-        guilty = [resident for resident in self.known.values() if resident.key and resident.key.path == key.path]
-        for resident in guilty:
-            self._expel(resident, error)
-        for resident in guilty:
-            await self._unload(resident)
-
-    def _expel(self, resident: Resident, error: StateConflict) -> None:
-        """Closes a revision that was found out; it leaves when its last request has ended, which the engine sees to.
-
-        Aliases go on meaning it: what they should mean instead is its tenant's decision, not ours.
-        """
-        if not resident.rejection:
-            self._loader.bar(resident, error)
-        if resident.state is ResidentState.LIVE:
-            resident.move(ResidentState.DRAINING)
-        elif resident.state is ResidentState.UNLOADED:
-            resident.move(ResidentState.REJECTED)
-        self._canaries.found_out(resident.revision)
+        """A content computed NaN or infinity: nothing of it is served any more."""
+        await self._expulsion.of_content(key, error)
 
     async def _release(self, canary: RevisionName) -> None:
         """A revision is on trial no more."""
