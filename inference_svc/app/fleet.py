@@ -22,7 +22,7 @@ from inference_svc.app.roster import Roster
 from inference_svc.app.single_flight import Loads
 from inference_svc.app.watch import Line, watch
 from inference_svc.domain.canary_choice import CanaryChoice
-from inference_svc.domain.residency import QUARANTINED, AdapterKey, Resident, ResidentState
+from inference_svc.domain.residency import QUARANTINED, Resident, ResidentState
 from shared.adapter.canary import CanarySplit
 from shared.changes import Changes
 from shared.errors import DomainError, NotFound, StateConflict
@@ -54,7 +54,8 @@ class Fleet:
             self, registry, state_file=state_file.with_name(_CANARY_FILE), chance=chance, changes=self._changes,
             release=self._release, meter=meter,
         )  # fmt: skip
-        self._expulsion = Expulsion(self._roster, loader, self._canaries, self._unload)
+        self.expulsion = Expulsion(self._roster, loader, self._canaries, self._unload)
+        """To be told of every verdict, whoever asked."""
         self._prefetch = Prefetch(self._aliases.pinned, self._load_ahead, capacity)
 
     @property
@@ -163,7 +164,7 @@ class Fleet:
             yield resident
         except StateConflict as err:
             if err.reason == QUARANTINED:
-                self._expulsion.of(resident, err)
+                self.expulsion.of(resident, err)
             raise
         finally:
             resident.leases -= 1
@@ -292,10 +293,6 @@ class Fleet:
             resident.move(ResidentState.DRAINING)
             if resident.leases == 0:
                 await self._unload(resident)
-
-    async def found_out(self, key: AdapterKey, error: StateConflict) -> None:
-        """A content computed NaN or infinity: nothing of it is served any more."""
-        await self._expulsion.of_content(key, error)
 
     async def _release(self, canary: RevisionName) -> None:
         """A revision is on trial no more."""

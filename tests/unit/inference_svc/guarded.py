@@ -27,7 +27,7 @@ class Guarded(Supervised):
     def new_fleet(self) -> Fleet:
         """One that is told of every verdict."""
         fleet = super().new_fleet()
-        self.sentinel.tell(fleet.found_out)
+        self.sentinel.tell(fleet.expulsion.of_content)
         return fleet
 
     @asynccontextmanager

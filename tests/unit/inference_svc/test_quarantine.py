@@ -240,7 +240,7 @@ class TestVerdict:
             await replica.engine.entered.wait()
             resident = replica.fleet.known[revision(1)]
             assert resident.key is not None
-            await replica.fleet.found_out(resident.key, quarantined("it computed NaN"))
+            await replica.fleet.expulsion.of_content(resident.key, quarantined("it computed NaN"))
             loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
             await when(lambda: not resident.is_inside)
@@ -257,7 +257,7 @@ class TestVerdict:
                 await let_run()
                 assert replica.states()[2] is ResidentState.UNLOADED
                 assert resident.key is not None
-                await replica.fleet.found_out(resident.key, quarantined("it computed NaN"))
+                await replica.fleet.expulsion.of_content(resident.key, quarantined("it computed NaN"))
 
             assert await waiting == "ADAPTER_QUARANTINED"
             assert replica.states() == {1: ResidentState.REJECTED, 2: ResidentState.REJECTED, 3: ResidentState.LIVE}
