@@ -155,6 +155,7 @@ async def build(settings: Settings) -> InferenceApplication:
         capacity=settings.resident_adapters,
         meter=meter,
     )
+    engine.tell(fleet.expulsion.of_content)
     admission = Admission(
         running=settings.running_requests,
         queued=settings.queued_requests,

@@ -21,12 +21,14 @@ from inference_svc.domain.canary_judge import CanaryJudge, Sample, Side, Verdict
 from inference_svc.domain.residency import QUARANTINED, Resident, ResidentState
 from shared.adapter.canary import CanarySplit, RollbackReason
 from shared.changes import Changes
-from shared.errors import DomainError
+from shared.errors import DomainError, InvalidInput, NotFound
 from shared.names import AliasName, RevisionName
 
 _log = logging.getLogger(__name__)
 
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.2, 30.0
+_NEVER_TAKEN = (NotFound, InvalidInput)
+"""Refusals of the registry that the same report meets again: the alias is gone, or the words are wrong."""
 _FAULTS = frozenset(
     {"FORMAT_CHECK_FAILED", "GUARANTEE_BROKEN", "ADAPTER_REJECTED", QUARANTINED, INTERNAL, DEADLINE_PASSED}
 )
@@ -277,13 +279,16 @@ class Canaries:
         return None
 
     async def _tell(self, trial: Trial, verdict: Verdict) -> None:
-        """Tells the registry, again and again until it knows or the trial is over."""
+        """Tells the registry, again and again until it knows, never will, or the trial is over."""
         delay = _FIRST_RETRY_SECONDS
         while self._trials.get(trial.alias) is trial:
             try:
                 await self._registry.roll_back_canary(trial.alias, trial.split, verdict.reason, verdict.description)
             except DomainError as err:
                 seen = {"alias": str(trial.alias), "reason": err.reason, "detail": str(err)}
+                if isinstance(err, _NEVER_TAKEN):
+                    _log.error("roll back not told to the registry, which refuses it", extra=seen)
+                    return
                 _log.warning("roll back not told to the registry, will retry", extra=seen)
                 await asyncio.sleep(delay)
                 delay = min(_MAX_RETRY_SECONDS, 2 * delay)

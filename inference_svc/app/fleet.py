@@ -11,6 +11,7 @@ from pathlib import Path
 
 from inference_svc.app.aliases import Aliases, alias_of
 from inference_svc.app.canaries import Canaries, Draw
+from inference_svc.app.expulsion import Expulsion
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.places import Places
@@ -53,6 +54,8 @@ class Fleet:
             self, registry, state_file=state_file.with_name(_CANARY_FILE), chance=chance, changes=self._changes,
             release=self._release, meter=meter,
         )  # fmt: skip
+        self.expulsion = Expulsion(self._roster, loader, self._canaries, self._unload)
+        """To be told of every verdict, whoever asked."""
         self._prefetch = Prefetch(self._aliases.pinned, self._load_ahead, capacity)
 
     @property
@@ -161,7 +164,7 @@ class Fleet:
             yield resident
         except StateConflict as err:
             if err.reason == QUARANTINED:
-                self._expel(resident, err)
+                self.expulsion.of(resident, err)
             raise
         finally:
             resident.leases -= 1
@@ -290,17 +293,6 @@ class Fleet:
             resident.move(ResidentState.DRAINING)
             if resident.leases == 0:
                 await self._unload(resident)
-
-    def _expel(self, resident: Resident, error: StateConflict) -> None:
-        """Closes a revision that was found out; it leaves when its last request has ended, which the engine sees to.
-
-        Aliases go on meaning it: what they should mean instead is its tenant's decision, not ours.
-        """
-        if not resident.rejection:
-            self._loader.bar(resident, error)
-        if resident.state is ResidentState.LIVE:
-            resident.move(ResidentState.DRAINING)
-        self._canaries.found_out(resident.revision)
 
     async def _release(self, canary: RevisionName) -> None:
         """A revision is on trial no more."""

@@ -76,7 +76,7 @@ class Loader:
             await self._forget(resident, ResidentState.REJECTED)
             raise
         except BaseException:
-            await self._forget(resident, ResidentState.UNLOADED)
+            await self._forget(resident, resident.left_state)
             raise
 
     def bar(self, resident: Resident, error: DomainError) -> None:

@@ -51,11 +51,15 @@ class Places:
 
         Where all are taken an idle revision goes. Where none is idle for a while, one is closed to new requests, so
         that it becomes idle: who comes first is served first, and waits for requests that run, not for a lull.
+
+        Raises the refusal of a revision that was found out while it waited.
         """
         async with self._turn:
             closing: Resident | None = None
             try:
                 while not coming.is_inside:
+                    if coming.is_barred:
+                        raise coming.refusal()
                     mark = self._changes.mark()
                     inside = self._now_inside()
                     if len(inside) < self._count:

@@ -10,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol
 
 from inference_svc.app.ports import EngineCall, EngineChunk, InferenceEngine, NonFinite
 from inference_svc.domain.residency import AdapterKey, quarantined
-from shared.errors import DomainError, Unavailable
+from shared.errors import DomainError, StateConflict, Unavailable
 
 _log = logging.getLogger(__name__)
 
 _TRIAL_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
+
+FoundOut = Callable[[AdapterKey, StateConflict], Awaitable[None]]
+"""Who acts on a verdict: told once of each guilty content, by the adapter it was found out in."""
 
 
 class Restartable(InferenceEngine, Protocol):
@@ -44,6 +47,11 @@ class Sentinel:
         self._trials: dict[AdapterKey, asyncio.Task[DomainError]] = {}
         self._guilty: dict[str, str] = {}
         """Content (`AdapterKey.path`) to the adapter it was found out in; it answers nobody, whatever its name."""
+        self._found_out: FoundOut = _tell_nobody
+
+    def tell(self, found_out: FoundOut) -> None:
+        """Calls `found_out` at each verdict from now on, whether or not a caller waits for it."""
+        self._found_out = found_out
 
     def check(self) -> None:
         """Raises `Unavailable` (NOT_SERVING) while the engine cannot be asked."""
@@ -105,16 +113,21 @@ class Sentinel:
         if self._engine.lives != life:  # the probe waited for its turn: another engine computed it, which may be well
             return _no_verdict(key, "restarted")
         self._guilty.setdefault(key.path, key.name)
+        await self._found_out(key, self._guilt(key))
         return self._guilt(key)
 
     def _ill(self, call: EngineCall) -> DomainError:
         self._engine.condemn(call)
         return Unavailable("NOT_SERVING", "the engine is ill, and started again", retry_after_seconds=_RETRY_SECONDS)
 
-    def _guilt(self, key: AdapterKey) -> DomainError:
+    def _guilt(self, key: AdapterKey) -> StateConflict:
         return quarantined(f"{self._guilty[key.path]} computed NaN or infinity")
 
 
 def _no_verdict(key: AdapterKey, why: str) -> DomainError:
     _log.warning("no verdict about an adapter", extra={"adapter": key.name, "error": why})
     return Unavailable("NOT_SERVING", "the engine computed no number", retry_after_seconds=_RETRY_SECONDS)
+
+
+async def _tell_nobody(key: AdapterKey, error: StateConflict) -> None:
+    """Callers alone are told."""

@@ -38,11 +38,11 @@ async def watch(
     """
     told: dict[RevisionName, tuple[object, ...]] = {}
     while True:
-        mark, before = changes.mark(), dict(told)
+        mark, before, told = changes.mark(), told, {}  # anew: what is listed no more is forgotten here, too
         for line in listed():
-            now = line.seen
-            if told.get(line.resident.revision) != now:
-                told[line.resident.revision] = now
+            revision, now = line.resident.revision, line.seen
+            told[revision] = now
+            if before.get(revision) != now:
                 yield line.resident, line.aliases
         if told != before:
             continue

@@ -34,7 +34,8 @@ class ResidentState(enum.StrEnum):
 # LIVE is entered after the revision serves, DRAINING before it stops; both end at once with the engine. A revision that
 # was unloaded or drained may come back (roll back); a rejected one never: its digest names the same bytes for ever.
 # What was rejected only for a time (`is_pardoned`) begins a new life, as another resident. One that is found out while
-# it serves is rejected when its last request has ended: DRAINING, closed, until then.
+# it serves is rejected when its last request has ended: DRAINING, closed, until then; one that has left by then, with
+# the engine perhaps, at once.
 MOVES: dict[ResidentState, frozenset[ResidentState]] = {
     ResidentState.REGISTERED: frozenset({ResidentState.FETCHING}),
     ResidentState.FETCHING: frozenset({ResidentState.VERIFYING, ResidentState.REJECTED, ResidentState.UNLOADED}),
@@ -43,7 +44,7 @@ MOVES: dict[ResidentState, frozenset[ResidentState]] = {
     ResidentState.PROVING: frozenset({ResidentState.LIVE, ResidentState.REJECTED, ResidentState.UNLOADED}),
     ResidentState.LIVE: frozenset({ResidentState.DRAINING, ResidentState.UNLOADED}),
     ResidentState.DRAINING: frozenset({ResidentState.LIVE, ResidentState.UNLOADED, ResidentState.REJECTED}),
-    ResidentState.UNLOADED: frozenset({ResidentState.FETCHING}),
+    ResidentState.UNLOADED: frozenset({ResidentState.FETCHING, ResidentState.REJECTED}),
     ResidentState.REJECTED: frozenset(),
 }
 
@@ -168,7 +169,7 @@ class Resident:
 
     @property
     def left_state(self) -> ResidentState:
-        """Where it goes from serving when it leaves the engine."""
+        """Where it goes when it leaves the engine, or does not reach it: REJECTED for what was found out meanwhile."""
         return ResidentState.REJECTED if self.rejection else ResidentState.UNLOADED
 
     def move(self, state: ResidentState) -> None:

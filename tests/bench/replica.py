@@ -124,6 +124,7 @@ async def replica(
         capacity=resident,
         meter=meter,
     )
+    sentinel.tell(fleet.expulsion.of_content)
     room = AdapterRoom(batch_adapters if groups_adapters else None, 32)
     answering = Answering(
         engine=sentinel, fleet=fleet, contracts=contracts, renderer=renderer,

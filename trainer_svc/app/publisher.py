@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from sqlalchemy import Connection
 
@@ -10,12 +11,15 @@ from shared.adapter.manifest import AdapterManifest, PackageFile
 from shared.adapter.package import MANIFEST_NAME, read_package
 from shared.clock import Clock
 from shared.names import AdapterName, AliasName, JobName, RevisionName
+from shared.rpc.access.audit import write_audit
 from shared.storage.base import BlobStore
-from trainer_svc.domain.job import JobState
+from trainer_svc.domain.job import Job, JobState
 from trainer_svc.domain.registry import Revision
 from trainer_svc.domain.run import RunFolder, RunResult
 from trainer_svc.store import history, shelf
 from trainer_svc.store.database import Database
+
+_log = logging.getLogger(__name__)
 
 _NO_ALIAS = "-"
 
@@ -27,11 +31,15 @@ class Publisher:
         self._database, self._blobs, self._clock = database, blobs, clock
 
     async def publish(self, job: str, folder: RunFolder) -> None:
-        """Publishes once: revision, alias and the job's end are one transaction, so a crash leaves all or nothing."""
+        """Publishes once: revision, alias and the job's end are one transaction, so a crash leaves all or nothing.
+
+        The trial of a canary beside the revision that the alias leaves is over then, as it is when a caller sets an
+        alias without one; the job, the log and the audit log say so.
+        """
         result = RunResult.from_json(folder.result.read_bytes())
         manifest, files = await asyncio.to_thread(self._store, folder, result.manifest_digest)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> tuple[Job, AliasName | None]:
             now, stored = self._clock.now(), history.get_job(connection, JobName.parse(job))
             adapter = AdapterName.parse(stored.adapter)
             revision = Revision(
@@ -45,14 +53,25 @@ class Publisher:
                 metrics=dict(manifest.metrics),
             )
             named = shelf.add_revision(connection, adapter, revision)
+            alias, ended = None, ""
             if stored.alias_id != _NO_ALIAS:
                 alias = AliasName(adapter.tenant, adapter.id, stored.alias_id)
+                before = shelf.find_alias(connection, alias)
+                ended = str(before.canary.revision) if before is not None and before.canary is not None else ""
                 shelf.set_alias(connection, alias, RevisionName.parse(named.name), "", now)
-            done = stored.move(JobState.SUCCEEDED, now, revision=named.name, evaluation=result.evaluation)
+            done = stored.move(
+                JobState.SUCCEEDED, now, revision=named.name, evaluation=result.evaluation, ended_canary=ended
+            )
             history.save_job(connection, done)
             history.record(connection, done, now)
+            return done, alias
 
-        await self._database.run(work)
+        done, alias = await self._database.run(work)
+        if alias is not None:
+            write_audit(method="TrainingJob", identity=None, resource=str(alias), outcome="OK", job=job)
+        if done.ended_canary:
+            seen = {"alias": str(alias), "canary": done.ended_canary, "revision": done.revision, "job": job}
+            _log.warning("canary ended by a training job", extra=seen)
 
     def _store(self, folder: RunFolder, digest: str) -> tuple[AdapterManifest, tuple[PackageFile, ...]]:
         manifest = read_package(folder.package, digest)

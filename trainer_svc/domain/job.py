@@ -87,6 +87,8 @@ class Job:
     progress: Progress = field(default_factory=Progress)
     evaluation: Evaluation | None = None
     revision: str = ""
+    ended_canary: str = ""
+    """Revision that was the alias's canary until the job moved the alias; empty when none was on trial."""
     failure: Failure | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None

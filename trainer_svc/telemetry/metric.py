@@ -81,13 +81,13 @@ class PrometheusObserver:
         if job.attempt > 1:
             self._restarts.labels(tenant).inc()
         else:
-            self._queue.observe(waited_seconds)
+            _observe(self._queue, waited_seconds)
 
     def job_ends(self, job: Job) -> None:
         """Counts it by what became of it, and notes how long it took."""
         self._ended.labels(self._tenant(JobName.parse(job.name).tenant), _outcome(job)).inc()
         if job.start_time is not None and job.end_time is not None:
-            self._seconds.observe((job.end_time - job.start_time).total_seconds())
+            _observe(self._seconds, (job.end_time - job.start_time).total_seconds())
 
     def dataset_checked(self, dataset: Dataset) -> None:
         """Counts it and its rows."""
@@ -109,6 +109,14 @@ class PrometheusObserver:
             for outcome in ("accepted", "refused"):
                 self._rows.labels(label, outcome)
         return label
+
+
+def _observe(histogram: Histogram, seconds: float) -> None:
+    """Notes a time between two readings of the wall clock, the only one that outlives a process.
+
+    It may have been set back in between: such a time counts as 0, since a sum that falls reads as a restart.
+    """
+    histogram.observe(max(0.0, seconds))
 
 
 def _outcome(job: Job) -> str:

@@ -51,6 +51,7 @@ def job(stored: Job) -> pb.TrainingJob:
         progress=_progress(stored.progress),
         evaluation=_evaluation(stored.evaluation) if stored.evaluation else None,
         revision=stored.revision,
+        ended_canary=stored.ended_canary,
         failure=_failure(stored.failure) if stored.failure else None,
         create_time=timestamp(stored.create_time),
         start_time=timestamp(stored.start_time),

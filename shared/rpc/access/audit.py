@@ -1,4 +1,4 @@
-"""One line in the log for every call that changes something, or tried to: who, what, and how it ended."""
+"""One line in the log for every change, or try at one: who, what, and how it ended."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ _MAX_NAME_CHARS = 300
 _log = logging.getLogger(LOGGER)
 
 
-def write_audit(*, method: str, identity: Identity | None, resource: str, outcome: str) -> None:
+def write_audit(
+    *, method: str, identity: Identity | None, resource: str, outcome: str, job: str | None = None
+) -> None:  # fmt: skip
     """Writes the line. `outcome` is the name of a gRPC status code; there is no identity when nobody was known.
 
-    Nothing of what the call carried is written but the name of its resource.
+    A change that no call makes, but a training job at its end, names the `job`; the line of the call that created it
+    says who wanted it. Nothing of what the call carried is written but the name of its resource.
     """
     _log.info(
         "change",
         extra={
             "method": method,
+            "job": job,
             "subject": identity.subject if identity else None,
             "tenant": identity.tenant if identity else None,
             "roles": sorted(identity.roles) if identity else [],

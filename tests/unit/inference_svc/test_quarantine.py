@@ -1,80 +1,27 @@
-"""NaN and infinity: who is blamed for them, and how long."""
+"""An adapter that computes NaN or infinity: what becomes of it, of its aliases, and of its content."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from inference_svc.app import quarantine as file_module
 from inference_svc.app import supervisor as module
 from inference_svc.app.meter import Meter
-from inference_svc.app.ports import EngineCall, InferenceEngine
-from inference_svc.app.quarantine import Quarantine
-from inference_svc.app.sentinel import Sentinel
 from inference_svc.domain.canary_choice import CanaryChoice
-from inference_svc.domain.generation import Question, Sampling
-from inference_svc.domain.residency import ResidentState
-from inference_svc.domain.suspicion import MAX_CRASHES
+from inference_svc.domain.residency import ResidentState, quarantined
 from inference_svc.telemetry.metric import PrometheusObserver
 from shared.adapter.canary import CanarySplit
 from shared.base_model import BaseModel
-from shared.errors import InvalidInput, StateConflict, Unavailable
-from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, CONTRACT, StoppedClock, let_run, revision
-from tests.unit.inference_svc.test_supervisor import Supervised, when
+from shared.errors import StateConflict
+from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, let_run, revision
+from tests.unit.inference_svc.guarded import Guarded
+from tests.unit.inference_svc.test_supervisor import when
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
-
-DIGEST = "sha256:" + "7" * 64
-
-
-class Guarded(Supervised):
-    """A replica as in the composition root: what the engine computes is judged, and an ill engine started again."""
-
-    def serving_engine(self) -> InferenceEngine:
-        """The sentinel, over a supervisor."""
-        return Sentinel(super().serving_engine())  # type: ignore[arg-type]  # a Supervisor
-
-    @asynccontextmanager
-    async def serving(self, number: int) -> AsyncIterator[None]:
-        """Alive, with a revision under the alias `live`."""
-        async with self.alive():
-            self.publish(number)
-            self.fleet.point(ALIAS, revision(number))
-            await self.settle()
-            yield
-
-    async def once(self, text: str = "hello", adapter: str = ADAPTER) -> str:
-        """The answer to one request, or the reason why there is none."""
-        contract = "" if adapter else CONTRACT
-        try:
-            answer = await self.answering.answer(Question(adapter, text, "", contract, None, Sampling(), 30.0))
-        except (StateConflict, Unavailable) as err:
-            return err.reason
-        return answer.text
-
-    def poison(self, number: int) -> None:
-        """Lets a revision compute NaN."""
-        self.engine.poisonous = lambda call: call.adapter is not None and f"/{number}@" in call.adapter.name
-
-    async def dies_of(self, text: str) -> EngineCall:
-        """The engine dies of one question to the base model, which is a suspect from then on, and comes back."""
-        starts, self.engine.deadly = self.engine.starts, lambda call: True
-        assert await self.once(text, adapter="") == "NOT_SERVING"
-        self.engine.deadly = lambda call: False
-        await self.until(starts + 1)
-        return self.engine.calls[-1]
-
-
-def anything(call: EngineCall) -> bool:
-    """An engine whose every result is NaN."""
-    return True
 
 
 @pytest.fixture
@@ -188,9 +135,7 @@ class TestGuiltyAdapter:
     async def test_is_found_out_under_every_name(self, replica: Guarded) -> None:
         """Another revision of the same content, which serves already, answers nobody any more either."""
         async with replica.serving(1):
-            again = revision(2)
-            replica.registry.packages[again] = replica.registry.packages[revision(1)]
-            replica.registry.digests[again] = replica.registry.digests[revision(1)]
+            again = replica.publish_again(1, 2)
             await replica.use(str(again))
             replica.poison(1)
 
@@ -217,9 +162,7 @@ class TestGuiltyAdapter:
             replica.poison(1)
             await replica.once()
             replica.engine.poisonous = lambda call: False
-            again = revision(2)
-            replica.registry.packages[again] = replica.registry.packages[revision(1)]
-            replica.registry.digests[again] = replica.registry.digests[revision(1)]
+            again = replica.publish_again(1, 2)
             later = Guarded(replica.base, replica.folder)
             later.registry.packages, later.registry.digests = replica.registry.packages, replica.registry.digests
 
@@ -243,122 +186,78 @@ class TestGuiltyAdapter:
             assert metrics.get_sample_value("goldsmith_resident_revisions", {"state": "rejected"}) == 1
 
 
-class TestIllEngine:
-    """One that computes NaN without any adapter."""
+class TestVerdict:
+    """The moment in which an adapter is found guilty, whoever is there to hear of it."""
 
-    async def test_is_started_again_and_no_adapter_is_blamed(self, replica: Guarded) -> None:
-        """The caller is told to come back, and is answered then by the same revision."""
+    async def test_stands_though_every_caller_has_left(self, replica: Guarded) -> None:
+        """Who asks with the poison and leaves at once keeps nobody from knowing it, after a restart either."""
         async with replica.serving(1):
-            replica.engine.poisonous = anything
+            async with replica.on_trial() as asked:
+                asked.cancel()
+                await let_run()
+                assert replica.states() == {1: ResidentState.LIVE}
 
-            assert await replica.once() == "NOT_SERVING"
-            replica.engine.poisonous = lambda call: False
-            await replica.until(2)
+            assert replica.states() == {1: ResidentState.REJECTED}
+            assert replica.engine.adapters == set()
+            assert list(json.loads((replica.folder / "quarantine.json").read_bytes())) == [
+                replica.registry.digests[revision(1)]
+            ]
 
-            assert json.loads(await replica.once()) in ("yes", "no", "perhaps")
-            assert replica.states() == {1: ResidentState.LIVE}
+    async def test_closes_the_content_under_every_name_at_once(self, replica: Guarded) -> None:
+        """A canary of that content, too, which nobody has asked yet, gets nothing and leaves."""
+        async with replica.serving(1):
+            again = replica.publish_again(1, 2)
+            replica.fleet.point(ALIAS, revision(1), CanarySplit(again, 50))
+            await when(lambda: replica.states().get(2) is ResidentState.LIVE)
 
-    async def test_needs_no_trial_when_the_base_model_was_asked(self, replica: Guarded) -> None:
-        """There is nobody else to blame."""
+            async with replica.on_trial():
+                pass
+
+            assert replica.states() == {1: ResidentState.REJECTED, 2: ResidentState.REJECTED}
+            assert replica.fleet.canary_shares(again) == [(str(ALIAS), 0)]
+            assert replica.engine.adapters == set()
+
+    @pytest.mark.parametrize("stays", [True, False], ids=["told", "untold"])
+    async def test_of_one_that_left_with_the_engine_is_its_state(self, replica: Guarded, *, stays: bool) -> None:
+        """Unloaded would say that it may come back."""
+        async with replica.serving(1):
+            async with replica.on_trial() as asked:
+                if not stays:
+                    asked.cancel()
+                replica.fleet.engine_lost()
+                assert replica.states() == {1: ResidentState.UNLOADED}
+
+            assert replica.states() == {1: ResidentState.REJECTED}
+            assert await replica.once() == "ADAPTER_QUARANTINED"
+
+    async def test_during_a_load_that_nobody_waits_for_any_more_is_its_state(self, replica: Guarded) -> None:
+        """Found out by its canary prompts, whose load is ended in that moment."""
         async with replica.alive():
-            replica.engine.poisonous = anything
-
-            assert await replica.once(adapter="") == "NOT_SERVING"
-            replica.engine.poisonous = lambda call: False
-            await replica.until(2)
-
-            assert len(replica.engine.calls) == 1
-
-    async def test_bars_a_request_that_makes_it_so_again_and_again(self, replica: Guarded) -> None:
-        """As if the engine had died of it; others are answered."""
-        async with replica.alive():
-            sick = replica.renderer.prompt_ids("sick", "")
-            replica.engine.poisonous = lambda call: call.prompt_ids == sick
-
-            for death in range(MAX_CRASHES):
-                assert await replica.once("sick", adapter="") == "NOT_SERVING"
-                await replica.until(death + 2)
-
-            assert await replica.once("sick", adapter="") == "REQUEST_QUARANTINED"
-            assert json.loads(await replica.once("well", adapter="")) in ("yes", "no", "perhaps")
-
-    async def test_bars_no_adapter_however_often_it_falls_ill(self, replica: Guarded) -> None:
-        """Each time at another request of the same adapter, which is answered when the engine is well again."""
-        async with replica.serving(1):
-            for life in range(MAX_CRASHES):
-                replica.engine.poisonous = anything
-                assert await replica.once(f"text {life}") == "NOT_SERVING"
-                replica.engine.poisonous = lambda call: False
-                await replica.until(life + 2)
-
-            assert json.loads(await replica.once()) in ("yes", "no", "perhaps")
-
-    async def test_that_dies_during_the_trial_proves_nothing(self, replica: Guarded) -> None:
-        """The adapter is loaded again and answers."""
-        async with replica.serving(1):
             replica.poison(1)
-            replica.engine.deadly = lambda call: call.adapter is None
+            name = str(replica.publish(1, canary=(5, 6, 7)))
+            replica.engine.gate.clear()
+            loading = asyncio.create_task(replica.use(name))
+            await replica.engine.entered.wait()
+            resident = replica.fleet.known[revision(1)]
+            assert resident.key is not None
+            await replica.fleet.expulsion.of_content(resident.key, quarantined("it computed NaN"))
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+            await when(lambda: not resident.is_inside)
 
-            assert await replica.once() == "NOT_SERVING"
-            replica.engine.poisonous = replica.engine.deadly = lambda call: False
-            await replica.until(2)
+            assert replica.states() == {1: ResidentState.REJECTED}
 
-            assert json.loads(await replica.once()) in ("yes", "no", "perhaps")
-
-    async def test_that_was_started_again_before_the_trial_proves_nothing(self, replica: Guarded) -> None:
-        """The probe waits for its turn behind another suspect, and is computed by an engine that is well."""
+    async def test_ends_the_wait_for_a_place(self, replica: Guarded) -> None:
+        """Who asked for the same content under another name, which was evicted, is told instead of served."""
         async with replica.serving(1):
-            suspects = [await replica.dies_of(text) for text in ("hello", "another")]
-            sick = aclosing(replica.supervisor.generate(replace(suspects[1], stream=True)))
-            async with sick as held:
-                await anext(held)
-                replica.poison(1)
-                asked = asyncio.create_task(replica.once())
-                await when(lambda: replica.supervisor._waiting == 1)
-                replica.engine.die()
-                await replica.until(4)
-                replica.engine.poisonous = lambda call: False
+            again, other = replica.publish_again(1, 2), replica.publish(3)
+            await replica.use(str(again))
+            async with replica.fleet.lease(ADAPTER) as resident, replica.fleet.lease(str(other)):
+                waiting = asyncio.create_task(replica.once(adapter=str(again)))
+                await let_run()
+                assert replica.states()[2] is ResidentState.UNLOADED
+                assert resident.key is not None
+                await replica.fleet.expulsion.of_content(resident.key, quarantined("it computed NaN"))
 
-            assert await asked == "NOT_SERVING"
-            assert json.loads(await replica.once()) in ("yes", "no", "perhaps")
-
-
-class TestFile:
-    """The file of barred contents."""
-
-    async def test_says_what_was_barred_where_and_when(self, tmp_path: Path) -> None:
-        """One entry for each digest, for an operator to read, and to delete."""
-        file = tmp_path / "state" / "quarantine.json"
-        Quarantine(file, StoppedClock()).add(DIGEST, revision(3), "computed NaN")
-
-        assert json.loads(file.read_bytes()) == {
-            DIGEST: {"revision": str(revision(3)), "reason": "computed NaN", "time": "2026-11-21T12:00:00+00:00"}
-        }
-        with pytest.raises(StateConflict, match="computed NaN"):
-            Quarantine(file, StoppedClock()).check(DIGEST)
-        file.unlink()
-        Quarantine(file, StoppedClock()).check(DIGEST)
-
-    @pytest.mark.parametrize("text", ["", "[]", '{"sha256:1": 7}', '{"sha256:1": {"reason": "x"}}'])
-    async def test_that_cannot_be_read_stops_the_service(self, tmp_path: Path, text: str) -> None:
-        """What it barred would be let in again without a word."""
-        (tmp_path / "quarantine.json").write_text(text)
-
-        with pytest.raises(InvalidInput, match="no list of quarantined adapters"):
-            Quarantine(tmp_path / "quarantine.json", StoppedClock())
-
-    async def test_that_cannot_be_written_bars_until_the_process_ends(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A full disk opens no door."""
-
-        def full(path: Path, data: bytes) -> None:
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(file_module, "write_atomic", full)
-        quarantine = Quarantine(tmp_path / "quarantine.json", StoppedClock())
-
-        quarantine.add(DIGEST, revision(1), "computed NaN")
-
-        with pytest.raises(StateConflict, match="computed NaN"):
-            quarantine.check(DIGEST)
+            assert await waiting == "ADAPTER_QUARANTINED"
+            assert replica.states() == {1: ResidentState.REJECTED, 2: ResidentState.REJECTED, 3: ResidentState.LIVE}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,23 +13,26 @@ from typing import Any
 
 import pytest
 
+from shared.adapter.canary import CanarySplit
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import StateConflict
-from shared.names import AdapterName, JobName
+from shared.names import AdapterName, AliasName, JobName, RevisionName
 from shared.rpc.page import Page
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from trainer_svc.app.journal_reader import ingest
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.job import MOVES, Job, JobSpec, JobState
+from trainer_svc.domain.registry import Revision
 from trainer_svc.domain.run import Evaluation, Phase, RunFolder, RunResult
 from trainer_svc.store import history, shelf
 from trainer_svc.store.database import Database
 
 PROTO = Path(__file__).parents[3] / "protos/goldsmith/trainer/v1/training_job.proto"
 NAME = JobName("acme", "first")
+LIVE = AliasName("acme", "a", "live")
 Transact = Callable[[Callable[..., Any]], Any]
 
 
@@ -133,6 +137,68 @@ class TestPublisher:
         assert [change.alias.revision for change in transact(shelf.all_aliases)] == [revisions[0].name]
         assert _stored(transact).state is JobState.SUCCEEDED
         assert _stored(transact).revision == revisions[0].name
+
+    def test_ends_the_trial_of_the_alias_and_says_so(
+        self, database: Database, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:  # fmt: skip
+        """As who sets an alias without a canary: in the job and its history, in the log, and in the audit log."""
+        live, canary = (_published(transact, clock) for _ in "12")
+        transact(lambda c: shelf.set_alias(c, LIVE, live, "", clock.now(), canary=CanarySplit(canary, 5)))
+
+        with caplog.at_level(logging.INFO):
+            _publish(database, clock, tmp_path)
+
+        alias = transact(lambda c: shelf.find_alias(c, LIVE))
+        assert (alias.revision, alias.canary) == (_stored(transact).revision, None)
+        assert _stored(transact).ended_canary == str(canary)
+        last = transact(lambda c: history.events_after(c, NAME, 0))[-1].changed
+        assert (last.state, last.ended_canary) == (JobState.SUCCEEDED, str(canary))
+        told = {line.name: vars(line) for line in caplog.records}
+        ended = told["trainer_svc.app.publisher"]
+        assert (ended["alias"], ended["canary"], ended["job"]) == (str(LIVE), str(canary), str(NAME))
+        audited = told["goldsmith.audit"]
+        assert (audited["resource"], audited["job"], audited["outcome"]) == (str(LIVE), str(NAME), "OK")
+
+    def test_of_no_alias_leaves_a_trial_alone(
+        self, database: Database, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:  # fmt: skip
+        """Whoever publishes without moving an alias changes nothing of what is served."""
+        live, canary = (_published(transact, clock) for _ in "12")
+        before = transact(lambda c: shelf.set_alias(c, LIVE, live, "", clock.now(), canary=CanarySplit(canary, 5)))
+        transact(lambda c: history.save_job(c, dataclasses.replace(job, alias_id="-")))
+
+        with caplog.at_level(logging.INFO):
+            _publish(database, clock, tmp_path)
+
+        assert transact(lambda c: shelf.find_alias(c, LIVE)) == before
+        assert (_stored(transact).state, _stored(transact).ended_canary) == (JobState.SUCCEEDED, "")
+        assert caplog.records == []
+
+    @pytest.mark.parametrize("is_new", [True, False], ids=["new alias", "alias of before"])
+    def test_ends_no_trial_where_none_was(
+        self, database: Database, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path, *, is_new: bool
+    ) -> None:  # fmt: skip
+        """The field is empty, then."""
+        if not is_new:
+            live = _published(transact, clock)
+            transact(lambda c: shelf.set_alias(c, LIVE, live, "", clock.now()))
+
+        _publish(database, clock, tmp_path)
+
+        assert (_stored(transact).state, _stored(transact).ended_canary) == (JobState.SUCCEEDED, "")
+
+
+def _publish(database: Database, clock: ManualClock, folder: Path) -> None:
+    """The job of these tests, whose run is finished."""
+    asyncio.run(Publisher(database, LocalBlobStore(folder / "blobs"), clock).publish(str(NAME), _finished_run(folder)))
+
+
+def _published(transact: Transact, clock: ManualClock) -> RevisionName:
+    """A revision of before."""
+    revision = Revision("", "sha256:" + "0" * 64, (), "tenants/acme/jobs/j", "", "", clock.now())
+    return RevisionName.parse(transact(lambda c: shelf.add_revision(c, LIVE.adapter_name, revision)).name)
 
 
 def _finished_run(folder: Path) -> RunFolder:

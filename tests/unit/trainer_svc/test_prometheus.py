@@ -71,6 +71,27 @@ class TestRuns:
         assert measured.value("training_seconds_count") == 1.0
         assert measured.value("training_restarts_total", tenant="acme") == 0.0
 
+    def test_are_never_timed_below_zero(self, stage: Stage, measured: Measured) -> None:
+        """A clock that is set back while the job waits, and again while it runs: the sums of times only grow."""
+        stage.observer = measured.observer
+        stage.act(FINISH)
+        stage.clock.advance(-100.0)
+        claimed = stage.observer.attempt_begins
+
+        def set_back(job: Job, waited_seconds: float) -> None:
+            claimed(job, waited_seconds)
+            stage.clock.advance(-100.0)
+
+        measured.observer.attempt_begins = set_back  # type: ignore[method-assign]  # the moment in which a run begins
+
+        job = stage.serve()
+
+        assert job.start_time is not None
+        assert job.end_time is not None
+        assert job.create_time > job.start_time > job.end_time
+        for name in ("training_queue_seconds", "training_seconds"):
+            assert (measured.value(f"{name}_sum"), measured.value(f"{name}_count")) == (0.0, 1.0)
+
     def test_that_were_killed_are_restarts_and_in_the_end_a_failure(self, stage: Stage, measured: Measured) -> None:
         """Three attempts: two restarts, one failure, one wait."""
         stage.observer = measured.observer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 
 import pytest
@@ -51,6 +52,13 @@ class TestJob:
         message = training_job_pb2.TrainingJob(dataset=JOB.dataset, adapter=JOB.adapter)
 
         assert job.new_job(JobName("a", "j"), message, NOW) == JOB
+
+    def test_names_the_canary_whose_trial_it_ended(self) -> None:
+        """In listings and in its history."""
+        ended = dataclasses.replace(JOB, ended_canary="tenants/a/adapters/x/revisions/2")
+
+        assert job.job(ended).ended_canary == ended.ended_canary
+        assert job.event(Event(7, NOW, changed=ended)).changed.ended_canary == ended.ended_canary
 
     @pytest.mark.parametrize("mode", list(TrainingMode))
     def test_a_spec_comes_back_as_it_was_sent(self, mode: TrainingMode) -> None:

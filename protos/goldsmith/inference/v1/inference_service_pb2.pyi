@@ -50,7 +50,8 @@ class _ResidentAdapterStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
 class ResidentAdapterState(_ResidentAdapterState, metaclass=_ResidentAdapterStateEnumTypeWrapper):
     """Life of an adapter on a replica: REGISTERED -> FETCHING -> VERIFYING -> LOADING -> PROVING -> LIVE -> DRAINING ->
     UNLOADED, from where it may be fetched again. REJECTED from FETCHING to PROVING when a check fails, UNLOADED when
-    something else does; REJECTED from DRAINING when it computed NaN or infinity. LIVE is reported after it serves.
+    something else does; REJECTED from DRAINING, or from UNLOADED, when it was found to compute NaN or infinity. LIVE is
+    reported after it serves.
     """
 
 RESIDENT_ADAPTER_STATE_UNSPECIFIED: ResidentAdapterState.ValueType  # 0

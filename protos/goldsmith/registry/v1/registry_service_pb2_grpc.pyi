@@ -47,7 +47,7 @@ class RegistryServiceStub:
     SetAlias: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.SetAliasRequest, _adapter_pb2.AdapterAlias]
     """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
     or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
-    that deploys to an alias ends its canary as well. Idempotent.
+    that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Idempotent.
     Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
     """
     RollBackCanary: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RollBackCanaryRequest, _adapter_pb2.AdapterAlias]
@@ -77,7 +77,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     SetAlias: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.SetAliasRequest, _adapter_pb2.AdapterAlias]  # type: ignore[assignment]
     """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
     or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
-    that deploys to an alias ends its canary as well. Idempotent.
+    that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Idempotent.
     Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
     """
     RollBackCanary: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RollBackCanaryRequest, _adapter_pb2.AdapterAlias]  # type: ignore[assignment]
@@ -134,7 +134,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_adapter_pb2.AdapterAlias, _abc.Awaitable[_adapter_pb2.AdapterAlias]]:
         """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
         or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
-        that deploys to an alias ends its canary as well. Idempotent.
+        that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Idempotent.
         Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
         """
 

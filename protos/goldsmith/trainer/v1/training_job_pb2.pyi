@@ -138,6 +138,7 @@ class TrainingJob(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    ENDED_CANARY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/jobs/{job}."""
     dataset: _builtins.str
@@ -145,7 +146,9 @@ class TrainingJob(_message.Message):
     adapter: _builtins.str
     """Required, immutable. tenants/{tenant}/adapters/{adapter}: the adapter the new revision joins."""
     alias_id: _builtins.str
-    """Optional, immutable. Alias to point at the new revision; default "live". "-" publishes without moving an alias."""
+    """Optional, immutable. Alias to point at the new revision; default "live". "-" publishes without moving an alias. A
+    canary that is on trial there ends, as with SetAlias: the revision that it was compared with serves no more.
+    """
     state: Global___TrainingJobState.ValueType
     """Output only. Where it is in its life."""
     phase: Global___TrainingPhase.ValueType
@@ -154,6 +157,10 @@ class TrainingJob(_message.Message):
     """Output only. 1 for the first run; grows when a killed run is taken up again."""
     revision: _builtins.str
     """Output only. Revision published; set when SUCCEEDED."""
+    ended_canary: _builtins.str
+    """Output only. The revision that was the alias's canary until this job moved the alias; empty when none was on trial.
+    tenants/{tenant}/adapters/{adapter}/revisions/{number}, to set it as a canary again.
+    """
     @_builtins.property
     def spec(self) -> Global___TrainingSpec:
         """Optional, immutable. Settings; absent ones are chosen and filled in."""
@@ -200,10 +207,11 @@ class TrainingJob(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        ended_canary: _builtins.str | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "evaluation", b"evaluation", "failure", b"failure", "progress", b"progress", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "alias_id", b"alias_id", "attempt", b"attempt", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "evaluation", b"evaluation", "failure", b"failure", "name", b"name", "phase", b"phase", "progress", b"progress", "revision", b"revision", "spec", b"spec", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "alias_id", b"alias_id", "attempt", b"attempt", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "ended_canary", b"ended_canary", "evaluation", b"evaluation", "failure", b"failure", "name", b"name", "phase", b"phase", "progress", b"progress", "revision", b"revision", "spec", b"spec", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
