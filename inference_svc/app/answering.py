@@ -222,7 +222,7 @@ class Answering:
         # Closed by name everywhere: a caller that goes away must free the engine now, not when garbage is collected.
         async with aclosing(self._engine.generate(call)) as chunks:
             async for chunk in chunks:
-                attempt.take(list(chunk.token_ids), chunk.cached_prompt_tokens, chunk.first_token_time)
+                attempt.take(list(chunk.token_ids), chunk.cached_prompt_tokens)
                 yield decoder.decode(b"".join(self._token_bytes.get(token, b"") for token in chunk.token_ids))
 
 

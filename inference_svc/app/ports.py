@@ -32,13 +32,15 @@ class EngineCall:
 
 @dataclass(frozen=True)
 class EngineChunk:
-    """Tokens since the last chunk; one chunk in all unless the call streams."""
+    """Tokens since the last chunk.
+
+    The first chunk comes as soon as there is a token: when it arrives is the time to the first token. The others come
+    every few tokens if the call streams; otherwise one with all the rest comes at the end.
+    """
 
     token_ids: Sequence[int]
     cached_prompt_tokens: int
     finished: bool
-    first_token_time: float | None = None
-    """When the engine had the first token of the answer, of the monotonic clock in seconds; None: when it arrived."""
 
 
 class NonFinite(Exception):

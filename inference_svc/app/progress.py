@@ -21,9 +21,9 @@ class Attempt:
     text: str = ""
     budget_bound_steps: int = 0
 
-    def take(self, token_ids: list[int], cached_prompt_tokens: int, first_token_time: float | None) -> None:
-        """Notes a chunk of the engine's."""
-        self.first_token = self.first_token or first_token_time or time.monotonic()
+    def take(self, token_ids: list[int], cached_prompt_tokens: int) -> None:
+        """Notes a chunk of the engine's, at the moment it arrives."""
+        self.first_token = self.first_token or time.monotonic()
         self.token_ids.extend(token_ids)
         self.cached_prompt_tokens = cached_prompt_tokens
 

@@ -257,8 +257,11 @@ def _sampling(call: EngineCall) -> Any:  # SamplingParams
         seed=call.sampling.seed,
         max_tokens=call.max_tokens,
         detokenize=False,
-        output_kind=RequestOutputKind.DELTA if call.stream else RequestOutputKind.FINAL_ONLY,
-        stream_interval=_STREAM_INTERVAL_TOKENS if call.stream else None,
+        # Whatever the interval, vLLM hands over the first token at once; one that no answer reaches leaves the rest for
+        # the end. FINAL_ONLY tells nothing before that, unless with vLLM's statistics on: 0.28 ms of the front end's
+        # processor time for an answer of 64 tokens, where this takes 0.01 to 0.03 ms.
+        output_kind=RequestOutputKind.DELTA,
+        stream_interval=_STREAM_INTERVAL_TOKENS if call.stream else call.max_tokens,
         structured_outputs=StructuredOutputsParams(regex=contract_regex(call.contract_digest)),
         skip_clone=True,
     )

@@ -104,7 +104,7 @@ class PrometheusObserver:
         self._engine = histogram("goldsmith_engine_seconds", "Time of one attempt in the engine.")
         self._first_token = histogram(
             "goldsmith_time_to_first_token_seconds",
-            "Time from arrival to the first tokens that the engine hands over: to all of them unless it streams.",
+            "Time from arrival to the first token, whether or not it is streamed.",
         )
         self._check = histogram("goldsmith_check_seconds", "Time to check one finished output against its contract.")
 

@@ -93,7 +93,7 @@ def _request(telemetry: Telemetry, observer: Observer) -> Callable[[], Awaitable
             with meter.request(progress):
                 progress.tenant, progress.adapter, progress.target_time = "a", "b", progress.begin
                 attempt = progress.next_attempt()
-                attempt.take([1, 2, 3], 0, None)
+                attempt.take([1, 2, 3], 0)
                 attempt.engine_end = attempt.check_end = attempt.first_token
                 progress.is_answered = True
 

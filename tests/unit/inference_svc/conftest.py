@@ -57,8 +57,8 @@ def revision(number: int) -> RevisionName:
 class FakeEngine:
     """Answers by `script`, then greedily by the automaton's first allowed token.
 
-    `gate` holds answers back until it is set; `calls` are all requests so far; it dies of what `deadly` says, and
-    computes no numbers for what `poisonous` says.
+    `gate` holds answers back until it is set, `rest` what comes after their first token; `calls` are all requests so
+    far; it dies of what `deadly` says, and computes no numbers for what `poisonous` says.
     """
 
     def __init__(self, contract_dir: Path) -> None:
@@ -67,8 +67,9 @@ class FakeEngine:
         self.refused: set[str] = set()
         self.refused_seconds: float | None = None
         self.closed_early = 0
-        self.gate = asyncio.Event()
+        self.gate, self.rest = asyncio.Event(), asyncio.Event()
         self.gate.set()
+        self.rest.set()
         self.dead, self.startable = asyncio.Event(), asyncio.Event()
         self.startable.set()
         self.starts = self.failing_starts = 0
@@ -99,6 +100,7 @@ class FakeEngine:
         """As a crash would: whatever runs or comes now fails."""
         self.dead.set()
         self.gate.set()
+        self.rest.set()
 
     def check(self) -> None:
         """Raises when dead."""
@@ -118,7 +120,7 @@ class FakeEngine:
         self.adapters.discard(key)
 
     async def generate(self, call: EngineCall) -> AsyncGenerator[EngineChunk]:
-        """One token a chunk when streaming, one chunk otherwise."""
+        """One token a chunk when streaming, otherwise the first and then the rest."""
         from shared.contracts.store import read_contract
 
         self.check()
@@ -135,20 +137,25 @@ class FakeEngine:
         if self.deadly(call):
             self.die()
         try:
-            await self.gate.wait()
-            if self.starts != life:
-                raise Unavailable("NOT_SERVING", "the engine died")
-            self.check()
+            await self._pass(self.gate, life)
             if self.poisonous(call):
                 raise NonFinite(call.request_id)
             sent = self.lie or (self.script.pop(0) if self.script else tokens)
             if call.adapter is not None and call.adapter.name.split("@")[0] in self.broken:
                 sent = [0]
-            for chunk in ([t] for t in sent) if call.stream else (sent,):
+            yield EngineChunk(sent[:1], 0, finished=False)
+            await self._pass(self.rest, life)
+            for chunk in ([t] for t in sent[1:]) if call.stream else filter(None, (sent[1:],)):
                 yield EngineChunk(chunk, 0, finished=False)
             finished = True
         finally:
             self.closed_early += not finished
+
+    async def _pass(self, gate: asyncio.Event, life: int) -> None:
+        await gate.wait()
+        if self.starts != life:
+            raise Unavailable("NOT_SERVING", "the engine died")
+        self.check()
 
     async def failed(self) -> None:
         """When it died."""

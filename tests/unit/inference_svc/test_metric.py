@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import DeadlineExceeded, Exhausted, InternalFault, NotFound, StateConflict
 from shared.names import AliasName
-from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, revision
+from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, Replica, let_run, revision
 from tests.unit.inference_svc.metered import PAIR, MeteredReplica, ask
 
 pytestmark = pytest.mark.asyncio
@@ -25,6 +26,19 @@ BASE = {"tenant": "acme", "adapter": ""}
 NOBODY = {"tenant": "", "adapter": ""}
 LETTER = ContractSpec(ContractKind.JSON, json_schema='{"type":"string","maxLength":1}')
 UNIQUE = ContractSpec(ContractKind.JSON, json_schema='{"type":"array","items":{"type":"object"},"uniqueItems":true}')
+
+
+class Keeping(PrometheusObserver):
+    """Keeps what requests noted of themselves."""
+
+    def __init__(self, registry: CollectorRegistry, *, label_sets: int) -> None:
+        super().__init__(registry, label_sets=label_sets)
+        self.kept: list[Progress] = []
+
+    def request_begins(self, progress: Progress) -> None:
+        """Counts it, too."""
+        super().request_begins(progress)
+        self.kept.append(progress)
 
 
 @pytest_asyncio.fixture
@@ -158,15 +172,28 @@ class TestRequests:
         assert metered.value("time_to_first_token_seconds_count") == 1.0
         assert metered.outcomes(**PAIR) == {"OK": 1.0}
 
-    async def test_has_its_first_token_when_the_engine_says(self) -> None:
-        """Which may be long before the only chunk of an answer arrives."""
+    async def test_has_its_first_token_before_the_rest_of_its_answer(
+        self, tiny_base: BaseModel, tmp_path: Path
+    ) -> None:
+        """Though its caller is sent nothing until the answer is whole."""
         registry = CollectorRegistry()
-        meter, progress = Meter([PrometheusObserver(registry, label_sets=10)]), Progress(deadline_seconds=60.0)
-        with meter.request(progress):
-            progress.begin = 1000.0
-            progress.next_attempt().take([1, 2, 3], 0, 1000.25)
+        observer = Keeping(registry, label_sets=100)
+        replica = Replica(tiny_base, tmp_path, meter=Meter([observer]))
+        replica.engine.rest.clear()
+        asked = asyncio.create_task(replica.answering.answer(ask("", contract=CONTRACT)))
+        await replica.engine.entered.wait()
+        await let_run()
+        held = time.monotonic()
+        replica.engine.rest.set()
+        answer = await asked
 
-        assert registry.get_sample_value("goldsmith_time_to_first_token_seconds_sum") == 0.25
+        (progress,) = observer.kept
+        (attempt,) = progress.attempts
+        assert len(attempt.token_ids) > 1
+        assert attempt.first_token <= held <= attempt.engine_end
+        assert answer.timing.first_token == attempt.first_token - attempt.begin
+        found = registry.get_sample_value("goldsmith_time_to_first_token_seconds_sum")
+        assert found == attempt.first_token - progress.begin
 
     async def test_times_its_stages(self, metered: MeteredReplica) -> None:
         """Stages of a request lie within the whole of it."""
