@@ -233,6 +233,12 @@ class Aliases:
             return None
         return best if is_served or alias in self._pins else None
 
+    def _replaced_by(self, alias: AliasName, revision: RevisionName) -> RevisionName | None:
+        """What leaves when an alias begins to mean a revision: its present one, unless another alias names that."""
+        serving = self._serving.get(alias)
+        is_other = serving is not None and serving != revision and self._named[serving] == {alias}
+        return serving if is_other else None
+
     async def _bring(self, alias: AliasName) -> None:
         """Loads what an alias has to have in the engine.
 
@@ -243,7 +249,7 @@ class Aliases:
             while (revision := self._missing(alias)) is not None:
                 try:
                     async with self._loading:
-                        await self._revisions.ensure(revision)
+                        await self._revisions.ensure(revision, replaces=self._replaced_by(alias, revision))
                 except Exception as err:
                     _log.exception("revision not promoted", extra={"revision": str(revision), "detail": str(err)})
                     if self._missing(alias) == revision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from inference_svc.app.aliases import Aliases, alias_of
 from inference_svc.app.canaries import Canaries, Draw
+from inference_svc.app.claim import Claim
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.places import Places
@@ -110,7 +112,7 @@ class Fleet:
         """Tells everybody."""
         self._meter.revision_pinned(resident)
         self._changes.ring()
-        self._places.ring()
+        self._places.opened(resident)
 
     def register(self, revision: RevisionName, digest: str = "") -> Resident:
         """The revision, known from now on if it was not; its digest may be told later."""
@@ -165,6 +167,7 @@ class Fleet:
             raise
         finally:
             resident.leases -= 1
+            resident.last_use = time.monotonic()
             if resident.leases == 0:
                 self._places.ring()
                 if resident.state is ResidentState.DRAINING:
@@ -205,7 +208,7 @@ class Fleet:
             if found is not None and found.is_open:
                 return found
             try:
-                resident = await self.ensure(revision)
+                resident = await self._loaded(revision, asked=True)
             except DomainError:
                 with suppress(DomainError):
                     if self._aliases.revision(name) != revision:
@@ -219,15 +222,19 @@ class Fleet:
         for resident in self._roster.neighbours(seen, lambda revision: bool(self._aliases.of(revision))):
             self._prefetch.wish(resident.revision, Reason.NEIGHBOUR)
 
-    async def ensure(self, revision: RevisionName) -> Resident:
+    async def ensure(self, revision: RevisionName, *, replaces: RevisionName | None = None) -> Resident:
+        """The revision, loaded although no request waits for it; see `Places.take` for what that may displace."""
+        return await self._loaded(revision, replaces, asked=False)
+
+    async def _loaded(self, revision: RevisionName, replaces: RevisionName | None = None, *, asked: bool) -> Resident:
         """The revision, loaded; loads are single-flight, and end when nobody waits for them any more."""
         await self._loads.cancelled(revision)
         resident = self.known.get(revision)
         if resident is not None and resident.is_open:
             return resident
-        return await self._loads.join(revision, lambda: self._load(revision))
+        return await self._loads.join(revision, lambda: self._load(revision, replaces), asked=asked)
 
-    async def _load(self, revision: RevisionName) -> Resident:
+    async def _load(self, revision: RevisionName, replaces: RevisionName | None) -> Resident:
         self._engine.check()
         resident = self.known.get(revision)
         if resident is not None and resident.is_barred:
@@ -237,8 +244,12 @@ class Fleet:
             self._aliases.renewed(revision)
         if resident is None or not resident.digest:
             resident = self.register(revision, await self._digest(revision))
-        if await self._places.take(resident):
+        is_free = replaces is not None and not self._canaries.is_meant(replaces)
+        before = self.known.get(replaces) if replaces is not None and is_free else None
+        if await self._places.take(Claim(resident, lambda: self._loads.is_asked(revision), before)):
             await self._take_in(resident)
+        elif resident.is_barred:  # found out while it was closed
+            raise resident.refusal()
         return resident
 
     async def _load_ahead(self, revision: RevisionName, spare: int) -> bool:
@@ -253,7 +264,7 @@ class Fleet:
             return False
         if revision in self._loads or not self._places.take_free(resident, spare=spare):
             return False
-        await self._loads.join(revision, lambda: self._take_in(resident))
+        await self._loads.join(revision, lambda: self._take_in(resident), asked=False)
         return True
 
     async def _take_in(self, resident: Resident) -> Resident:

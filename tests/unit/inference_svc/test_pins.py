@@ -86,6 +86,26 @@ class TestPinned:
 
         assert replica.states() == {1: ResidentState.LIVE, 2: ResidentState.UNLOADED, 3: ResidentState.LIVE}
 
+    async def test_serves_at_once_those_who_came_while_it_was_closed(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They began to wait for it behind the newcomer, who has to wait for another now."""
+        monkeypatch.setattr(places, "_PATIENCE_SECONDS", 0.001)
+        names = [str(replica.publish(number)) for number in (1, 2, 3)]
+        replica.fleet.point(ALIAS, revision(1))
+        async with replica.fleet.lease(names[0]), replica.fleet.lease(names[1]):
+            first, second = (replica.fleet.known[revision(number)] for number in (1, 2))
+            first.warmth = second.warmth - 1
+            newcomer = asyncio.create_task(replica.use(names[2]))
+            await until(lambda: first.is_closing)
+            came_before = asyncio.create_task(replica.use(ADAPTER))
+            await let_run()
+            assert not came_before.done()
+            replica.fleet.pin({ALIAS})
+            await asyncio.wait_for(came_before, 5.0)
+            assert not newcomer.done()
+        await newcomer
+
     async def test_takes_the_place_of_another_when_it_comes(self, replica: Replica) -> None:
         """The file may change while the engine is full."""
         replica.fleet.point(ALIAS, replica.publish(1))
