@@ -10,8 +10,8 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from inference_svc.app.aliases import Aliases, alias_of
-from inference_svc.app.canaries import Canaries, Draw
+from inference_svc.app.aliases import Aliases
+from inference_svc.app.canaries import Canaries
 from inference_svc.app.claim import Claim
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
@@ -21,7 +21,9 @@ from inference_svc.app.prefetch import Prefetch, Reason
 from inference_svc.app.progress import Progress
 from inference_svc.app.roster import Roster
 from inference_svc.app.single_flight import Loads
+from inference_svc.app.trials import Draw
 from inference_svc.app.watch import Line, watch
+from inference_svc.domain.alias_name import alias_of
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.residency import QUARANTINED, Resident, ResidentState
 from shared.adapter.canary import CanarySplit
@@ -103,6 +105,11 @@ class Fleet:
         """What these aliases mean is loaded, and stays in the engine from now on; fewer than there are places."""
         assert len(pins) < self._places.count, "a place must be left for others"
         self._aliases.pin(pins)
+
+    @property
+    def unknown_pins(self) -> AbstractSet[AliasName]:
+        """Pinned aliases that this replica does not know."""
+        return self._aliases.unknown_pins
 
     async def pinned(self) -> None:
         """Returns when each pinned alias is served, cannot be, or is not for long."""
@@ -201,7 +208,7 @@ class Fleet:
         await self._loads.stop()
 
     async def _find(self, name: str) -> Resident:
-        """What a name means, loaded; where that is rejected and the name means another by then, that one."""
+        """What a name means, loaded; or another: what it means by then, or what served before where it cannot be."""
         while True:
             revision = self._aliases.revision(name)
             found = self.known.get(revision)
@@ -213,9 +220,20 @@ class Fleet:
                 with suppress(DomainError):
                     if self._aliases.revision(name) != revision:
                         continue
-                raise
+                stand_in = await self._stand_in(name, revision)
+                if stand_in is None:
+                    raise
+                return stand_in
             self._load_neighbours(resident)
             return resident
+
+    async def _stand_in(self, name: str, missing: RevisionName) -> Resident | None:
+        """What served an alias before one that cannot be loaded now, from the disk, where that is possible."""
+        before = self._aliases.stand_in(name)
+        if before is not None and before != missing:
+            with suppress(DomainError):  # who asks is told of the one that is missing: that is what is to be mended
+                return await self._loaded(before, asked=True)
+        return None
 
     def _load_neighbours(self, seen: Resident) -> None:
         """A tenant who asks for one adapter, and has no other in the engine, will probably ask for more of them."""
@@ -255,7 +273,13 @@ class Fleet:
     async def _load_ahead(self, revision: RevisionName, spare: int) -> bool:
         """Loads a revision if more than `spare` places are free and nobody waits for one; whether it got one."""
         resident = self.known.get(revision)
-        if resident is None or not self._places.have_free(spare):
+        if resident is None:
+            return False
+        has_room = self._places.have_free(spare)
+        if revision in self._loads and (resident.is_inside or has_room):  # somebody else's load is as good
+            await self._loads.join(revision, lambda: self._take_in(resident), asked=False)
+            return True
+        if not has_room:
             return False
         self._engine.check()
         if not resident.digest:
@@ -286,6 +310,7 @@ class Fleet:
         self._changes.ring()
         self._places.ring()
         self._aliases.moved(resident)
+        self._canaries.moved(resident)
 
     async def _digest(self, revision: RevisionName) -> str:
         try:

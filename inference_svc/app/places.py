@@ -16,7 +16,7 @@ from shared.errors import Unavailable
 
 _PATIENCE_SECONDS = 0.5
 """Until one that is never idle is closed: shorter, and every burst would evict; longer, and a cold request waits."""
-_LATELY_SECONDS = 1.0
+_LATELY_SECONDS = 0.5
 """After its last request a revision is left alone by loads that nobody waits for: the next one may be on its way."""
 _MAX_WAIT_SECONDS = 10.0
 """Until such a load gives up, so that others that may find a place have their turn."""
@@ -94,7 +94,7 @@ class Places:
     async def _take_patiently(self, claim: Claim) -> bool:
         """As `_take_in_turn`, while no request stands in the line; False, too, when it begins to press."""
         begin = time.monotonic()
-        patient_until = begin + _PATIENCE_SECONDS
+        patient_until = begin + max(_PATIENCE_SECONDS, _LATELY_SECONDS)  # others may have been idle for long by then
         while not claim.is_pressing and not claim.is_over:
             mark = self._changes.mark()
             self._forget_closed(claim)
