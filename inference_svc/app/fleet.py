@@ -272,6 +272,7 @@ class Fleet:
 
     async def _load_ahead(self, revision: RevisionName, spare: int) -> bool:
         """Loads a revision if more than `spare` places are free and nobody waits for one; whether it got one."""
+        await self._loads.cancelled(revision)
         resident = self.known.get(revision)
         if resident is None:
             return False
