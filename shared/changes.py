@@ -30,7 +30,9 @@ class Changes:
     async def wait(mark: asyncio.Event, timeout_seconds: float) -> bool:
         """Whether the bell rang before the time was up."""
         try:
-            await asyncio.wait_for(mark.wait(), timeout_seconds)
+            # Not `wait_for`: until Python 3.12 it swallows a cancellation that comes with the ring.
+            async with asyncio.timeout(timeout_seconds):
+                await mark.wait()
         except TimeoutError:
             return False
         return True

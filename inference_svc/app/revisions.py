@@ -19,11 +19,8 @@ class Revisions(Protocol):
     def register(self, revision: RevisionName, digest: str = "") -> Resident:
         """The revision, known from now on if it was not; its digest may be told later."""
 
-    async def ensure(self, revision: RevisionName, *, replaces: RevisionName | None = None) -> Resident:
-        """The revision, loaded although no request waits for it; `replaces` leaves the engine when it serves.
-
-        Raises `DomainError` when it cannot be, also for want of a place that is not in use.
-        """
+    async def ensure(self, revision: RevisionName) -> Resident:
+        """The revision, loaded. Raises `DomainError` when it cannot be."""
 
     async def retire(self, resident: Resident) -> None:
         """Takes a live revision out of the engine once its last request ended, unless it is on trial."""

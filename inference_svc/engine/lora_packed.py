@@ -56,9 +56,9 @@ class PackedMixtures:
             self._version = version
             self._uses.clear()
             self._known.clear()
-        try:
-            packed = self._known[slots]
-        except KeyError:
+        if slots in self._known:
+            packed = self._known[slots] = self._known.pop(slots)  # the last to go
+        else:
             packed = self._get_to_know(slots)
         return None if packed is None else packed.product(x, foreign, scale)
 
@@ -70,7 +70,8 @@ class PackedMixtures:
         if self._uses[slots] < _USES or inner * (self._a_SHI.shape[2] + self._b_SHO.shape[2]) > _MAX_ELEMENTS:
             return None
         if len(self._known) >= _MAX_MIXTURES:
-            del self._known[next(iter(self._known))]
+            least_recent = next(iter(self._known))
+            del self._known[least_recent], self._uses[least_recent]
         # Zero times NaN is NaN, and one adapter's trouble must not reach rows of another.
         a_KHI, b_KHO = self._a_SHI[list(slots)], self._b_SHO[list(slots)]
         self._known[slots] = _Packed(a_KHI, b_KHO) if b_KHO.isfinite().all() else None

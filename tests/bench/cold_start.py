@@ -56,9 +56,6 @@ class _Stages:
     def revision_pinned(self, resident: Resident) -> None:
         """Of no interest."""
 
-    def pins_change(self, unknown: int) -> None:
-        """Of no interest."""
-
     def revision_forgotten(self, resident: Resident) -> None:
         """Of no interest."""
 

@@ -17,7 +17,6 @@ from cachetools import LRUCache
 from rich.console import Console
 from rich.table import Table
 
-from inference_svc.app.claim import Claim
 from inference_svc.app.places import Places
 from inference_svc.domain.eviction import HALF_LIFE_PLACES, EvictionPolicy, Warmth, warmed
 from inference_svc.domain.residency import Resident, ResidentState
@@ -167,7 +166,7 @@ async def replay(trace: Trace, policy: EvictionPolicy, places: int = _PLACES) ->
             name = RevisionName(tenant, adapter, 1)
             found = residents[tenant, adapter] = Resident(name, "", lambda *_: None)
         hits[tenant].append(found.is_open)
-        if await engine.take(Claim(found)):
+        if await engine.take(found):
             for state in _LOAD:
                 found.move(state)
         engine.note_use(found)

@@ -158,11 +158,24 @@ class TestPackedMixtures:
 
         assert not is_usable.__wrapped__()
 
+    def test_keep_those_that_come_again(self) -> None:
+        """A mixture that lasts a step does not push one out that was packed, nor is it packed since it once was."""
+        mixtures, x = _mixtures(), torch.randn(1, _IN).bfloat16()
+        pairs = [(one, other) for one in range(_SLOTS) for other in range(one)]
+        hot, once = pairs[0], pairs[1:]
+
+        for pair in once:
+            assert _often(mixtures, x, hot, _foreign(0)) is not None
+            assert _often(mixtures, x, pair, _foreign(0)) is not None
+
+        assert mixtures.product(x, hot, _foreign(0)[:, :2], 1.0) is not None
+        assert mixtures.product(x, once[0], _foreign(0)[:, :2], 1.0) is None
+
     def test_keep_few(self) -> None:
         """However many mixtures come."""
         mixtures, x = _mixtures(), torch.randn(1, _IN).bfloat16()
 
-        for slots in [(one, other) for one in range(_SLOTS) for other in range(one)] * 2:
+        for slots in [(one, other) for one in range(_SLOTS) for other in range(one)]:
             assert _often(mixtures, x, slots, _foreign(0)) is not None
 
         assert len(mixtures._known) == 8

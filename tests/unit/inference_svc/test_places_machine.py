@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 
 import pytest
 from hypothesis import settings
@@ -12,10 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from inference_svc.app import places
-from inference_svc.app.claim import Claim
 from inference_svc.app.places import Places
 from inference_svc.domain.residency import Resident, ResidentState
-from shared.errors import Unavailable
 from shared.names import RevisionName
 
 PLACES, ADAPTERS = 3, 7
@@ -35,10 +32,6 @@ class Machine(RuleBasedStateMachine):
         """Requests that have not ended, and what ends each."""
         self.loading: dict[int, asyncio.Event] = {}
         self.held_up = False
-        self.in_line = 0
-        """Requests that wait for a place."""
-        self.replaced: set[int] = set()
-        """What loads in the background were to replace."""
         self._loads_ahead: list[asyncio.Task[None]] = []
 
     def _resident(self, number: int) -> Resident:
@@ -67,10 +60,7 @@ class Machine(RuleBasedStateMachine):
     async def _request(self, number: int, end: asyncio.Event) -> None:
         resident = self.residents[number]
         while not resident.is_open:
-            self.in_line += 1
-            took = await self.places.take(Claim(resident))
-            self.in_line -= 1
-            if took:
+            if await self.places.take(resident):
                 await self._start(self._load(number, 1))
                 resident.expected -= 1
             else:
@@ -82,13 +72,6 @@ class Machine(RuleBasedStateMachine):
         finally:
             resident.leases -= 1
             self.places.ring()
-
-    async def _background(self, number: int, replaced: int) -> None:
-        """A load that no request waits for."""
-        claim = Claim(self.residents[number], lambda: False, self.residents[replaced])
-        with suppress(Unavailable):
-            if await self.places.take(claim):
-                await self._start(self._load(number, 0))
 
     def _run(self, steps: int = 100) -> None:
         async def let_run() -> None:
@@ -124,13 +107,6 @@ class Machine(RuleBasedStateMachine):
             self._loads_ahead.append(self._start(self._load(number, 0)))
         self._run()
 
-    @rule(number=adapters, replaced=adapters)
-    def load_in_background(self, number: int, replaced: int) -> None:
-        """For an alias that means another one until then."""
-        self.replaced.add(replaced)
-        self._loads_ahead.append(self._start(self._background(number, replaced)))
-        self._run()
-
     @rule()
     def hold_loads_up(self) -> None:
         """They take long from now on."""
@@ -150,8 +126,6 @@ class Machine(RuleBasedStateMachine):
         """As long as one place is left; its pin may bring it in, which is somebody else's work."""
         if sum(resident.is_pinned for resident in self.residents) < PLACES - 1:
             self.residents[number].is_pinned = True
-            self.places.opened(self.residents[number])
-            self._run()
 
     @rule(number=adapters)
     def unpin(self, number: int) -> None:
@@ -165,21 +139,12 @@ class Machine(RuleBasedStateMachine):
         """Counting those that are on their way in."""
         assert sum(resident.is_inside for resident in self.residents) <= PLACES
 
-    @invariant()
-    def only_requests_close_what_is_used(self) -> None:
-        """But for what a load in the background replaces."""
-        closed = {number for number, resident in enumerate(self.residents) if resident.is_closing}
-        assert self.in_line or closed <= self.replaced
-
     def teardown(self) -> None:
         """Everybody who waits is served in the end, once those before are done; nothing stays closed."""
         self.let_loads_go_on()
         for end in self.ends.values():
             end.set()
         self._run(5_000)
-        for task in self._loads_ahead:
-            task.cancel()
-        self._run()
         states = [repr(resident) for resident in self.residents]
         left = [task for task in self.ends if not task.done()]
         for task in left:
