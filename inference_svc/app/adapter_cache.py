@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shared.digest import hex_part
@@ -17,7 +18,7 @@ _SCRATCH = ".fetch-"
 
 
 class AdapterCache:
-    """One process owns the folder. Methods block; call them off the event loop."""
+    """One process owns the folder. Methods that are no coroutines block; call them off the event loop."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder, self._max_bytes = folder, max_bytes
@@ -33,15 +34,18 @@ class AdapterCache:
             return None
         return final
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A folder to fetch into, gone afterwards unless it was published."""
+    @asynccontextmanager
+    async def scratch(self) -> AsyncIterator[Path]:
+        """A folder to fetch into, gone afterwards unless it was published.
+
+        Made in a thread: where somebody syncs a file, making a folder may wait for the disk for half a second.
+        """
         temporary = self._folder / f"{_SCRATCH}{uuid.uuid4().hex}"
-        temporary.mkdir(parents=True)
         try:
+            await asyncio.to_thread(temporary.mkdir, parents=True)
             yield temporary
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True)
 
     def publish(self, temporary: Path, digest: str) -> Path:
         """Gives a fetched and verified package its name."""

@@ -14,12 +14,10 @@ from collections.abc import Sequence
 import torch
 
 _MAX_ROWS = 64
-_MAX_ELEMENTS = 2**18
-"""Of one mixture in one layer, zeros included: 512 KiB."""
-_MAX_MIXTURES = 8
-"""Kept for each layer."""
-_USES = 4
-"""Of a mixture until it is packed: with many adapters most mixtures last a step or two."""
+_MAX_ELEMENTS, _MAX_KEPT_ELEMENTS = 2**19, 2**21
+"""Of one mixture and of all that are kept in one layer, zeros included: 1 and 4 MiB."""
+_USES = 2
+"""Of a mixture until it is packed: with many adapters most last a step, and a load makes all of them new."""
 _MAX_COUNTED = 256
 _LANES = 32
 """What the kernel's vectors hold, of which both sides of a packed matrix must be multiples."""
@@ -66,16 +64,18 @@ class PackedMixtures:
         if len(self._uses) >= _MAX_COUNTED:
             self._uses.clear()
         self._uses[slots] += 1
-        inner = _padded(len(slots) * self._a_SHI.shape[1])
-        if self._uses[slots] < _USES or inner * (self._a_SHI.shape[2] + self._b_SHO.shape[2]) > _MAX_ELEMENTS:
+        if self._uses[slots] < _USES or self._elements(slots) > _MAX_ELEMENTS:
             return None
-        if len(self._known) >= _MAX_MIXTURES:
+        while sum(map(self._elements, (*self._known, slots))) > _MAX_KEPT_ELEMENTS:
             least_recent = next(iter(self._known))
             del self._known[least_recent], self._uses[least_recent]
         # Zero times NaN is NaN, and one adapter's trouble must not reach rows of another.
         a_KHI, b_KHO = self._a_SHI[list(slots)], self._b_SHO[list(slots)]
         self._known[slots] = _Packed(a_KHI, b_KHO) if b_KHO.isfinite().all() else None
         return self._known[slots]
+
+    def _elements(self, slots: tuple[int, ...]) -> int:
+        return _padded(len(slots) * self._a_SHI.shape[1]) * (self._a_SHI.shape[2] + self._b_SHO.shape[2])
 
 
 class _Packed:

@@ -132,7 +132,7 @@ class VllmEngine:
             if self._ledger.held(key) is not None:
                 return
             self.check()
-            request = self._ledger.issue(key)
+            request = await asyncio.to_thread(self._ledger.issue, key)  # which waits for the disk
             try:
                 await self._unless_dead(self._engine.add_lora(request))
             except (EngineDeadError, Unavailable) as err:  # which says nothing about the adapter

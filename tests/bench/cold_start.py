@@ -103,6 +103,8 @@ async def _measure(folder: Path) -> Figures:
         "cold_start_others_p99_ratio": _p99(latencies[True]) / _p99(latencies[False]),
         "cold_starts": len(first_tokens),
         "others_requests": len(latencies[True]),
+        "others_p50_ms": 1000 * statistics.median(latencies[False]),
+        "others_p99_ms": 1000 * _p99(latencies[False]),
     }
 
 

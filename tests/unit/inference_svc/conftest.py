@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -197,7 +198,7 @@ class FakeRegistry:
         self.downloads += 1
         self.asked.set()
         for path in self.packages[name].iterdir():
-            (folder / path.name).write_bytes(path.read_bytes())
+            await asyncio.to_thread(shutil.copyfile, path, folder / path.name)
 
     async def watch_aliases(self) -> AsyncIterator[AliasFacts]:
         """Nothing happens."""
@@ -288,7 +289,9 @@ class Replica:
             chance=self.chance,
         )
 
-    def publish(self, number: int, *, canary: tuple[int, ...] = (), prompt_digest: str = "") -> RevisionName:
+    def publish(
+        self, number: int, *, canary: tuple[int, ...] = (), canaries: int = 1, prompt_digest: str = ""
+    ) -> RevisionName:
         """Puts a revision with its own weights into the registry."""
         name, folder = revision(number), self.folder / f"package-{number}"
         self.registry.packages[name] = folder
@@ -300,7 +303,7 @@ class Replica:
             prompt_digest=prompt_digest or self.renderer.digest,
             contract=CONTRACT,
             spec=SPEC,
-            canaries=(Canary((3, 4), canary),) if canary else (),
+            canaries=(Canary((3, 4), canary),) * canaries if canary else (),
         )
         return name
 
