@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -12,7 +14,7 @@ from inference_svc.domain.residency import ResidentState
 from inference_svc.telemetry.metric import PrometheusObserver
 from shared.base_model import BaseModel
 from shared.names import AdapterName
-from tests.unit.inference_svc.conftest import Replica
+from tests.unit.inference_svc.conftest import ALIAS, Replica
 
 PAIR = {"tenant": "acme", "adapter": "answer"}
 
@@ -29,6 +31,16 @@ class MeteredReplica(Replica):
         found = cls(base, folder, meter=Meter([PrometheusObserver(registry, label_sets=100)]), **options)
         found.metrics = registry
         return found
+
+    @classmethod
+    @asynccontextmanager
+    async def live(cls, base: BaseModel, folder: Path) -> AsyncIterator[MeteredReplica]:
+        """With one live adapter."""
+        replica = cls.of(base, folder)
+        replica.fleet.point(ALIAS, replica.publish(1))
+        await replica.settle()
+        yield replica
+        await replica.fleet.stop()
 
     def value(self, name: str, **labels: str) -> float | None:
         """The sample, None where there is none."""

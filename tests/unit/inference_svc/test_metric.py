@@ -18,7 +18,7 @@ from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import DeadlineExceeded, Exhausted, InternalFault, NotFound, StateConflict
 from shared.names import AliasName
-from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, Replica, let_run, revision
+from tests.unit.inference_svc.conftest import CONTRACT, Replica, let_run, revision
 from tests.unit.inference_svc.metered import PAIR, MeteredReplica, ask
 
 pytestmark = pytest.mark.asyncio
@@ -44,11 +44,8 @@ class Keeping(PrometheusObserver):
 @pytest_asyncio.fixture
 async def metered(tiny_base: BaseModel, tmp_path: Path) -> AsyncIterator[MeteredReplica]:
     """A measured replica with one live adapter."""
-    replica = MeteredReplica.of(tiny_base, tmp_path)
-    replica.fleet.point(ALIAS, replica.publish(1))
-    await replica.settle()
-    yield replica
-    await replica.fleet.stop()
+    async with MeteredReplica.live(tiny_base, tmp_path) as replica:
+        yield replica
 
 
 class TestRequests:

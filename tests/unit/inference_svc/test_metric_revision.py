@@ -25,11 +25,8 @@ pytestmark = pytest.mark.asyncio
 @pytest_asyncio.fixture
 async def metered(tiny_base: BaseModel, tmp_path: Path) -> AsyncIterator[MeteredReplica]:
     """A measured replica with one live adapter."""
-    replica = MeteredReplica.of(tiny_base, tmp_path)
-    replica.fleet.point(ALIAS, replica.publish(1))
-    await replica.settle()
-    yield replica
-    await replica.fleet.stop()
+    async with MeteredReplica.live(tiny_base, tmp_path) as replica:
+        yield replica
 
 
 class TestRevisions:
