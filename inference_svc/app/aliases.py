@@ -6,17 +6,18 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from inference_svc.app.alias_file import AliasFile
 from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.revisions import Revisions
-from inference_svc.domain.pin import LIVE_ALIAS
+from inference_svc.domain.alias_name import alias_of
 from inference_svc.domain.residency import Resident, ResidentState
 from shared.changes import Changes
-from shared.errors import NotFound
-from shared.names import AdapterName, AliasName, RevisionName
+from shared.errors import DomainError, NotFound
+from shared.names import AliasName, RevisionName
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ class Aliases:
 
     An alias that is pointed elsewhere flips as soon as its new revision serves. While the present one is in the engine
     it serves on, and the new one is loaded in the background. Otherwise nobody is served by it that could wait: the
-    next request, or whoever else loads the new revision, does. A revision that is rejected never takes over; one
+    next request, or whoever else loads the new revision, does; where it cannot be loaded, the one that served before
+    is (`stand_in`). A revision that is rejected never takes over; one
     that is rejected for a time is tried again. A replaced revision that no other alias means is retired, and stays on
     disk for a roll back.
 
@@ -50,6 +52,8 @@ class Aliases:
         """Aliases by the revisions that they serve or want."""
         self._pins: AbstractSet[AliasName] = frozenset()
         self._tasks: dict[AliasName, asyncio.Task[None]] = {}
+        self._rests: dict[AliasName, float] = {}
+        """Seconds until the next try of what could not be brought."""
         self._loading = asyncio.Semaphore(_AT_ONCE)
         self._ending: set[asyncio.Task[None]] = set()
         self._file = AliasFile(state_file, self._served)
@@ -72,11 +76,14 @@ class Aliases:
         self._wanted[alias] = revision  # the last one now
         self._named[revision].add(alias)
         self._forget_name(alias, before)
+        if before is None and alias in self._pins:
+            self._meter.pins_change(len(self.unknown_pins))
         resident = self._revisions.register(revision)
         if resident.is_served and not resident.rejection:
             self._flip(alias, resident)
         if before != revision:
             self._end_task(alias)
+            self._rests.pop(alias, None)
         self._review(alias, before)
         self._changes.ring()
 
@@ -85,6 +92,12 @@ class Aliases:
         changed, self._pins = self._pins ^ pins, pins
         for alias in changed:
             self._review(alias)
+        self._meter.pins_change(len(self.unknown_pins))
+
+    @property
+    def unknown_pins(self) -> AbstractSet[AliasName]:
+        """Pinned aliases that nobody has pointed at anything here."""
+        return self._pins - self._wanted.keys()
 
     async def pinned(self) -> None:
         """Returns when each pinned alias is served, cannot be, or is not for long."""
@@ -97,17 +110,22 @@ class Aliases:
         self._pin_as_it_means(revision)
 
     def moved(self, resident: Resident) -> None:
-        """Flips the aliases that were to mean a revision, if it serves now, and brings back what is pinned."""
+        """Flips the aliases that were to mean a revision, if it serves now, and brings back what is pinned.
+
+        A revision that is to be replaced and is back serves its aliases again: what replaces it is loaded.
+        """
         if resident.revision not in self._named:
             return
         for alias in sorted(self._named[resident.revision]):
             if resident.state is ResidentState.LIVE and self._wanted[alias] == resident.revision:
                 self._flip(alias, resident)
-            if resident.state is ResidentState.REJECTED:
+            is_back = resident.state is ResidentState.LIVE and self._wanted[alias] != resident.revision
+            if is_back or resident.state is ResidentState.REJECTED:
                 self._review(alias, resident.revision)
 
     def engine_back(self) -> None:
         """Begins to load what is pinned into an engine that is empty."""
+        self._rests.clear()
         for alias in {*self._tasks, *self._pins}:
             self._end_task(alias)  # it may sleep until its next try
             self._review(alias)
@@ -138,6 +156,14 @@ class Aliases:
     def meaning(self, alias: AliasName) -> RevisionName | None:
         """What an alias means now, be it loaded, rejected or neither; None where it is not known."""
         return self._meaning(alias) if alias in self._wanted else None
+
+    def stand_in(self, name: str) -> RevisionName | None:
+        """What an alias served last and may serve while what is wanted instead cannot be loaded; None: nothing."""
+        alias = alias_of(name)
+        serving = self._serving.get(alias) if alias is not None else None
+        if alias is None or serving is None or serving == self._wanted[alias]:
+            return None
+        return None if self._revisions.known[serving].is_barred else serving
 
     def of(self, revision: RevisionName) -> list[str]:
         """The aliases that mean a revision here, by name."""
@@ -171,6 +197,7 @@ class Aliases:
         if before == resident.revision:
             return
         self._serving[alias] = resident.revision
+        self._rests.pop(alias, None)
         self._meter.alias_flips(alias, resident.revision)
         self._changes.ring()
         self._file.save()
@@ -236,32 +263,33 @@ class Aliases:
     async def _bring(self, alias: AliasName) -> None:
         """Loads what an alias has to have in the engine.
 
-        Whatever goes wrong (registry away, disk full, no free place) is tried again for as long as that is so.
+        Whatever goes wrong (registry away, disk full) is tried again for as long as that is so; whoever else begins to
+        bring the same rests as long before its first try.
         """
-        delay = _FIRST_RETRY_SECONDS
         try:
             while (revision := self._missing(alias)) is not None:
+                if alias in self._rests:
+                    await asyncio.sleep(self._rests[alias])
+                    if self._missing(alias) != revision:
+                        continue
                 try:
                     async with self._loading:
                         await self._revisions.ensure(revision)
+                    self._rests.pop(alias, None)
                 except Exception as err:
                     _log.exception("revision not promoted", extra={"revision": str(revision), "detail": str(err)})
-                    if self._missing(alias) == revision:
-                        await asyncio.sleep(delay)
-                        delay = min(_MAX_RETRY_SECONDS, 2 * delay)
+                    self._rests[alias] = min(_MAX_RETRY_SECONDS, 2 * self._rests.get(alias, _FIRST_RETRY_SECONDS / 2))
+                    await self._bring_stand_in(alias)
         finally:
             if self._tasks.get(alias) is asyncio.current_task():
                 del self._tasks[alias]
 
+    async def _bring_stand_in(self, alias: AliasName) -> None:
+        """What is pinned serves on with what served last, if that is not in the engine."""
+        before = self.stand_in(str(alias))
+        if alias in self._pins and before is not None and not self._revisions.known[before].is_served:
+            with suppress(DomainError):  # why the wanted one is not there was logged
+                await self._revisions.ensure(before)
+
     def _served(self) -> list[tuple[AliasName, Resident]]:
         return [(alias, self._revisions.known[revision]) for alias, revision in self._serving.items()]
-
-
-def alias_of(name: str) -> AliasName | None:
-    """The alias that a request's `prompt.adapter` means, None for a revision. Raises `InvalidInput` (FIELD_INVALID)."""
-    if "/revisions/" in name:
-        return None
-    if "/aliases/" in name:
-        return AliasName.parse(name, "prompt.adapter")
-    adapter = AdapterName.parse(name, "prompt.adapter")
-    return AliasName(adapter.tenant, adapter.id, LIVE_ALIAS)

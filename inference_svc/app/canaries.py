@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from inference_svc.app.canary_file import CanaryFile, SavedTrial
@@ -16,6 +14,7 @@ from inference_svc.app.meter import DEADLINE_PASSED, INTERNAL, OK, UNOBSERVED, M
 from inference_svc.app.ports import Registry
 from inference_svc.app.progress import Progress
 from inference_svc.app.revisions import Revisions
+from inference_svc.app.trials import Draw, Trial, Trials
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.canary_judge import CanaryJudge, Sample, Side, Verdict
 from inference_svc.domain.residency import QUARANTINED, Resident, ResidentState
@@ -27,8 +26,14 @@ from shared.names import AliasName, RevisionName
 _log = logging.getLogger(__name__)
 
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.2, 30.0
+_NO_PLACE_SECONDS = 0.5
+"""Until a place is looked for again, when a request is drawn for a canary that found none."""
 _NEVER_TAKEN = (NotFound, InvalidInput)
 """Refusals of the registry that the same report meets again: the alias is gone, or the words are wrong."""
+_AT_ONCE = 2
+"""Loads of canaries: more would only wait for each other, and requests' own loads for them."""
+_MAX_AHEAD = 8
+"""Canaries that are loaded before a request is drawn: a replica may follow thousands of aliases that have one."""
 _FAULTS = frozenset(
     {"FORMAT_CHECK_FAILED", "GUARANTEE_BROKEN", "ADAPTER_REJECTED", QUARANTINED, INTERNAL, DEADLINE_PASSED}
 )
@@ -36,39 +41,13 @@ _FAULTS = frozenset(
 is neither one of them nor OK says nothing about it: mistakes of callers, quotas, cancellations, a dead engine."""
 
 
-@dataclass(frozen=True)
-class Draw:
-    """On which side of which trial a request came by chance."""
-
-    alias: AliasName
-    start_time: datetime
-    side: Side
-    revision: RevisionName
-
-
-@dataclass
-class Trial:
-    """One canary beside one revision."""
-
-    alias: AliasName
-    live: RevisionName
-    split: CanarySplit
-    judge: CanaryJudge
-    verdict: Verdict | None = None
-    """Set once it was found to be worse: it gets nothing from then on, whatever the registry says."""
-    task: asyncio.Task[None] | None = None
-    """Loads it; after the verdict, tells the registry."""
-
-    def is_same(self, live: RevisionName, split: CanarySplit) -> bool:
-        """Whether the registry still means this trial."""
-        return (self.live, self.split.revision, self.split.start_time) == (live, split.revision, split.start_time)
-
-
-_NO_TRIALS: Mapping[AliasName, Trial] = {}
-
-
 class Canaries:
-    """Owns the trials; all methods run on one event loop, so plain assignments are atomic."""
+    """Owns the trials; all methods run on one event loop, so plain assignments are atomic.
+
+    A canary is loaded in the background when the revision that it is beside is in the engine, and when a request is
+    drawn: elsewhere nobody uses the alias, and there is nothing to compare it with. It displaces nothing that is in
+    use: where more revisions are hot than there are places it gets none, and nobody's requests pay for a trial.
+    """
 
     def __init__(
         self, revisions: Revisions, registry: Registry, *, state_file: Path, chance: Callable[[], float],
@@ -78,9 +57,8 @@ class Canaries:
         self._revisions, self._registry = revisions, registry
         self._file = CanaryFile(state_file, self._saved)
         self._chance, self._changes, self._release, self._meter = chance, changes, release, meter
-        self._trials: dict[AliasName, Trial] = {}
-        self._of: defaultdict[RevisionName, dict[AliasName, Trial]] = defaultdict(dict)
-        """The same trials by their canaries."""
+        self._trials = Trials()
+        self._loading = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def restore(self) -> None:
@@ -105,14 +83,16 @@ class Canaries:
                 self._changed()
             return
         if old is not None:
-            del self._trials[alias], self._of[old.split.revision][alias]
-            if not self._of[old.split.revision]:
-                del self._of[old.split.revision]
+            self._trials.end(old)
             _cancel(old.task)
         if split is not None:
             trial = Trial(alias, live, split, CanaryJudge(split.policy, self._chance), verdict)
-            self._trials[alias] = self._of[split.revision][alias] = trial
-            self._begin(trial, self._load(trial) if verdict is None else self._tell(trial, verdict))
+            self._trials.begin(trial)
+            self._revisions.register(split.revision)
+            if verdict is None:
+                self._load_ahead(trial)
+            else:
+                self._begin(trial, self._tell(trial, verdict))
         if old is not None:
             self._track(self._release(old.split.revision))
         if old is not None or split is not None:
@@ -154,20 +134,26 @@ class Canaries:
         """The trial of an alias."""
         return self._trials.get(alias)
 
+    def moved(self, resident: Resident) -> None:
+        """Loads the canaries beside a revision that serves now."""
+        if resident.state is ResidentState.LIVE:
+            for trial in self._trials.beside(resident.revision):
+                self._load_ahead(trial)
+
     def shares(self, revision: RevisionName) -> list[tuple[str, int]]:
         """Aliases whose canary this revision is, with the percent that it gets now: 0 while it serves none."""
         return sorted(
-            (str(alias), trial.split.percent if self._is_open(trial) else 0)
-            for alias, trial in self._of.get(revision, _NO_TRIALS).items()
+            (str(trial.alias), trial.split.percent if self._is_open(trial) else 0)
+            for trial in self._trials.of(revision)
         )
 
     def is_meant(self, revision: RevisionName) -> bool:
         """Whether a revision is on trial and was not taken back."""
-        return any(trial.verdict is None for trial in self._of.get(revision, _NO_TRIALS).values())
+        return any(trial.verdict is None for trial in self._trials.of(revision))
 
     def found_out(self, revision: RevisionName) -> None:
         """A revision computed NaN or infinity, whoever asked it: that needs neither chance nor statistics."""
-        for trial in self._of.get(revision, _NO_TRIALS).values():
+        for trial in self._trials.of(revision):
             if trial.verdict is None and trial.split.policy.watched:
                 self._condemn(trial, Verdict(RollbackReason.ERROR_RATE, "it computed NaN or infinity: quarantined"))
 
@@ -186,10 +172,27 @@ class Canaries:
     def _serves(self, trial: Trial) -> bool:
         if self._is_open(trial):
             return True
-        is_idle = trial.task is None or trial.task.done()
-        if trial.verdict is None and is_idle and not self._is_rejected(trial.split.revision):
-            self._begin(trial, self._load(trial))
+        self._bring(trial)
         return False
+
+    def _load_ahead(self, trial: Trial) -> None:
+        """Before a request is drawn, where the alias seems to be used, unless many others are being loaded so."""
+        if self._is_used(trial) and len(self._tasks) < _MAX_AHEAD:
+            self._bring(trial)
+
+    def _bring(self, trial: Trial) -> None:
+        """Begins to load a canary, unless that was tried in vain a moment ago."""
+        is_due = trial.is_idle and time.monotonic() >= trial.not_before
+        if is_due and self._is_wanted(trial) and not self._is_rejected(trial.split.revision):
+            self._begin(trial, self._load(trial))
+
+    def _is_wanted(self, trial: Trial) -> bool:
+        return trial in self._trials and trial.verdict is None
+
+    def _is_used(self, trial: Trial) -> bool:
+        """Whether the revision that a canary is beside is in the engine."""
+        live = self._revisions.known.get(trial.live)
+        return live is not None and live.is_served
 
     def _is_rejected(self, revision: RevisionName) -> bool:
         """For ever: a bar that ends does not count."""
@@ -229,13 +232,13 @@ class Canaries:
     def _saved(self) -> dict[str, SavedTrial]:
         known = self._revisions.known
         return {
-            str(alias): SavedTrial(
+            str(trial.alias): SavedTrial(
                 trial.live,
                 trial.split,
                 known[trial.split.revision].digest if trial.split.revision in known else "",
                 trial.verdict,
             )
-            for alias, trial in self._trials.items()
+            for trial in self._trials
         }
 
     def _begin(self, trial: Trial, work: Awaitable[None]) -> None:
@@ -248,40 +251,32 @@ class Canaries:
         return task
 
     async def _load(self, trial: Trial) -> None:
-        def is_wanted() -> bool:
-            return self._trials.get(trial.alias) is trial and trial.verdict is None
-
-        await self._revisions.pinned()
-        resident = await self._loaded(trial.split.revision, is_wanted)
-        if resident is None:
+        """One try, which displaces nothing in use; the next request that is drawn is cause for another."""
+        revision, is_there = trial.split.revision, self._is_open(trial)
+        try:
+            if not is_there:
+                await self._revisions.pinned()
+            async with nullcontext() if is_there else self._loading:
+                resident = await self._revisions.beside(revision) if self._is_wanted(trial) else None
+        except Exception as err:
+            _log.exception("canary not loaded", extra={"revision": str(revision), "detail": str(err)})
+            trial.rest = min(_MAX_RETRY_SECONDS, max(_FIRST_RETRY_SECONDS, 2 * trial.rest))
+            trial.put_off(trial.rest)
             return
-        if (
-            resident.state is ResidentState.DRAINING and resident.is_open
-        ):  # on trial again while its last requests still run
+        if resident is None:
+            trial.put_off(_NO_PLACE_SECONDS)
+        if resident is None or not self._is_wanted(trial):
+            return
+        if resident.state is ResidentState.DRAINING and resident.is_open:  # on trial again while its last requests run
             resident.move(ResidentState.LIVE)
-        _log.info("canary serves", extra={"alias": str(trial.alias), "revision": str(trial.split.revision)})
+        trial.rest = 0.0
+        _log.info("canary serves", extra={"alias": str(trial.alias), "revision": str(revision)})
         self._changed()
-
-    async def _loaded(self, revision: RevisionName, is_wanted: Callable[[], bool]) -> Resident | None:
-        """None when it is rejected for ever, or not wanted by now; whatever else goes wrong is tried again."""
-        delay = _FIRST_RETRY_SECONDS
-        while is_wanted():
-            try:
-                resident = await self._revisions.ensure(revision)
-            except Exception as err:
-                _log.exception("canary not loaded", extra={"revision": str(revision), "detail": str(err)})
-                if self._is_rejected(revision):
-                    return None
-                await asyncio.sleep(delay)
-                delay = min(_MAX_RETRY_SECONDS, 2 * delay)
-            else:
-                return resident if is_wanted() else None
-        return None
 
     async def _tell(self, trial: Trial, verdict: Verdict) -> None:
         """Tells the registry, again and again until it knows, never will, or the trial is over."""
         delay = _FIRST_RETRY_SECONDS
-        while self._trials.get(trial.alias) is trial:
+        while trial in self._trials:
             try:
                 await self._registry.roll_back_canary(trial.alias, trial.split, verdict.reason, verdict.description)
             except DomainError as err:

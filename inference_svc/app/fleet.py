@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from inference_svc.app.aliases import Aliases, alias_of
-from inference_svc.app.canaries import Canaries, Draw
+from inference_svc.app.aliases import Aliases
+from inference_svc.app.arrivals import Arrivals
+from inference_svc.app.canaries import Canaries
 from inference_svc.app.expulsion import Expulsion
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
@@ -19,13 +21,14 @@ from inference_svc.app.ports import InferenceEngine, Registry
 from inference_svc.app.prefetch import Prefetch, Reason
 from inference_svc.app.progress import Progress
 from inference_svc.app.roster import Roster
-from inference_svc.app.single_flight import Loads
+from inference_svc.app.trials import Draw
 from inference_svc.app.watch import Line, watch
+from inference_svc.domain.alias_name import alias_of
 from inference_svc.domain.canary_choice import CanaryChoice
 from inference_svc.domain.residency import QUARANTINED, Resident, ResidentState
 from shared.adapter.canary import CanarySplit
 from shared.changes import Changes
-from shared.errors import DomainError, NotFound, StateConflict
+from shared.errors import DomainError, StateConflict
 from shared.names import AliasName, RevisionName
 
 _CANARY_FILE = "canaries.json"
@@ -43,11 +46,10 @@ class Fleet:
         meter: Meter = UNOBSERVED, chance: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         """`chance` is uniform in [0, 1), and draws who gets a canary."""
-        self._loader, self._engine, self._registry = loader, engine, registry
+        self._engine = engine
         self._roster = Roster(self._moved, meter)
         self._lost: list[Resident] = []
         self._places = Places(capacity, self._unload, meter)
-        self._loads = Loads(self._places.ring)
         self._changes, self._meter = Changes(), meter
         self._aliases = Aliases(self, state_file=state_file, changes=self._changes, meter=meter)
         self._canaries = Canaries(
@@ -56,7 +58,11 @@ class Fleet:
         )  # fmt: skip
         self.expulsion = Expulsion(self._roster, loader, self._canaries, self._unload)
         """To be told of every verdict, whoever asked."""
-        self._prefetch = Prefetch(self._aliases.pinned, self._load_ahead, capacity)
+        self._arrivals = Arrivals(
+            loader=loader, engine=engine, registry=registry, roster=self._roster, places=self._places,
+            aliases=self._aliases, is_named=self._is_named,
+        )  # fmt: skip
+        self._prefetch = Prefetch(self._aliases.pinned, self._arrivals.ahead, capacity)
 
     @property
     def known(self) -> Mapping[RevisionName, Resident]:
@@ -78,7 +84,7 @@ class Fleet:
         self._canaries.follow(alias, revision, canary)
         if not self.known[revision].is_inside:
             self._prefetch.wish(revision, Reason.CHANGED)
-        self._roster.forget_old(self._is_kept)
+        self._roster.forget_old(self._arrivals.is_kept)
 
     def draw(self, name: str, choice: CanaryChoice) -> tuple[str, Draw | None]:
         """What a request for `name` is to lease, and its place in a trial if chance decided. Raises `InvalidInput`."""
@@ -104,6 +110,11 @@ class Fleet:
         """What these aliases mean is loaded, and stays in the engine from now on; fewer than there are places."""
         assert len(pins) < self._places.count, "a place must be left for others"
         self._aliases.pin(pins)
+
+    @property
+    def unknown_pins(self) -> AbstractSet[AliasName]:
+        """Pinned aliases that this replica does not know."""
+        return self._aliases.unknown_pins
 
     async def pinned(self) -> None:
         """Returns when each pinned alias is served, cannot be, or is not for long."""
@@ -168,6 +179,7 @@ class Fleet:
             raise
         finally:
             resident.leases -= 1
+            resident.last_use = time.monotonic()
             if resident.leases == 0:
                 self._places.ring()
                 if resident.state is ResidentState.DRAINING:
@@ -198,10 +210,10 @@ class Fleet:
         await self._canaries.stop()
         await self._prefetch.stop()
         await self._aliases.stop()
-        await self._loads.stop()
+        await self._arrivals.stop()
 
     async def _find(self, name: str) -> Resident:
-        """What a name means, loaded; where that is rejected and the name means another by then, that one."""
+        """What a name means, loaded; or another: what it means by then, or what served before where it cannot be."""
         while True:
             revision = self._aliases.revision(name)
             found = self.known.get(revision)
@@ -213,9 +225,20 @@ class Fleet:
                 with suppress(DomainError):
                     if self._aliases.revision(name) != revision:
                         continue
-                raise
+                stand_in = await self._stand_in(name, revision)
+                if stand_in is None:
+                    raise
+                return stand_in
             self._load_neighbours(resident)
             return resident
+
+    async def _stand_in(self, name: str, missing: RevisionName) -> Resident | None:
+        """What served an alias before one that cannot be loaded now, from the disk, where that is possible."""
+        before = self._aliases.stand_in(name)
+        if before is not None and before != missing:
+            with suppress(DomainError):  # who asks is told of the one that is missing: that is what is to be mended
+                return await self.ensure(before)
+        return None
 
     def _load_neighbours(self, seen: Resident) -> None:
         """A tenant who asks for one adapter, and has no other in the engine, will probably ask for more of them."""
@@ -223,69 +246,22 @@ class Fleet:
             self._prefetch.wish(resident.revision, Reason.NEIGHBOUR)
 
     async def ensure(self, revision: RevisionName) -> Resident:
-        """The revision, loaded; loads are single-flight, and end when nobody waits for them any more."""
-        await self._loads.cancelled(revision)
-        resident = self.known.get(revision)
-        if resident is not None and resident.is_open:
-            return resident
-        return await self._loads.join(revision, lambda: self._load(revision))
+        """The revision, loaded."""
+        return await self._arrivals.ensure(revision)
 
-    async def _load(self, revision: RevisionName) -> Resident:
-        self._engine.check()
-        resident = self.known.get(revision)
-        if resident is not None and resident.is_barred:
-            raise resident.refusal()
-        if resident is not None and resident.is_pardoned:
-            resident = self._roster.renew(resident)
-            self._aliases.renewed(revision)
-        if resident is None or not resident.digest:
-            resident = self.register(revision, await self._digest(revision))
-        if await self._places.take(resident):
-            await self._take_in(resident)
-        return resident
-
-    async def _load_ahead(self, revision: RevisionName, spare: int) -> bool:
-        """Loads a revision if more than `spare` places are free and nobody waits for one; whether it got one."""
-        resident = self.known.get(revision)
-        if resident is None or not self._places.have_free(spare):
-            return False
-        self._engine.check()
-        if not resident.digest:
-            resident.digest = await self._digest(revision)
-        if self.known.get(revision) is not resident:  # forgotten meanwhile
-            return False
-        if revision in self._loads or not self._places.take_free(resident, spare=spare):
-            return False
-        await self._loads.join(revision, lambda: self._take_in(resident))
-        return True
-
-    async def _take_in(self, resident: Resident) -> Resident:
-        """Loads a revision that has a place."""
-        await self._loader.load(resident, lambda: self._places.digests)
-        self._loads.succeeded(resident)
-        self._roster.forget_old(self._is_kept)
-        return resident
+    async def beside(self, revision: RevisionName) -> Resident | None:
+        """The revision, loaded where that disturbs nobody; None where there is no place for it now."""
+        return await self._arrivals.beside(revision)
 
     def _is_named(self, revision: RevisionName) -> bool:
         """Whether an alias means a revision, or will, or it is on trial."""
         return self._canaries.is_meant(revision) or self._aliases.is_named(revision)
 
-    def _is_kept(self, revision: RevisionName) -> bool:
-        """Also while its load waits for a place: forgotten by then, it would come in twice under one key."""
-        return revision in self._loads or self._is_named(revision)
-
     def _moved(self, resident: Resident) -> None:
         self._changes.ring()
         self._places.ring()
         self._aliases.moved(resident)
-
-    async def _digest(self, revision: RevisionName) -> str:
-        try:
-            return (await self._registry.revision(revision)).digest
-        except NotFound as err:
-            raise NotFound(
-                "ADAPTER_NOT_FOUND", f"{revision} does not exist", metadata={"adapter": str(revision)}
-            ) from err
+        self._canaries.moved(resident)
 
     async def retire(self, resident: Resident) -> None:
         """Takes a live revision out of the engine once its last request ended, unless it is on trial."""

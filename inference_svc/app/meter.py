@@ -34,6 +34,9 @@ class Observer(Protocol):
     def revision_pinned(self, resident: Resident) -> None:
         """`resident.is_pinned` is another one now."""
 
+    def pins_change(self, unknown: int) -> None:
+        """So many pinned aliases are not known here from now on."""
+
     def revision_forgotten(self, resident: Resident) -> None:
         """A revision that left the engine long ago is no longer known here."""
 
@@ -78,6 +81,11 @@ class Meter:
         """See `Observer`."""
         for observer in self._observers:
             observer.revision_pinned(resident)
+
+    def pins_change(self, unknown: int) -> None:
+        """See `Observer`."""
+        for observer in self._observers:
+            observer.pins_change(unknown)
 
     def revision_forgotten(self, resident: Resident) -> None:
         """See `Observer`."""

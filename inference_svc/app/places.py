@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from inference_svc.app.meter import UNOBSERVED, Meter
@@ -12,6 +13,8 @@ from shared.changes import Changes
 
 _PATIENCE_SECONDS = 0.5
 """Until one that is never idle is closed: shorter, and every burst would evict; longer, and a cold request waits."""
+_UNUSED_SECONDS = 0.5
+"""After its last request a revision is left alone by loads that nobody waits for: the next one may be on its way."""
 
 
 class Places:
@@ -67,10 +70,8 @@ class Places:
                         return True
                     if closing is not None and closing.is_pinned:  # since it was closed: it goes nowhere
                         closing.is_closing, closing = False, None
-                    may_go = [r for r in inside if r.is_served and not r.is_pinned and not r.expected]
-                    idle = [
-                        resident for resident in may_go if resident.state is ResidentState.LIVE and resident.is_idle
-                    ]
+                    may_go = self._may_go(inside)
+                    idle = self._idle(may_go)
                     if idle:
                         await self._evict(self._policy.whose_turn_it_is(idle, inside, coming))
                     elif not await Changes.wait(mark, _PATIENCE_SECONDS) and closing is None:
@@ -99,6 +100,23 @@ class Places:
             return False
         self._enter(coming)
         return True
+
+    async def take_unused(self, coming: Resident) -> bool:
+        """As `take_free` down to the last place; where none is free an idle revision goes that was not used lately."""
+        if not self._turn.locked() and not coming.is_inside and not self.have_free(0):
+            inside, before = self._now_inside(), time.monotonic() - _UNUSED_SECONDS
+            unused = [r for r in self._idle(self._may_go(inside)) if max(r.last_use, r.entered) < before]
+            if unused:
+                await self._evict(self._policy.whose_turn_it_is(unused, inside, coming))
+        return self.take_free(coming, spare=0)
+
+    @staticmethod
+    def _may_go(inside: list[Resident]) -> list[Resident]:
+        return [r for r in inside if r.is_served and not r.is_pinned and not r.expected]
+
+    @staticmethod
+    def _idle(may_go: list[Resident]) -> list[Resident]:
+        return [resident for resident in may_go if resident.state is ResidentState.LIVE and resident.is_idle]
 
     def _enter(self, coming: Resident) -> None:
         coming.uses = 0

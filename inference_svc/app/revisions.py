@@ -22,6 +22,9 @@ class Revisions(Protocol):
     async def ensure(self, revision: RevisionName) -> Resident:
         """The revision, loaded. Raises `DomainError` when it cannot be."""
 
+    async def beside(self, revision: RevisionName) -> Resident | None:
+        """As `ensure`, where that disturbs nobody; None where there is no place for it now."""
+
     async def retire(self, resident: Resident) -> None:
         """Takes a live revision out of the engine once its last request ended, unless it is on trial."""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from inference_svc.domain.alias_name import LIVE_ALIAS
 from shared.errors import FieldViolation, InvalidInput
 from shared.names import AliasName, check_id, invalid_field
-
-LIVE_ALIAS = "live"
-"""What a request means that names an adapter alone."""
 
 
 def read_pins(tenant: str, value: object, field: str) -> frozenset[AliasName]:

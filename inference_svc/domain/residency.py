@@ -112,6 +112,8 @@ class Resident:
     """It never makes room for another."""
     uses: int = 0
     """Requests that began on it since it came in."""
+    last_use: float = -math.inf
+    """When the last request on it ended, of the monotonic clock in seconds; minus infinity: none has."""
     warmth: float = -math.inf
     """How often it is used, and how lately (`domain.eviction.Warmth`); minus infinity: never."""
     key: AdapterKey | None = None

@@ -90,6 +90,9 @@ class PrometheusObserver:
         self._pinned = Gauge(
             "goldsmith_pinned_revisions", "Revisions that are pinned, by state.", ("state",), registry=registry
         )
+        self._unknown_pins = Gauge(
+            "goldsmith_unknown_pins", "Pinned aliases that this replica does not know.", registry=registry
+        )
         for state in ResidentState:
             self._residents.labels(state.value)
             self._pinned.labels(state.value)
@@ -161,6 +164,10 @@ class PrometheusObserver:
     def revision_pinned(self, resident: Resident) -> None:
         """Keeps the number of pinned revisions in each state."""
         self._pinned.labels(resident.state.value).inc(1 if resident.is_pinned else -1)
+
+    def pins_change(self, unknown: int) -> None:
+        """Keeps it."""
+        self._unknown_pins.set(unknown)
 
     def revision_forgotten(self, resident: Resident) -> None:
         """Counts it in no state any more."""

@@ -112,6 +112,9 @@ class TraceObserver:
     def revision_pinned(self, resident: Resident) -> None:
         """Nothing: it takes no time."""
 
+    def pins_change(self, unknown: int) -> None:
+        """Nothing: it takes no time."""
+
     def revision_forgotten(self, resident: Resident) -> None:
         """Nothing: it takes no time."""
 

@@ -332,6 +332,12 @@ async def let_run() -> None:
         await asyncio.sleep(0)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Lets time pass until it holds."""
+    while not condition():  # noqa: ASYNC110  # time has to pass
+        await asyncio.sleep(0.001)
+
+
 @pytest.fixture
 def replica(tiny_base: BaseModel, tmp_path: Path) -> Replica:
     """A replica with room for two adapters."""

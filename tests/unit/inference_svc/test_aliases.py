@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
+from inference_svc.app import aliases
 from inference_svc.domain.residency import ResidentState
-from shared.errors import InvalidInput, NotFound
+from shared.errors import InvalidInput, NotFound, Unavailable
+from shared.names import RevisionName
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, Replica, revision
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
@@ -103,6 +108,57 @@ class TestPromotion:
         async with replica.fleet.lease(ADAPTER) as resident:
             assert resident.revision == revision(1)
 
+    async def test_what_served_before_goes_on_while_the_new_one_cannot_be_fetched(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Although it was evicted: its files are on disk. The new one takes over once the registry is back."""
+        await _promote_evicted(replica)
+        with monkeypatch.context() as away:
+            away.setattr(replica.registry, "download", _away)
+            for name in (ADAPTER, str(ALIAS)):
+                async with replica.fleet.lease(name) as resident:
+                    assert resident.revision == revision(1)
+            assert replica.states()[4] is not ResidentState.LIVE
+        await replica.settle()
+
+        async with replica.fleet.lease(ADAPTER) as resident:
+            assert resident.revision == revision(4)
+
+    async def test_who_asks_learns_why_the_new_one_is_not_there_when_nothing_served_before(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where what served before is neither on disk nor in the registry: that is what is worth mending."""
+        await _promote_evicted(replica)
+        monkeypatch.setattr(replica.fleet._arrivals._loader._cache, "find", lambda digest: None)
+        monkeypatch.setattr(replica.registry, "download", _away)
+        with pytest.raises(Unavailable, match="no 4"):
+            await replica.use(ADAPTER)
+
+    async def test_a_pinned_alias_goes_on_with_what_served_before_though_nobody_asks(
+        self, replica: Replica, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It has a place in the engine for good."""
+        monkeypatch.setattr(aliases, "_FIRST_RETRY_SECONDS", 0.001)
+        await _promote_evicted(replica)
+        with monkeypatch.context() as away:
+            away.setattr(replica.registry, "download", _away)
+            replica.fleet.pin({ALIAS})
+            while replica.states()[1] is not ResidentState.LIVE:  # noqa: ASYNC110  # time has to pass
+                await asyncio.sleep(0.001)
+            assert replica.fleet.known[revision(1)].is_pinned
+        await replica.settle()
+
+        assert replica.states()[4] is ResidentState.LIVE
+
+    async def test_what_is_asked_for_by_its_number_does_not_end_a_promotion(self, replica: Replica) -> None:
+        """The revision that served before comes in again and serves its alias, until the wanted one does."""
+        await _promote_evicted(replica)
+        await replica.use(str(revision(1)))
+        await replica.settle()
+
+        async with replica.fleet.lease(ADAPTER) as resident:
+            assert resident.revision == revision(4)
+
     async def test_a_restart_without_the_registry_serves_what_was_served(self, replica: Replica) -> None:
         """Aliases and files are on disk."""
         replica.fleet.point(ALIAS, replica.publish(1))
@@ -116,6 +172,23 @@ class TestPromotion:
 
         async with replica.fleet.lease(ADAPTER) as resident:
             assert resident.revision == revision(1)
+
+
+async def _away(name: RevisionName, folder: Path) -> None:
+    """Stands for a download while the blob store is away."""
+    raise Unavailable("NOT_SERVING", f"no {name.number}")
+
+
+async def _promote_evicted(replica: Replica) -> None:
+    """Points the alias, whose revision 1 served and was evicted, at revision 4, which is not loaded for that."""
+    replica.fleet.point(ALIAS, replica.publish(1))
+    await replica.settle()
+    for number in (2, 3):
+        await replica.use(str(replica.publish(number)))
+    replica.fleet.point(ALIAS, replica.publish(4))
+    await replica.settle()
+    assert replica.states()[1] is ResidentState.UNLOADED
+    assert replica.states()[4] is ResidentState.REGISTERED
 
 
 class TestName:

@@ -190,7 +190,7 @@ class TestLease:
         first, second = str(replica.publish(1)), str(replica.publish(2))
         await replica.use(first)
         replica.fleet.engine_lost()
-        monkeypatch.setattr(replica.fleet._loader._cache, "_max_bytes", 1)
+        monkeypatch.setattr(replica.fleet._arrivals._loader._cache, "_max_bytes", 1)
         go_on, download = asyncio.Event(), replica.registry.download
 
         async def slow(name: RevisionName, folder: Path) -> None:
@@ -203,7 +203,7 @@ class TestLease:
         async with replica.fleet.lease(first) as resident:
             go_on.set()
             await loading
-            assert replica.fleet._loader._cache.find(resident.digest) is not None
+            assert replica.fleet._arrivals._loader._cache.find(resident.digest) is not None
 
     async def test_one_that_is_found_out_while_it_comes_back_does_not_serve(self, replica: Replica) -> None:
         """A request of before the engine's death tells at last; served but barred, it would outlive its next death."""
@@ -212,7 +212,7 @@ class TestLease:
         stack = AsyncExitStack()
         await stack.enter_async_context(replica.fleet.lease(name))
         replica.fleet.engine_lost()
-        replica.fleet._loader._proved.clear()
+        replica.fleet._arrivals._loader._proved.clear()
         replica.engine.entered.clear()
         replica.engine.gate.clear()
         back = asyncio.create_task(replica.use(name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,8 @@ from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import ResidentState
 from inference_svc.telemetry.metric import PrometheusObserver
 from shared.base_model import BaseModel
-from shared.names import AliasName
-from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, Replica, let_run, revision
+from shared.names import AliasName, RevisionName
+from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, Replica, let_run, revision, until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 CANARY = AliasName("acme", "answer", "canary")
@@ -244,8 +244,57 @@ class TestPinsOfTheFile:
 
         assert during == {1}
 
+    async def test_of_an_alias_that_nobody_knows_is_told_to_the_operator(
+        self,
+        tiny_base: BaseModel,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """A misspelt name would pin nothing without a word. One line of the log for all, when they had their time."""
+        monkeypatch.setattr(follower, "_LOOK_SECONDS", 0.001)
+        monkeypatch.setattr(follower, "_GRACE_SECONDS", 0.0)
+        monkeypatch.setattr(follower, "_MAX_NAMED", 2)
+        metrics = CollectorRegistry()
+        meter = Meter([PrometheusObserver(metrics, label_sets=10)])
+        replica = Replica(tiny_base, tmp_path, capacity=5, meter=meter)
+        path = tmp_path / "quotas.toml"
+        path.write_text('[tenants.acme]\npinned_adapters = ["answer", "d", "c", "b"]\n')
+        replica.fleet.point(ALIAS, replica.publish(1))
+        following = asyncio.create_task(follow_pins(QuotaFile(path, Quota(), max_pins=4), replica.fleet))
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Lets time pass until it holds."""
-    while not condition():  # noqa: ASYNC110  # a file is looked at by the clock
-        await asyncio.sleep(0.001)
+        def lines() -> list[logging.LogRecord]:
+            return [record for record in caplog.records if record.message == "pinned aliases are not known"]
+
+        await until(lambda: bool(lines()))
+        during = metrics.get_sample_value("goldsmith_unknown_pins")
+        replica.fleet.point(AliasName("acme", "d", "live"), RevisionName("acme", "d", 1))
+        await let_run()
+        after = metrics.get_sample_value("goldsmith_unknown_pins")
+        for _ in range(5):
+            await asyncio.sleep(0.001)
+        following.cancel()
+        await replica.fleet.stop()
+
+        (line,) = lines()
+        assert line.__dict__["aliases"] == [str(AliasName("acme", name, "live")) for name in ("b", "c")]
+        assert line.__dict__["pins"] == 3
+        assert (during, after) == (3.0, 2.0)
+
+    async def test_of_an_alias_that_becomes_known_in_time_is_no_fault(
+        self, replica: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The registry tells its aliases when the process starts."""
+        monkeypatch.setattr(follower, "_LOOK_SECONDS", 0.001)
+        path = tmp_path / "quotas.toml"
+        path.write_text('[tenants.acme]\npinned_adapters = ["answer"]\n')
+        following = asyncio.create_task(follow_pins(QuotaFile(path, Quota(), max_pins=1), replica.fleet))
+        await until(lambda: bool(replica.fleet.unknown_pins))
+        replica.fleet.point(ALIAS, replica.publish(1))
+        monkeypatch.setattr(follower, "_GRACE_SECONDS", 0.0)
+        await until(lambda: pinned(replica) == {1})
+        await asyncio.sleep(0.01)
+        following.cancel()
+        await replica.settle()
+
+        assert "pinned aliases are not known" not in caplog.messages
