@@ -126,6 +126,7 @@ async def build(settings: Settings) -> InferenceApplication:
             id_file=data_dir / "last_adapter_id",
             context_tokens=min(settings.max_context_tokens, base.max_positions),
             threads=settings.threads,
+            dtype=settings.dtype,
             max_lora_rank=settings.max_lora_rank,
             batch_adapters=settings.batch_adapters,
             resident_adapters=settings.resident_adapters,

@@ -24,6 +24,7 @@ _LEAST = {
     "adapter_patience": 0,
     "metrics_label_sets": 1,
 }
+_DTYPES = ("auto", "bfloat16", "float32")
 DESCRIPTION = "Serve adapters with guaranteed output formats from one vLLM engine."
 
 
@@ -57,6 +58,10 @@ class Settings(SecuritySettings):
     )
     otlp_endpoint: str = field(
         default="", metadata={"help": "OTLP/gRPC collector for traces, http://host:4317; empty is off"}
+    )
+    dtype: str = field(
+        default="auto",
+        metadata={"help": "the engine's arithmetic: bfloat16, float32, or auto: float32 where a CPU emulates bfloat16"},
     )
     threads: int = field(default=1, metadata={"help": "OpenMP threads of the engine on CPU"})
     max_context_tokens: int = field(default=2048, metadata={"help": "prompt and answer together"})
@@ -109,6 +114,8 @@ class Settings(SecuritySettings):
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise invalid_field(name, f"must be at least {least}, got {getattr(self, name)}")
+        if self.dtype not in _DTYPES:
+            raise invalid_field("dtype", f"must be one of {', '.join(_DTYPES)}, got {self.dtype!r}")
         assert self.tenant_quota, "refuses what is no quota"
         if self.registry_credentials is None and not is_loopback(self.registry):
             raise invalid_field(

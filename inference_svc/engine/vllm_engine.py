@@ -36,6 +36,8 @@ class EngineSettings:
     resident_adapters: int
     running_requests: int
     kv_cache_gib: int
+    dtype: str = "auto"
+    """Of weights and arithmetic: bfloat16, float32, or what is fast here (`native_dtype`)."""
     grouped_lora: bool = True
     """Our LoRA kernel on CPU; False is vLLM's own, to measure against."""
     kv_cache_blocks: int | None = None
@@ -102,10 +104,12 @@ class VllmEngine:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        from inference_svc.engine.native_dtype import native_dtype
+
         settings = self._settings
         arguments = AsyncEngineArgs(
             model=str(settings.base_model_dir),
-            dtype="bfloat16",
+            dtype=native_dtype() if settings.dtype == "auto" else settings.dtype,  # type: ignore[arg-type]  # checked
             max_model_len=settings.context_tokens,
             max_num_seqs=settings.running_requests,
             enable_lora=True,
