@@ -156,7 +156,7 @@ class TestPackedMixtures:
 
     def test_are_left_out_where_this_machine_cannot_have_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The kernel is found by trying: builds and processors without it are served by torch alone."""
-        monkeypatch.setattr(torch.ops._C, "weight_packed_linear", _refuse)
+        monkeypatch.setattr("inference_svc.engine.lora_packed._multiply", _refuse)
 
         assert not is_usable.__wrapped__()
 
