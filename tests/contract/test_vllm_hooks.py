@@ -122,6 +122,8 @@ class TestHooks:
         """It has no Python function of vLLM's around it."""
         import vllm._custom_ops  # noqa: F401  # which loads the operations
 
+        if not hasattr(torch.ops._C, "weight_packed_linear"):
+            pytest.skip("vLLM's build for this processor has no such kernel, and torch serves")
         assert str(torch.ops._C.weight_packed_linear.default._schema) == (
             "_C::weight_packed_linear(Tensor(a0!) out, Tensor(a1) mat1, Tensor(a2) mat2, Tensor(a3)? bias, "
             "bool is_vnni) -> ()"

@@ -190,6 +190,11 @@ class TestSettings:
 
         assert [violation.path for violation in caught.value.violations] == [name]
 
+    def test_names_an_arithmetic_that_there_is(self, tmp_path: Path) -> None:
+        """Before the engine is started with it, which takes half a minute."""
+        with pytest.raises(InvalidInput, match="auto, bfloat16, float32, got 'int8'"):
+            Settings(base_model_dir=tmp_path, registry="127.0.0.1:1", dtype="int8")
+
 
 @pytest.mark.asyncio
 class TestDraining:
@@ -218,8 +223,3 @@ class TestDraining:
             assert admission.load == Load(1, 0)
             await made[0].finish()
         assert admission.load == IDLE
-
-    def test_names_an_arithmetic_that_there_is(self, tmp_path: Path) -> None:
-        """Before the engine is started with it, which takes half a minute."""
-        with pytest.raises(InvalidInput, match="auto, bfloat16, float32, got 'int8'"):
-            Settings(base_model_dir=tmp_path, registry="127.0.0.1:1", dtype="int8")
