@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from inference_svc.app.revisions import Revisions
 from inference_svc.domain.alias_name import alias_of
 from inference_svc.domain.residency import Resident, ResidentState
 from shared.changes import Changes
-from shared.errors import DomainError, NotFound
+from shared.errors import NotFound
 from shared.names import AliasName, RevisionName
 
 _log = logging.getLogger(__name__)
@@ -34,9 +33,8 @@ class Aliases:
     An alias that is pointed elsewhere flips as soon as its new revision serves. While the present one is in the engine
     it serves on, and the new one is loaded in the background. Otherwise nobody is served by it that could wait: the
     next request, or whoever else loads the new revision, does; where it cannot be loaded, the one that served before
-    is (`stand_in`). A revision that is rejected never takes over; one
-    that is rejected for a time is tried again. A replaced revision that no other alias means is retired, and stays on
-    disk for a roll back.
+    is (`stand_in`). A revision that is rejected never takes over; one that is rejected for a time is tried again. A
+    replaced revision that no other alias means is retired, and stays on disk for a roll back.
 
     A revision that served and was found out since stays what its alias means, whose requests are refused: what it
     should mean instead is its tenant's decision.
@@ -288,8 +286,10 @@ class Aliases:
         """What is pinned serves on with what served last, if that is not in the engine."""
         before = self.stand_in(str(alias))
         if alias in self._pins and before is not None and not self._revisions.known[before].is_served:
-            with suppress(DomainError):  # why the wanted one is not there was logged
+            try:
                 await self._revisions.ensure(before)
+            except Exception:  # whatever it is, the wanted one is tried again
+                _log.exception("revision not brought back", extra={"revision": str(before)})
 
     def _served(self) -> list[tuple[AliasName, Resident]]:
         return [(alias, self._revisions.known[revision]) for alias, revision in self._serving.items()]

@@ -73,6 +73,11 @@ class Machine(RuleBasedStateMachine):
             resident.leases -= 1
             self.places.ring()
 
+    async def _beside(self, number: int) -> None:
+        """A load that nobody waits for, in the place of what is not used."""
+        if await self.places.take_unused(self.residents[number]):
+            await self._start(self._load(number, 0))
+
     def _run(self, steps: int = 100) -> None:
         async def let_run() -> None:
             for _ in range(steps):
@@ -105,6 +110,12 @@ class Machine(RuleBasedStateMachine):
         assert not took or inside + spare < PLACES
         if took:
             self._loads_ahead.append(self._start(self._load(number, 0)))
+        self._run()
+
+    @rule(number=adapters)
+    def load_beside(self, number: int) -> None:
+        """Into a free place, or that of what is not used."""
+        self._loads_ahead.append(self._start(self._beside(number)))
         self._run()
 
     @rule()
@@ -160,6 +171,7 @@ class Machine(RuleBasedStateMachine):
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is never idle is closed at once, so that no time has to pass."""
     monkeypatch.setattr(places, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(places, "_UNUSED_SECONDS", 0.0)
 
 
 class TestPlacesMachine(Machine.TestCase):  # type: ignore[misc, name-defined]  # made at run time
