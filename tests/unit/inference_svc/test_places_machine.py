@@ -163,7 +163,7 @@ class Machine(RuleBasedStateMachine):
         self._run()
         self.loop.close()
         assert not left, states
-        assert all(task.exception() is None for task in self.ends)
+        assert all(task.exception() is None for task in (*self.ends, *self._loads_ahead))
         assert not any(resident.is_closing or resident.leases for resident in self.residents)
 
 
