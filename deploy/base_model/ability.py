@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from deploy.base_model.corpus.example import Example
 from deploy.base_model.corpus.mixture import TASKS, draw
 from deploy.base_model.tokenizer import END_ID, PAD_ID, encode
+from shared.processor import emulates_bfloat16
 
 SEED: Final = 20_000_003  # far from the seeds of training; documents are drawn anew, equal ones can recur by chance
 _MOST_NEW_TOKENS: Final = 320
@@ -74,9 +75,13 @@ def _is_json(text: str) -> bool:
     return True
 
 
+def _dtype() -> torch.dtype:
+    return torch.float32 if emulates_bfloat16() else torch.bfloat16
+
+
 def measure(folder: Path, per_task: int) -> dict[str, Score]:
     """Returns the score of each task for the model in a folder."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True).eval()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=_dtype(), local_files_only=True).eval()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     scores: dict[str, Score] = {}
     for task, examples in fresh_examples(per_task).items():
@@ -99,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for task, score in scores.items():
         parses = "-" if score.parses is None else f"{score.parses / score.documents:.2f}"
         print(f"| {task} | {score.documents} | {score.exact / score.documents:.2f} | {parses} |")
-    print(f"{time.monotonic() - begun:.0f} s on {platform.machine()}, greedy, bf16")
+    print(f"{time.monotonic() - begun:.0f} s on {platform.machine()}, greedy, {_dtype()}")
 
 
 if __name__ == "__main__":

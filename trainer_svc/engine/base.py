@@ -1,4 +1,4 @@
-"""Loads the base model for training, in bf16 or in 4 bits."""
+"""Loads the base model for training and evaluation, whole or in 4 bits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+from shared.processor import emulates_bfloat16
 from trainer_svc.domain.run import TrainingMode
 
 
@@ -16,18 +17,23 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def compute_dtype() -> torch.dtype:
+    """bfloat16; float32 on a processor that only emulates it, as the inference service computes there."""
+    return torch.float32 if best_device().type == "cpu" and emulates_bfloat16() else torch.bfloat16
+
+
 def load_base(folder: Path, mode: TrainingMode) -> Any:  # a transformers model; the library ships no usable types
-    """The frozen base model in evaluation mode: bf16 weights for LoRA, NF4 with bf16 arithmetic for QLoRA."""
+    """The frozen base model in evaluation mode: weights in `compute_dtype` for LoRA, NF4 for QLoRA."""
     quantization = None
     if mode is TrainingMode.QLORA:
         quantization = BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # transformers
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_compute_dtype=compute_dtype(),
         )
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.bfloat16, quantization_config=quantization, local_files_only=True
+        folder, dtype=compute_dtype(), quantization_config=quantization, local_files_only=True
     )
     model.requires_grad_(requires_grad=False)
     if quantization is not None:

@@ -51,5 +51,5 @@ def save_adapter(model: Any, plan: TrainingPlan, base: BaseModel, folder: Path) 
 
 
 def load_served(base: Any, folder: Path) -> Any:  # transformers and PEFT models
-    """The bf16 base with the adapter's files applied in bf16: the combination that is served."""
+    """The base with the adapter's files applied in the base's own type: the combination that is served."""
     return PeftModel.from_pretrained(base, folder, autocast_adapter_dtype=False, local_files_only=True).eval()

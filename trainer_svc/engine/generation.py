@@ -16,7 +16,7 @@ from shared.contracts.guide import Guide
 MAX_BATCH_ROWS = 64
 """A step of the shipped base takes about as long for 64 rows as for 16: calls, not arithmetic, cost the time."""
 _CACHE_BYTES = 1 << 30
-"""Keys and values of a batch: 64 rows of the shipped base (4 KiB a token), about 10 of an 8 B Llama (128 KiB)."""
+"""Keys and values of a batch: in bf16, 64 rows of the shipped base (4 KiB a token), about 10 of an 8 B Llama (128)."""
 _COMPACT_RATIO = 0.75
 """Complete answers leave the batch once this share is left: selecting costs a copy of the cache, padding every step."""
 DEFAULT_OUTPUT_TOKENS = 512
@@ -38,7 +38,7 @@ def generate(
     while order:  # the longest first, so that want of memory shows at once
         before_batch()
         longest = min(context_tokens, len(prompts[order[-1]]) + max(DEFAULT_OUTPUT_TOKENS, contract.min_tokens))
-        count = max(1, min(MAX_BATCH_ROWS, _CACHE_BYTES // (longest * _cache_bytes_per_token(model.config))))
+        count = max(1, min(MAX_BATCH_ROWS, _CACHE_BYTES // (longest * _cache_bytes_per_token(model))))
         chosen, order = order[-count:], order[:-count]
         batch = _generate_batch(model, contract, [prompts[i] for i in chosen], context_tokens)
         for index, answer in zip(chosen, batch, strict=True):
@@ -46,10 +46,11 @@ def generate(
     return answers
 
 
-def _cache_bytes_per_token(config: Any) -> int:  # a transformers config
+def _cache_bytes_per_token(model: Any) -> int:  # a transformers model
+    config = model.config
     head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     key_value_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    return int(config.num_hidden_layers * 2 * key_value_heads * head_size * 2)
+    return int(config.num_hidden_layers * 2 * key_value_heads * head_size * model.dtype.itemsize)
 
 
 @dataclass

@@ -23,7 +23,7 @@ from shared.files import publish_folder, write_atomic
 from shared.prompt import PromptRenderer
 from trainer_svc.domain.plan import RANKS, TrainingPlan, plan_training, settings
 from trainer_svc.domain.run import Cancelled, Evaluation, Phase, RunFolder, RunResult, RunSpec, TrainingMode
-from trainer_svc.engine.base import best_device, load_base
+from trainer_svc.engine.base import best_device, compute_dtype, load_base
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.example import Example, Row, compile_examples, read_rows
 from trainer_svc.engine.export import load_served, save_adapter
@@ -101,7 +101,7 @@ def _train(ground: _Ground, examples: Sequence[Example]) -> None:
 
 def _publish(ground: _Ground, holdout: list[Row]) -> RunResult:
     ground.journal.phase(Phase.EVALUATING)
-    # A fresh bf16 base, never the one that was trained on: that one may be quantised.
+    # A fresh base, never the one that was trained on: that one may be quantised.
     base = load_base(ground.base.folder, TrainingMode.LORA).to(best_device())
     served = load_served(base, ground.folder.adapter)
     prompts = [ground.renderer.prompt_ids(row.input) for row in holdout]
@@ -175,6 +175,6 @@ def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, .
         dataset_digest=spec.dataset_digest,
         canaries=canaries,
         instruction_prompt_tokens=round(saved),
-        training={**settings(plan, spec), **versions, "machine": platform.machine()},
+        training={**settings(plan, spec), **versions, "machine": platform.machine(), "dtype": str(compute_dtype())},
         metrics=metrics,
     )

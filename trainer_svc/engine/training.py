@@ -16,7 +16,7 @@ from shared.adapter.validate import TARGET_MODULES
 from shared.errors import InvalidInput
 from trainer_svc.domain.plan import WARMUP_RATIO, TrainingPlan
 from trainer_svc.domain.run import Cancelled
-from trainer_svc.engine.base import best_device
+from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
 from trainer_svc.engine.example import IGNORED, Example
 from trainer_svc.engine.journal import Journal
@@ -136,7 +136,7 @@ def _arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> TrainingArgu
         warmup_steps=math.ceil(WARMUP_RATIO * plan.step_count),
         weight_decay=0.0,
         max_grad_norm=1.0,
-        bf16=True,
+        bf16=compute_dtype() is torch.bfloat16,
         use_cpu=best_device().type == "cpu",
         train_sampling_strategy="group_by_length",
         seed=seed,
