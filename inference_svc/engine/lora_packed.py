@@ -1,26 +1,38 @@
-"""Products of small LoRA steps through vLLM's own kernel for packed weights.
+"""Products of small LoRA steps with the weights of a mixture of adapters kept as one, in bfloat16 packed.
 
 A decoding step of few rows spends its LoRA time on starting products, not on computing them, and torch.mm (oneDNN) is
 slow to start in bfloat16: for up to 32 rows this kernel takes a fifth to a half of its time, packing takes as long as
 three to eight such products, and from about 128 rows on torch.mm is ahead (hidden sizes 256 to 4096, ranks 16 to 64).
+
+In float32 torch.mm is quick to start. There it pays that weights from slots apart are not gathered in each step, and
+that what is not finite is looked for once.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 
 _MAX_ROWS = 64
 _MAX_ELEMENTS, _MAX_KEPT_ELEMENTS = 2**19, 2**21
-"""Of one mixture and of all that are kept in one layer, zeros included: 1 and 4 MiB."""
+"""Of one mixture and of all that are kept in one layer, zeros included: 1 and 4 MiB in bfloat16."""
 _USES = 2
 """Of a mixture until it is packed: with many adapters most last a step, and a load makes all of them new."""
 _MAX_COUNTED = 256
 _LANES = 32
 """What the kernel's vectors hold, of which both sides of a packed matrix must be multiples."""
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """How weights `[out, in]` are kept, and `(x[T, in], kept, into[T, out])` multiplied: `into = x @ weight^T`."""
+
+    pack: Callable[[torch.Tensor], torch.Tensor]
+    multiply: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None]
 
 
 class PackedMixtures:
@@ -35,7 +47,7 @@ class PackedMixtures:
         is_aligned = not (a_SHI.shape[2] % _LANES or b_SHO.shape[2] % _LANES)
         # Tensors made in inference mode have no versions.
         has_versions = not any(one.is_inference() for one in written)
-        self._fits = a_SHI.dtype is torch.bfloat16 and is_aligned and has_versions and is_usable()
+        self._kernel = _kernel_for(a_SHI.dtype, is_aligned=is_aligned) if has_versions else None
         self._version = -1
         self._uses: Counter[tuple[int, ...]] = Counter()
         self._known: dict[tuple[int, ...], _Packed | None] = {}
@@ -47,7 +59,7 @@ class PackedMixtures:
 
         `foreign[T, K, 1]` says which slots are not a row's own, and is None where K is 1 and all rows are of it.
         """
-        if not self._fits or len(x) > _MAX_ROWS:
+        if self._kernel is None or len(x) > _MAX_ROWS:
             return None
         version = sum(one._version for one in self._written)  # noqa: SLF001  # torch has no public name for it
         if version != self._version:
@@ -57,10 +69,10 @@ class PackedMixtures:
         if slots in self._known:
             packed = self._known[slots] = self._known.pop(slots)  # the last to go
         else:
-            packed = self._get_to_know(slots)
+            packed = self._get_to_know(slots, self._kernel)
         return None if packed is None else packed.product(x, foreign, scale)
 
-    def _get_to_know(self, slots: tuple[int, ...]) -> _Packed | None:
+    def _get_to_know(self, slots: tuple[int, ...], kernel: _Kernel) -> _Packed | None:
         if len(self._uses) >= _MAX_COUNTED:
             self._uses.clear()
         self._uses[slots] += 1
@@ -71,7 +83,7 @@ class PackedMixtures:
             del self._known[least_recent], self._uses[least_recent]
         # Zero times NaN is NaN, and one adapter's trouble must not reach rows of another.
         a_KHI, b_KHO = self._a_SHI[list(slots)], self._b_SHO[list(slots)]
-        self._known[slots] = _Packed(a_KHI, b_KHO) if b_KHO.isfinite().all() else None
+        self._known[slots] = _Packed(a_KHI, b_KHO, kernel) if b_KHO.isfinite().all() else None
         return self._known[slots]
 
     def _elements(self, slots: tuple[int, ...]) -> int:
@@ -81,24 +93,31 @@ class PackedMixtures:
 class _Packed:
     """One mixture of K slots."""
 
-    def __init__(self, a_KHI: torch.Tensor, b_KHO: torch.Tensor) -> None:
+    def __init__(self, a_KHI: torch.Tensor, b_KHO: torch.Tensor, kernel: _Kernel) -> None:
+        self._multiply = kernel.multiply
         self._count, width, _ = a_KHI.shape
         self._used = self._count * width
         spare = _padded(self._used) - self._used
         pad = torch.nn.functional.pad
-        self._a = _pack(pad(a_KHI.flatten(0, 1), (0, 0, 0, spare)))
-        self._b = _pack(pad(b_KHO.flatten(0, 1).t(), (0, spare)).contiguous())
+        self._a = kernel.pack(pad(a_KHI.flatten(0, 1), (0, 0, 0, spare)))
+        self._b = kernel.pack(pad(b_KHO.flatten(0, 1).t(), (0, spare)).contiguous())
         self._inner, self._out = self._used + spare, b_KHO.shape[2]
 
     def product(self, x: torch.Tensor, foreign: torch.Tensor | None, scale: float) -> torch.Tensor:
         hidden, found = x.new_empty(len(x), self._inner), x.new_empty(len(x), self._out)
-        _multiply(x, self._a, hidden)
+        self._multiply(x, self._a, hidden)
         if foreign is not None:
             hidden[:, : self._used].view(len(x), self._count, -1).masked_fill_(foreign, 0)
         if scale != 1.0:
             hidden *= scale
-        _multiply(hidden, self._b, found)
+        self._multiply(hidden, self._b, found)
         return found
+
+
+def _kernel_for(dtype: torch.dtype, *, is_aligned: bool) -> _Kernel | None:
+    if dtype is torch.float32:
+        return _Kernel(torch.Tensor.contiguous, _multiply_plain)
+    return _Kernel(_pack, _multiply) if dtype is torch.bfloat16 and is_aligned and is_usable() else None
 
 
 @functools.cache
@@ -123,6 +142,10 @@ def _pack(weight: torch.Tensor) -> torch.Tensor:
 def _multiply(x: torch.Tensor, packed: torch.Tensor, into: torch.Tensor) -> None:
     """`into[T, out] = x[T, in] @ weight^T`, summed in float32."""
     torch.ops._C.weight_packed_linear(into, x, packed, None, True)  # noqa: SLF001  # bias, is packed
+
+
+def _multiply_plain(x: torch.Tensor, weight: torch.Tensor, into: torch.Tensor) -> None:
+    torch.mm(x, weight.t(), out=into)
 
 
 def _padded(width: int) -> int:

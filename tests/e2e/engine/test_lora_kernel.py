@@ -26,7 +26,7 @@ MIXED = (12, 0, 11, 12, 12, 14, 0, 11, 11)
 
 @pytest.fixture(params=["plain", "packed"])
 def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small steps in bfloat16 through torch.mm, then through packed weights from their first use on."""
+    """Small steps through the slots' own weights, then through kept ones from their first use on."""
     monkeypatch.setattr("inference_svc.engine.lora_packed._USES", 1 if request.param == "packed" else 10**9)
 
 
@@ -95,11 +95,14 @@ class TestGroupedKernel:
 
     @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 3e38])
     @pytest.mark.parametrize("which", ["a", "b"])
-    def test_leaves_other_rows_alone_when_an_adapter_is_not_finite(self, which: str, bad: float) -> None:
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_leaves_other_rows_alone_when_an_adapter_is_not_finite(
+        self, dtype: torch.dtype, which: str, bad: float
+    ) -> None:
         """Zero times NaN is NaN: rows of others must be what they are without the bad adapter."""
-        a, b = _weights(16, torch.bfloat16)
+        a, b = _weights(16, dtype)
         (a if which == "a" else b)[0][_IDS.index(14)] = bad
-        x, ours, alone = _rows(len(MIXED), torch.bfloat16)
+        x, ours, alone = _rows(len(MIXED), dtype)
         others = [index for index, adapter in enumerate(MIXED) if adapter != 14]
 
         _wrappers(MIXED, is_prefill=False)[0].add_lora_linear(ours, x, *_copies(a, b), 1.0, _SLICES)
@@ -122,11 +125,11 @@ class TestGroupedKernel:
 
 
 class TestPackedMixtures:
-    """Products of a layer's adapters through vLLM's kernel for packed weights."""
+    """Products of a layer's adapters whose weights are kept as one."""
 
     def test_are_used_where_a_mixture_has_come_before(self) -> None:
         """A mixture that lasts a step is not worth packing; which rows are whose does not matter."""
-        mixtures, x = _mixtures(), torch.randn(2, _IN).bfloat16()
+        mixtures, x = _mixtures(dtype=torch.float32), torch.randn(2, _IN)
 
         found = [mixtures.product(x, (0, 1), _foreign(0, 1, slots=2), 1.0) is not None for _ in range(3)]
         swapped = mixtures.product(x, (0, 1), _foreign(1, 0, slots=2), 1.0)
@@ -150,7 +153,7 @@ class TestPackedMixtures:
         many = torch.randn(65, _IN).bfloat16()
         assert _often(_mixtures(), many, (0,), None) is None
         assert _often(_mixtures(slots=512, rank=16), many[:1], tuple(range(512)), _foreign(0, slots=512)) is None
-        assert _often(_mixtures(dtype=torch.float32), many[:1].float(), (0,), None) is None
+        assert _often(_mixtures(dtype=torch.float16), many[:1].half(), (0,), None) is None
         assert _often(_mixtures(inputs=48), many[:1, :48], (0,), None) is None
         assert _often(_mixtures(outputs=40), many[:1], (0,), None) is None
 
@@ -163,7 +166,7 @@ class TestPackedMixtures:
     def test_keep_those_that_come_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is pushed out begins anew: it must not push out others each time that it comes."""
         monkeypatch.setattr("inference_svc.engine.lora_packed._MAX_KEPT_ELEMENTS", 8 * _PAIR_ELEMENTS)
-        mixtures, x = _mixtures(), torch.randn(1, _IN).bfloat16()
+        mixtures, x = _mixtures(dtype=torch.float32), torch.randn(1, _IN)
         pairs = [(one, other) for one in range(_SLOTS) for other in range(one)]
         hot, once = pairs[0], pairs[1:]
 
@@ -177,7 +180,7 @@ class TestPackedMixtures:
     def test_keep_few(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """However many mixtures come."""
         monkeypatch.setattr("inference_svc.engine.lora_packed._MAX_KEPT_ELEMENTS", 8 * _PAIR_ELEMENTS)
-        mixtures, x = _mixtures(), torch.randn(1, _IN).bfloat16()
+        mixtures, x = _mixtures(dtype=torch.float32), torch.randn(1, _IN)
 
         for slots in [(one, other) for one in range(_SLOTS) for other in range(one)]:
             assert _often(mixtures, x, slots, _foreign(0)) is not None
@@ -192,7 +195,7 @@ def _refuse(*_: object) -> None:
 def _mixtures(
     *, slots: int = _SLOTS, rank: int = 16, inputs: int = _IN, outputs: int = 96, dtype: torch.dtype = torch.bfloat16
 ) -> PackedMixtures:
-    if not is_usable():
+    if dtype is torch.bfloat16 and not is_usable():
         pytest.skip("this processor cannot run vLLM's kernel for packed weights")
     a, b = torch.randn(slots, rank, inputs).to(dtype), torch.randn(slots, rank, outputs).to(dtype)
     return PackedMixtures(a, b, (a, b))
