@@ -19,8 +19,8 @@ from shared.rpc.page import Page
 from shared.storage.base import BlobStore
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.upload import Uploads
-from trainer_svc.domain.check import Checked, CheckedRow, check_rows
-from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy
+from trainer_svc.curation.check import Checked, check_rows
+from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Finding, InvalidRowPolicy
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
 

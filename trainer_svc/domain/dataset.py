@@ -24,6 +24,15 @@ class InvalidRowPolicy(enum.StrEnum):
 
 
 @dataclass(frozen=True)
+class CheckedRow:
+    """A usable row, by its line of the upload; `output` is canonical where it satisfies the contract."""
+
+    row: int
+    input: str
+    output: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing to fix in one row; `row_number` counts lines of the upload from 1."""
 

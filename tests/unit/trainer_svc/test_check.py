@@ -7,7 +7,7 @@ import json
 import pytest
 
 from shared.contracts.spec import ContractKind, ContractSpec
-from trainer_svc.domain.check import Checked, check_rows
+from trainer_svc.curation.check import Checked, check_rows
 from trainer_svc.domain.dataset import InvalidRowPolicy
 
 SPEC = ContractSpec(

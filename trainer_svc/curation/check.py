@@ -1,8 +1,7 @@
-"""Checks every row of a golden dataset against its contract and splits off a holdout."""
+"""Checks every row of a golden dataset against its contract and the others, and splits off a holdout."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -12,23 +11,16 @@ from typing import Any
 from shared.contracts.check import canonicalise, refusal_hint
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput
-from trainer_svc.domain.dataset import Finding, InvalidRowPolicy, Report
+from trainer_svc.curation.likeness import MAX_COMPARED_INPUTS, cluster, find_links, normal
+from trainer_svc.curation.repetition import repetition_findings
+from trainer_svc.curation.split import split_by_cluster
+from trainer_svc.domain.dataset import CheckedRow, Finding, InvalidRowPolicy, Report
 
 MAX_INPUT_BYTES = 32 << 10
 MAX_OUTPUT_BYTES = 16 << 10
 MIN_TRAIN_ROWS = 10
 """Below it nothing can be learned or measured."""
-HOLDOUT_RATIO = 0.1
 _SPLITS = ("train", "holdout")
-
-
-@dataclass(frozen=True)
-class CheckedRow:
-    """A usable row; `output` is canonical where it satisfies the contract."""
-
-    row: int
-    input: str
-    output: str
 
 
 @dataclass(frozen=True)
@@ -51,8 +43,8 @@ class _RowError(Exception):
 def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: int = 0) -> Checked:
     """Reads JSON Lines and holds each output against the contract.
 
-    Rows that name their split keep it; if none is named "holdout", about a tenth of the rows is split off by a seeded
-    hash of the input, so that equal inputs never straddle the two.
+    Rows that name their split keep it; if none is named "holdout", about a tenth is split off by a seeded hash, and
+    rows that are alike never straddle the two.
     """
     rows: dict[str, list[CheckedRow]] = {split: [] for split in _SPLITS}
     findings: list[Finding] = []
@@ -69,14 +61,26 @@ def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: 
                 rows["holdout"].append(kept)
             continue
         rows[split].append(row)
-    train, holdout = (rows["train"], rows["holdout"]) if rows["holdout"] else _split(rows["train"], seed)
+    train, holdout = rows["train"], rows["holdout"]
+    usable = [*train, *holdout]  # a held-out row is told what it has in common with those that are trained on
+    links = find_links(usable)
+    clusters = cluster(len(usable), links)
+    if not holdout:
+        train, holdout = split_by_cluster(train, clusters, seed)
+    findings.extend(repetition_findings(usable, links, clusters, {row.row for row in holdout}))
+    findings.sort(key=lambda finding: finding.row_number)
+    if len({normal(row.input) for row in usable}) > MAX_COMPARED_INPUTS:
+        message = (
+            f"has more than {MAX_COMPARED_INPUTS} different inputs: only equal ones were looked for, not near ones"
+        )
+        findings.append(Finding(count, "DATASET_TOO_LARGE", "rows", message, blocking=False))
     if len(train) < MIN_TRAIN_ROWS or not holdout:
         message = f"{len(train)} rows to train on and {len(holdout)} held out, {MIN_TRAIN_ROWS} and 1 are the least"
         findings.append(Finding(count or 1, "DATASET_TOO_SMALL", "rows", message))
     too_small = any(finding.reason == "DATASET_TOO_SMALL" for finding in findings)
     report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)))
-    usable = not too_small and (invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
-    return Checked(tuple(train), tuple(holdout), tuple(findings), report, usable)
+    is_usable = not too_small and (invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
+    return Checked(tuple(train), tuple(holdout), tuple(findings), report, is_usable)
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -151,14 +155,3 @@ def _raw_holdout(number: int, line: bytes) -> CheckedRow | None:
 
 def _finding(number: int, reason: str, field: str, message: str) -> Finding:
     return Finding(number, reason, f"rows[{number}]" + (f".{field}" if field else ""), message)
-
-
-def _split(rows: list[CheckedRow], seed: int) -> tuple[list[CheckedRow], list[CheckedRow]]:
-    """The tenth of the distinct inputs with the smallest seeded hash is held out."""
-
-    def key(text: str) -> str:
-        return hashlib.sha256(f"{seed}\n{' '.join(text.lower().split())}".encode(errors="surrogatepass")).hexdigest()
-
-    keys = sorted({key(row.input) for row in rows})
-    held = set(keys[: max(1, round(len(keys) * HOLDOUT_RATIO))]) if len(keys) > 1 else set()
-    return [r for r in rows if key(r.input) not in held], [r for r in rows if key(r.input) in held]

@@ -1,0 +1,86 @@
+"""Holding out whole clusters."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer_svc.curation.split import split_by_cluster
+from trainer_svc.domain.dataset import CheckedRow
+
+
+def _rows(count: int) -> list[CheckedRow]:
+    return [CheckedRow(i, f"input {i}", "{}") for i in range(count)]
+
+
+class TestSplitByCluster:
+    """Which rows are trained on and which are held out."""
+
+    @given(st.lists(st.integers(1, 3), min_size=60, max_size=120), st.integers(0, 5))
+    def test_no_cluster_straddles(self, sizes: list[int], seed: int) -> None:
+        """Each row is on one side, in its order, with its whole cluster."""
+        clusters = [label for label, size in enumerate(sizes) for _ in range(size)]
+        rows = _rows(len(clusters))
+
+        train, holdout = split_by_cluster(rows, clusters, seed)
+
+        sides = [{clusters[row.row] for row in side} for side in (train, holdout)]
+        assert sides[0].isdisjoint(sides[1])
+        assert [row for row in rows if row in train] == train
+        assert [row for row in rows if row in holdout] == holdout
+        assert len(train) + len(holdout) == len(rows)
+        assert 0.9 * len(rows) / 10 - 3 <= len(holdout) <= 0.1 * len(rows) + 0.5
+
+    def test_takes_a_tenth_of_the_rows(self) -> None:
+        """A cluster larger than what is left of the tenth is passed over."""
+        clusters = [0] * 30 + list(range(1, 71))
+
+        train, holdout = split_by_cluster(_rows(100), clusters, 0)
+
+        assert (len(train), len(holdout)) == (90, 10)
+        assert Counter(clusters[row.row] for row in holdout)[0] == 0
+
+    def test_large_clusters_give_way_to_equal_inputs(self) -> None:
+        """Where most rows are nearly the same some of them are held out all the same, rather than next to none."""
+        rows = [CheckedRow(i, f"input {i // 2}", "{}") for i in range(100)]
+
+        train, holdout = split_by_cluster(rows, [0] * 50 + [1] * 50, 0)
+
+        assert (len(train), len(holdout)) == (90, 10)
+        assert {row.input for row in train}.isdisjoint(row.input for row in holdout)
+
+    def test_large_clusters_are_held_out_no_more_often_than_others(self) -> None:
+        """A cluster has one ticket in the draw, however many its rows."""
+        clusters = [label for label in range(100) for _ in range(20)] + list(range(100, 3100))
+        rows = _rows(len(clusters))
+
+        held = [split_by_cluster(rows, clusters, seed)[1] for seed in range(5)]
+
+        ratio = sum(clusters[row.row] < 100 for side in held for row in side) / sum(map(len, held))
+        assert 0.25 < ratio < 0.55  # 0.4 of the rows are in clusters
+
+    def test_holds_the_smallest_out_where_all_are_large(self) -> None:
+        """Rather more than a tenth than no holdout."""
+        rows = [CheckedRow(i, "a" if i < 6 else "b", "{}") for i in range(10)]
+
+        train, holdout = split_by_cluster(rows, [0] * 6 + [1] * 4, 0)
+
+        assert ([row.row for row in train], [row.row for row in holdout]) == (list(range(6)), list(range(6, 10)))
+
+    def test_does_not_hold_out_a_single_cluster(self) -> None:
+        """Rows with one input measure nothing."""
+        rows = [CheckedRow(i, "a", "{}") for i in range(3)]
+
+        assert split_by_cluster(rows, [0, 0, 0], 0) == (rows, [])
+
+    def test_is_a_function_of_seed_and_inputs(self) -> None:
+        """The order of the upload does not matter."""
+        rows = _rows(100)
+
+        def held(given: list[CheckedRow], seed: int) -> set[str]:
+            return {row.input for row in split_by_cluster(given, [row.row for row in given], seed)[1]}
+
+        assert held(rows, 0) == held(rows[::-1], 0)
+        assert held(rows, 0) != held(rows, 1)
