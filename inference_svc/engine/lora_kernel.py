@@ -121,9 +121,10 @@ class _Layer:
 
     def product(self, x: torch.Tensor, slots: _Rows, foreign: torch.Tensor | None, scale: float) -> torch.Tensor:
         """`[T, out]` for rows of the adapters in these slots; `foreign` as in `_Step`."""
-        a_IK, b_KO = self._views_of(slots) if isinstance(slots, slice) else (None, None)
-        if a_IK is None:
-            a_IK = _take(self._a_SHI, slots).flatten(0, 1).t()
+        if isinstance(slots, slice):
+            a_IK, b_KO = self._views_of(slots)
+        else:
+            a_IK, b_KO = _take(self._a_SHI, slots).flatten(0, 1).t(), None
         hidden = torch.mm(x, a_IK)
         count = hidden.shape[1] // self._a_SHI.shape[1]
         if foreign is not None:

@@ -12,10 +12,11 @@ _AGAIN_SECONDS = 0.2
 TOO_SLOW = "takes more processor time than a compilation may"
 
 
-class OutOfTime(Exception):
+class OutOfTime(BaseException):
     """The processor time is over: raised wherever the code stands.
 
-    Whoever knows the place raises it anew, with the JSON Pointer as its argument.
+    No `Exception`, as KeyboardInterrupt is none: libraries take those for faults of what they read. Whoever
+    knows the place raises it anew, with the JSON Pointer as its argument.
     """
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlglot.tokenizer_core import TokenizerCore
 
 from shared.contracts import build
 from shared.contracts.build import build_contract, compile_contract
@@ -96,6 +97,16 @@ class TestOutOfTime:
 
         assert caught.value.reason == "CONTRACT_TOO_LARGE"
         assert [violation.path for violation in caught.value.violations] == ["ddl"]
+
+    def test_no_library_takes_the_interruption_for_a_fault_of_the_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The tokenizer of sqlglot says of whatever is raised inside of it that the text cannot be read."""
+
+        def interrupted(*_: object) -> None:
+            raise OutOfTime
+
+        monkeypatch.setattr(TokenizerCore, "_scan", interrupted)
+
+        assert [violation.path for violation in refusal(SPECS["many tables, nested"]).violations] == ["ddl"]
 
     def test_while_a_schema_is_read_the_place_of_reading_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Combinations explode there."""
