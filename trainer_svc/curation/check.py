@@ -44,7 +44,8 @@ def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: 
     """Reads JSON Lines and holds each output against the contract.
 
     Rows that name their split keep it; if none is named "holdout", about a tenth is split off by a seeded hash, and
-    rows that are alike never straddle the two.
+    rows that repeat or contradict each other stay together, unless next to nothing could be held out then: findings
+    name those that do not.
     """
     rows: dict[str, list[CheckedRow]] = {split: [] for split in _SPLITS}
     findings: list[Finding] = []

@@ -15,7 +15,7 @@ HOLDOUT_RATIO = 0.1
 def split_by_cluster(
     rows: Sequence[CheckedRow], clusters: Sequence[int], seed: int
 ) -> tuple[list[CheckedRow], list[CheckedRow]]:
-    """Train and holdout rows, in their order: a tenth is held out, and no cluster straddles the two.
+    """Train and holdout rows, in their order: a tenth is held out, clusters whole where that can be had.
 
     Clusters come by a seeded hash, so that the order of rows does not matter; one that takes more than is left of the
     tenth is passed over. Where that holds out less than half of a tenth, since most rows are in a few large clusters,
