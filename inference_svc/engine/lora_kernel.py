@@ -4,20 +4,20 @@ vLLM's stock CPU path gathers a full copy of A and B for every token and runs at
 throughput. Here every row of a step meets the A of all adapters of the step at once, what came from the A of others is
 set to zero, and one product with all their B adds up what is left: more sums than needed, and far fewer calls, which
 is what a step on CPU spends its time on. Sums are rounded where stock rounds them. Steps of few rows, which is what
-decoding is, go through `lora_packed`.
+decoding is, go through `lora_mixture`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 from vllm.platforms import current_platform
 
-from inference_svc.engine.lora_packed import PackedMixtures
+from inference_svc.engine.lora_mixture import Mixtures
 
 _Rows = slice | torch.Tensor
 
@@ -44,6 +44,19 @@ class _Step:
     """And as what a mixture is known by."""
     foreign: torch.Tensor | None
     """`[T, K, 1]`: whether row t has nothing to do with the k-th slot; None where all rows belong to one."""
+    _own: dict[tuple[int, torch.dtype], torch.Tensor] = field(default_factory=dict)
+
+    def own(self, width: int, dtype: torch.dtype) -> torch.Tensor | None:
+        """`[T, K * width]`, of so many columns a slot: 1 where a column is of the row's slot, else 0.
+
+        None where all rows belong to one slot. The layers of a model have few widths, and share them in a step.
+        """
+        if self.foreign is None:
+            return None
+        found = self._own.get((width, dtype))
+        if found is None:
+            found = self._own[width, dtype] = (~self.foreign).expand(-1, -1, width).flatten(1).to(dtype)
+        return found
 
 
 class GroupedPunicaWrapper(PunicaWrapperCPU):
@@ -71,9 +84,7 @@ class GroupedPunicaWrapper(PunicaWrapperCPU):
         if layer is None:
             layer = self._layers[id(lora_a_stacked)] = _Layer(lora_a_stacked, lora_b_stacked)
         x, y = _rows_of(x, step.row_count).to(layer.dtype), _rows_of(y, step.row_count)
-        packed = layer.packed.product(x, step.key, step.foreign, scale)
-        if packed is not None:
-            y += packed
+        if layer.mixtures.add(y, x, step.key, step.own, scale):
             return
         if step.foreign is None:
             y += layer.product(x, step.slots, None, scale)
@@ -112,7 +123,7 @@ class _Layer:
             self._b_SHO[:, inner, outer] = other[:, 0].transpose(1, 2)
             _move(one, self._a_SHI[:, None, inner])
             _move(other, self._b_SHO[:, inner, outer].transpose(1, 2).unsqueeze(1))
-        self.packed = PackedMixtures(self._a_SHI, self._b_SHO, (*a, *b))
+        self.mixtures = Mixtures(self._a_SHI, self._b_SHO, (*a, *b))
 
     @property
     def dtype(self) -> torch.dtype:

@@ -14,6 +14,7 @@ from inference_svc.app.ports import EngineCall, EngineChunk, NonFinite
 from inference_svc.domain.residency import AdapterKey
 from inference_svc.engine.contract_plugin import CONTRACT_DIR_VARIABLE, FINITE_VARIABLE, contract_regex
 from inference_svc.engine.finite_scheduler import NON_FINITE
+from shared.adapter.validate import TARGET_MODULES
 from shared.errors import DomainError, InternalFault, StateConflict, Unavailable
 
 _STREAM_INTERVAL_TOKENS = 8
@@ -102,7 +103,9 @@ class VllmEngine:
     def _build(self) -> Any:  # AsyncLLM
         from vllm.config import StructuredOutputsConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
+        from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
         from inference_svc.engine.native_dtype import native_dtype
 
@@ -112,7 +115,12 @@ class VllmEngine:
             dtype=native_dtype() if settings.dtype == "auto" else settings.dtype,  # type: ignore[arg-type]  # checked
             max_model_len=settings.context_tokens,
             max_num_seqs=settings.running_requests,
+            # On CPUs vLLM gives the model a process of its own, to set up OpenMP, which the environment above does. The
+            # two then wait for each other in busy loops, on cores that have work to do.
+            distributed_executor_backend=UniProcExecutor if current_platform.is_cpu() else None,
             enable_lora=True,
+            # No others pass the validator, and stock operations for embeddings and logits run in every step.
+            lora_target_modules=list(TARGET_MODULES),
             max_lora_rank=settings.max_lora_rank,  # type: ignore[arg-type]  # vLLM refuses other ranks itself
             max_loras=settings.batch_adapters,
             max_cpu_loras=max(settings.resident_adapters, settings.batch_adapters),

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from inference_svc.app.admission import Admission, Demand
@@ -29,11 +30,14 @@ from shared.prompt import PromptRenderer
 from tests.bench.contract import BASE
 from tests.bench.engine import RUNNING, start_engine
 from tests.bench.result import Figures, in_folder, report
+from tests.bench.undisturbed import Undisturbed
 
 _QUOTA_SHARE = 0.1
 """Of the replica's capacity: ten tenants fill it."""
 _EXCESS = 10
-_ROUNDS = 6
+_ROUNDS = 8
+_REPEATS = 2 * _ROUNDS
+"""Of single ways that were disturbed, in all rounds together."""
 _ROUND_SECONDS = 8.0
 _RUNNING_QUOTA = 2
 """Of one tenant: what its rate needs, so that a second's worth that comes at once is spread out."""
@@ -54,11 +58,16 @@ def measure() -> Figures:
 
 @dataclass
 class _Sender:
-    """One tenant's requests in one way of admission, all rounds together."""
+    """One tenant's requests in one way of admission."""
 
     latencies: list[float] = field(default_factory=list)
     """Seconds from the moment in which a request was due to its answer."""
     refused: int = 0
+
+    def add(self, other: _Sender) -> None:
+        """Of another round."""
+        self.latencies += other.latencies
+        self.refused += other.refused
 
     @property
     def refused_ratio(self) -> float:
@@ -99,21 +108,22 @@ class _Bench:
             place.spent_tokens = len(call.prompt_ids) + output
 
     async def send(
-        self, admission: Admission, tenant: str, adapters: Sequence[AdapterKey], due: Sequence[float], into: _Sender
-    ) -> None:
+        self, admission: Admission, tenant: str, adapters: Sequence[AdapterKey], due: Sequence[float]
+    ) -> _Sender:
         """Sends a request at each of the times `due`, whether those before are answered or not."""
-        begin = time.perf_counter()
+        begin, sender = time.perf_counter(), _Sender()
 
         async def one(number: int, at: float) -> None:
             await asyncio.sleep(at)
             try:
                 await self.ask(admission, tenant, adapters[number % len(adapters)])
             except Exhausted:
-                into.refused += 1
+                sender.refused += 1
             else:
-                into.latencies.append(time.perf_counter() - begin - at)
+                sender.latencies.append(time.perf_counter() - begin - at)
 
         await asyncio.gather(*(one(number, at) for number, at in enumerate(due)))
+        return sender
 
 
 async def _measure(folder: Path) -> Figures:
@@ -137,24 +147,31 @@ async def _measure(folder: Path) -> Figures:
     quiet: dict[str, _Sender] = {way: _Sender() for way in ways}
     noisy: dict[str, _Sender] = {way: _Sender() for way in ways}
     chance = random.Random(0)
+    undisturbed = Undisturbed(_REPEATS)
+
+    async def one_round(way: str) -> tuple[_Sender, _Sender]:
+        make, times = ways[way]
+        admission = make()
+        even = [index / rate for index in range(int(_ROUND_SECONDS * rate))]
+        # As one tenant both stand in one line: first come, first served.
+        name = "quiet" if way == "first_come" else "noisy"
+        due = _chance_times(chance, times * rate) if times else []
+        return await asyncio.gather(
+            bench.send(admission, "quiet", adapters[:1], even), bench.send(admission, name, adapters[1:], due)
+        )
+
     for number in range(_ROUNDS):
         for way in list(ways) if number % 2 else reversed(ways):
-            make, times = ways[way]
-            admission = make()
-            even = [index / rate for index in range(int(_ROUND_SECONDS * rate))]
-            sends = [bench.send(admission, "quiet", adapters[:1], even, quiet[way])]
-            if times:
-                # As one tenant both stand in one line: first come, first served.
-                name = "quiet" if way == "first_come" else "noisy"
-                due = _chance_times(chance, times * rate)
-                sends.append(bench.send(admission, name, adapters[1:], due, noisy[way]))
-            await asyncio.gather(*sends)
+            for sums, sender in zip((quiet, noisy), await undisturbed.run(partial(one_round, way)), strict=True):
+                sums[way].add(sender)
     await engine.stop()
     alone = quiet["alone"].percentile(99)
     return {
         "capacity_requests_per_s": capacity,
         "quota_requests_per_s": rate,
         "quiet_requests": len(quiet["alone"].latencies),
+        "fairness_repeats": _REPEATS - undisturbed.repeats_left,
+        "fairness_worst_stolen_ratio": undisturbed.worst_stolen,
         "quiet_refused_ratio": max(sender.refused_ratio for sender in quiet.values()),
         "noisy_refused_ratio": noisy["beside"].refused_ratio,
         **{f"{way}_p50_ms": 1000 * sender.percentile(50) for way, sender in quiet.items()},

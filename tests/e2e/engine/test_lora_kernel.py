@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
 
-from inference_svc.engine.lora_packed import PackedMixtures, is_usable
+from inference_svc.engine.lora_mixture import Mixtures, is_usable
 
 pytestmark = [
     pytest.mark.engine,
@@ -18,16 +19,16 @@ pytestmark = [
 _IN, _SLOTS = 64, 5
 _SLICES = (32, 16, 48)
 _PAIR_ELEMENTS = 2 * 16 * (_IN + sum(_SLICES))
-"""Of two packed adapters of rank 16."""
+"""Of two kept adapters of rank 16."""
 _IDS = [11, 12, 13, 14, 15]
 """Of the adapters in the slots; 0 in a batch is no adapter."""
 MIXED = (12, 0, 11, 12, 12, 14, 0, 11, 11)
 
 
-@pytest.fixture(params=["plain", "packed"])
+@pytest.fixture(params=["as they are", "kept"])
 def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small steps through the slots' own weights, then through kept ones from their first use on."""
-    monkeypatch.setattr("inference_svc.engine.lora_packed._USES", 1 if request.param == "packed" else 10**9)
+    monkeypatch.setattr("inference_svc.engine.lora_mixture._USES", 1 if request.param == "kept" else 10**9)
 
 
 @pytest.mark.usefixtures("products")
@@ -124,15 +125,15 @@ class TestGroupedKernel:
         assert torch.equal(alone[same], mixed[same])
 
 
-class TestPackedMixtures:
+class TestMixtures:
     """Products of a layer's adapters whose weights are kept as one."""
 
     def test_are_used_where_a_mixture_has_come_before(self) -> None:
-        """A mixture that lasts a step is not worth packing; which rows are whose does not matter."""
+        """A mixture that lasts a step is not worth keeping; which rows are whose does not matter."""
         mixtures, x = _mixtures(dtype=torch.float32), torch.randn(2, _IN)
 
-        found = [mixtures.product(x, (0, 1), _foreign(0, 1, slots=2), 1.0) is not None for _ in range(3)]
-        swapped = mixtures.product(x, (0, 1), _foreign(1, 0, slots=2), 1.0)
+        found = [_product(mixtures, x, (0, 1), [0, 1]) is not None for _ in range(3)]
+        swapped = _product(mixtures, x, (0, 1), [1, 0])
 
         assert found == [False, True, True]
         assert swapped is not None
@@ -143,47 +144,47 @@ class TestPackedMixtures:
         mixtures, x = _mixtures(), torch.randn(rows, _IN).bfloat16()
         slots = [index % 3 for index in range(rows)]
 
-        together = _often(mixtures, x, (0, 1, 2), _foreign(*slots))
+        together = _often(mixtures, x, (0, 1, 2), slots)
 
         for row, slot in enumerate(slots):
-            assert torch.equal(together[row], _often(mixtures, x[row : row + 1], (slot,), None)[0])
+            assert torch.equal(together[row], _often(mixtures, x[row : row + 1], (slot,))[0])
 
     def test_are_left_out_where_torch_is_faster(self) -> None:
         """Many rows, large mixtures, other types, sides that the kernel cannot have."""
         many = torch.randn(65, _IN).bfloat16()
-        assert _often(_mixtures(), many, (0,), None) is None
-        assert _often(_mixtures(slots=512, rank=16), many[:1], tuple(range(512)), _foreign(0, slots=512)) is None
-        assert _often(_mixtures(dtype=torch.float16), many[:1].half(), (0,), None) is None
-        assert _often(_mixtures(inputs=48), many[:1, :48], (0,), None) is None
-        assert _often(_mixtures(outputs=40), many[:1], (0,), None) is None
+        assert _often(_mixtures(), many, (0,)) is None
+        assert _often(_mixtures(slots=512, rank=16), many[:1], tuple(range(512)), [0]) is None
+        assert _often(_mixtures(dtype=torch.float16), many[:1].half(), (0,)) is None
+        assert _often(_mixtures(inputs=48), many[:1, :48], (0,)) is None
+        assert _often(_mixtures(outputs=40), many[:1], (0,)) is None
 
     def test_are_left_out_where_this_machine_cannot_have_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The kernel is found by trying: builds and processors without it are served by torch alone."""
-        monkeypatch.setattr("inference_svc.engine.lora_packed._multiply", _refuse)
+        monkeypatch.setattr("inference_svc.engine.lora_mixture._multiply", _refuse)
 
         assert not is_usable.__wrapped__()
 
     def test_keep_those_that_come_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is pushed out begins anew: it must not push out others each time that it comes."""
-        monkeypatch.setattr("inference_svc.engine.lora_packed._MAX_KEPT_ELEMENTS", 8 * _PAIR_ELEMENTS)
+        monkeypatch.setattr("inference_svc.engine.lora_mixture._MAX_KEPT_ELEMENTS", 8 * _PAIR_ELEMENTS)
         mixtures, x = _mixtures(dtype=torch.float32), torch.randn(1, _IN)
         pairs = [(one, other) for one in range(_SLOTS) for other in range(one)]
         hot, once = pairs[0], pairs[1:]
 
         for pair in once:
-            assert _often(mixtures, x, hot, _foreign(0)) is not None
-            assert _often(mixtures, x, pair, _foreign(0)) is not None
+            assert _often(mixtures, x, hot, [hot[0]]) is not None
+            assert _often(mixtures, x, pair, [pair[0]]) is not None
 
-        assert mixtures.product(x, hot, _foreign(0)[:, :2], 1.0) is not None
-        assert mixtures.product(x, once[0], _foreign(0)[:, :2], 1.0) is None
+        assert _product(mixtures, x, hot, [hot[0]]) is not None
+        assert _product(mixtures, x, once[0], [once[0][0]]) is None
 
     def test_keep_few(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """However many mixtures come."""
-        monkeypatch.setattr("inference_svc.engine.lora_packed._MAX_KEPT_ELEMENTS", 8 * _PAIR_ELEMENTS)
+        monkeypatch.setattr("inference_svc.engine.lora_mixture._MAX_KEPT_ELEMENTS", 8 * _PAIR_ELEMENTS)
         mixtures, x = _mixtures(dtype=torch.float32), torch.randn(1, _IN)
 
         for slots in [(one, other) for one in range(_SLOTS) for other in range(one)]:
-            assert _often(mixtures, x, slots, _foreign(0)) is not None
+            assert _often(mixtures, x, slots, [slots[0]]) is not None
 
         assert len(mixtures._known) == 8
 
@@ -194,23 +195,31 @@ def _refuse(*_: object) -> None:
 
 def _mixtures(
     *, slots: int = _SLOTS, rank: int = 16, inputs: int = _IN, outputs: int = 96, dtype: torch.dtype = torch.bfloat16
-) -> PackedMixtures:
+) -> Mixtures:
     if dtype is torch.bfloat16 and not is_usable():
         pytest.skip("this processor cannot run vLLM's kernel for packed weights")
     a, b = torch.randn(slots, rank, inputs).to(dtype), torch.randn(slots, rank, outputs).to(dtype)
-    return PackedMixtures(a, b, (a, b))
+    return Mixtures(a, b, (a, b))
 
 
-def _foreign(*slots_T: int, slots: int = 3) -> torch.Tensor:
-    """Of rows in these slots, beside all of so many."""
-    return torch.tensor(slots_T)[:, None, None] != torch.arange(slots)[None, :, None]
+def _product(
+    mixtures: Mixtures, x: torch.Tensor, slots: tuple[int, ...], slots_T: Sequence[int] | None = None
+) -> torch.Tensor | None:
+    """What is added to rows in `slots_T`; None is all in one slot."""
+
+    def own(width: int, dtype: torch.dtype) -> torch.Tensor | None:
+        if slots_T is None:
+            return None
+        return (torch.tensor(slots_T)[:, None] == torch.tensor(slots)).repeat_interleave(width, dim=1).to(dtype)
+
+    y = x.new_zeros(len(x), mixtures._b_SHO.shape[2])
+    return y if mixtures.add(y, x, slots, own, 1.0) else None
 
 
 def _often(
-    mixtures: PackedMixtures, x: torch.Tensor, slots: tuple[int, ...], foreign: torch.Tensor | None
+    mixtures: Mixtures, x: torch.Tensor, slots: tuple[int, ...], slots_T: Sequence[int] | None = None
 ) -> Any:  # a tensor or None
-    foreign = None if foreign is None else foreign[:, : len(slots)]
-    return [mixtures.product(x, slots, foreign, 1.0) for _ in range(2)][-1]
+    return [_product(mixtures, x, slots, slots_T) for _ in range(2)][-1]
 
 
 def _wrappers(batch: tuple[int, ...] | list[int], *, is_prefill: bool) -> tuple[Any, Any]:
