@@ -4,20 +4,22 @@ vLLM's stock CPU path gathers a full copy of A and B for every token and runs at
 throughput. Here every row of a step meets the A of all adapters of the step at once, what came from the A of others is
 set to zero, and one product with all their B adds up what is left: more sums than needed, and far fewer calls, which
 is what a step on CPU spends its time on. Sums are rounded where stock rounds them. Steps of few rows, which is what
-decoding is, go through `lora_mixture`.
+decoding is, go through `lora_rows` in float32 and `lora_packed` in bfloat16.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 from vllm.platforms import current_platform
 
-from inference_svc.engine.lora_mixture import Mixtures
+from inference_svc.engine.lora_packed import PackedMixtures
+from inference_svc.engine.lora_rows import LoraRows, Slots
 
 _Rows = slice | torch.Tensor
 
@@ -35,7 +37,6 @@ _MAX_VIEWS = 256
 class _Step:
     """Which rows of the present step belong to which adapter slot."""
 
-    row_count: int
     groups: tuple[tuple[int, _Rows], ...]
     """Slots in ascending order with the rows of each; rows without an adapter are in none."""
     slots: _Rows
@@ -44,19 +45,6 @@ class _Step:
     """And as what a mixture is known by."""
     foreign: torch.Tensor | None
     """`[T, K, 1]`: whether row t has nothing to do with the k-th slot; None where all rows belong to one."""
-    _own: dict[tuple[int, torch.dtype], torch.Tensor] = field(default_factory=dict)
-
-    def own(self, width: int, dtype: torch.dtype) -> torch.Tensor | None:
-        """`[T, K * width]`, of so many columns a slot: 1 where a column is of the row's slot, else 0.
-
-        None where all rows belong to one slot. The layers of a model have few widths, and share them in a step.
-        """
-        if self.foreign is None:
-            return None
-        found = self._own.get((width, dtype))
-        if found is None:
-            found = self._own[width, dtype] = (~self.foreign).expand(-1, -1, width).flatten(1).to(dtype)
-        return found
 
 
 class GroupedPunicaWrapper(PunicaWrapperCPU):
@@ -64,27 +52,38 @@ class GroupedPunicaWrapper(PunicaWrapperCPU):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # vLLM's signature, passed through
         super().__init__(*args, **kwargs)
-        self._step = step_of(torch.empty(0, dtype=torch.long))
+        self._row_slots: Slots = np.empty(0, np.int64)
+        """Of each row of the present step; -1 without an adapter."""
+        self._step: _Step | None = None
+        """Found out where it is needed: it takes as long as the products of three layers."""
         self._layers: dict[int, _Layer] = {}
 
     def update_metadata(self, *args: Any, **kwargs: Any) -> None:  # vLLM's signature, passed through
         """Called whenever the batch changes."""
         super().update_metadata(*args, **kwargs)
-        self._step = step_of(self.token_lora_indices)
+        self._row_slots = self.token_lora_indices.contiguous().numpy()
+        self._step = None
 
     def add_lora_linear(
         self, y: torch.Tensor, x: torch.Tensor, lora_a_stacked: tuple[torch.Tensor, ...],
         lora_b_stacked: tuple[torch.Tensor, ...], scale: float, output_slices: tuple[int, ...], **kwargs: Any,
     ) -> None:  # fmt: skip
         """`y[T, out] += scale * x[T, in] @ A[slot]^T @ B[slot]^T` for each row's slot, slice by slice of `out`."""
-        step = self._step
-        if not step.groups:
-            return
         layer = self._layers.get(id(lora_a_stacked))
         if layer is None:
             layer = self._layers[id(lora_a_stacked)] = _Layer(lora_a_stacked, lora_b_stacked)
-        x, y = _rows_of(x, step.row_count).to(layer.dtype), _rows_of(y, step.row_count)
-        if layer.mixtures.add(y, x, step.key, step.own, scale):
+        count = len(self._row_slots)
+        x, y = _rows_of(x, count).to(layer.dtype), _rows_of(y, count)
+        if layer.rows.add(y, x, self._row_slots, scale):
+            return
+        if self._step is None:
+            self._step = step_of(torch.from_numpy(self._row_slots))
+        step = self._step
+        if not step.groups:
+            return
+        packed = layer.packed.product(x, step.key, step.foreign, scale)
+        if packed is not None:
+            y += packed
             return
         if step.foreign is None:
             y += layer.product(x, step.slots, None, scale)
@@ -123,7 +122,8 @@ class _Layer:
             self._b_SHO[:, inner, outer] = other[:, 0].transpose(1, 2)
             _move(one, self._a_SHI[:, None, inner])
             _move(other, self._b_SHO[:, inner, outer].transpose(1, 2).unsqueeze(1))
-        self.mixtures = Mixtures(self._a_SHI, self._b_SHO, (*a, *b))
+        self.rows = LoraRows(self._a_SHI, self._b_SHO, [one.shape[2] for one in b])
+        self.packed = PackedMixtures(self._a_SHI, self._b_SHO, (*a, *b))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -194,7 +194,6 @@ def step_of(slots_T: torch.Tensor) -> _Step:
     active = found[found >= 0]
     is_uniform = len(found) == len(active) == 1
     return _Step(
-        row_count=len(slots_T),
         groups=tuple(groups),
         slots=_as_slice(active) if len(active) else slice(0, 0),
         key=tuple(slot for slot, _ in groups),

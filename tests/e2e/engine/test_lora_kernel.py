@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from inference_svc.engine.lora_mixture import Mixtures, is_usable
+from inference_svc.engine.lora_packed import PackedMixtures, is_usable
+from inference_svc.engine.lora_rows import LoraRows
 
 pytestmark = [
     pytest.mark.engine,
@@ -19,16 +20,20 @@ pytestmark = [
 _IN, _SLOTS = 64, 5
 _SLICES = (32, 16, 48)
 _PAIR_ELEMENTS = 2 * 16 * (_IN + sum(_SLICES))
-"""Of two kept adapters of rank 16."""
+"""Of two packed adapters of rank 16."""
 _IDS = [11, 12, 13, 14, 15]
 """Of the adapters in the slots; 0 in a batch is no adapter."""
 MIXED = (12, 0, 11, 12, 12, 14, 0, 11, 11)
 
 
-@pytest.fixture(params=["as they are", "kept"])
+@pytest.fixture(params=["torch", "few rows"])
 def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small steps through the slots' own weights, then through kept ones from their first use on."""
-    monkeypatch.setattr("inference_svc.engine.lora_mixture._USES", 1 if request.param == "kept" else 10**9)
+    """Small steps through torch.mm, then through the kernels for few rows, packed weights from their first use on."""
+    if request.param == "few rows":
+        monkeypatch.setattr("inference_svc.engine.lora_packed._USES", 1)
+    else:
+        monkeypatch.setattr("inference_svc.engine.lora_packed._USES", 10**9)
+        monkeypatch.setattr("inference_svc.engine.lora_rows._MAX_ROWS", 0)
 
 
 @pytest.mark.usefixtures("products")
@@ -125,15 +130,44 @@ class TestGroupedKernel:
         assert torch.equal(alone[same], mixed[same])
 
 
-class TestMixtures:
-    """Products of a layer's adapters whose weights are kept as one."""
+class TestLoraRows:
+    """Few rows in float32, each of its own adapter."""
+
+    def test_give_each_row_the_bits_that_it_has_alone(self) -> None:
+        """With other rows and other adapters beside it."""
+        rows, x = _float32_rows(), torch.randn(7, _IN)
+        slots_T = np.array([0, 1, -1, 4, 0, 2, 1])
+
+        together, alone = torch.zeros(2, 7, sum(_SLICES))
+        assert rows.add(together, x, slots_T, 0.5)
+        for row in range(7):
+            assert rows.add(alone[row : row + 1], x[row : row + 1], slots_T[row : row + 1], 0.5)
+
+        assert torch.equal(together, alone)
+        assert not together[2].any()
+        assert together[[0, 1, 3, 4, 5, 6]].any(dim=1).all()
+
+    def test_are_left_out_where_torch_has_to_do_it(self) -> None:
+        """Many rows, other types, and tensors that are not in one piece; nothing is written then."""
+        rows, none = _float32_rows(), np.zeros(65, np.int64)
+        x, y = torch.randn(65, _IN), torch.zeros(65, sum(_SLICES))
+
+        assert not rows.add(y, x, none, 1.0)
+        assert not rows.add(y[:2].bfloat16(), x[:2], none, 1.0)
+        assert not rows.add(y[:2], torch.randn(_IN, 2).t(), none, 1.0)
+        assert not _float32_rows(torch.bfloat16).add(y[:2], x[:2], none, 1.0)
+        assert not y.any()
+
+
+class TestPackedMixtures:
+    """Products of a layer's adapters through vLLM's kernel for packed weights."""
 
     def test_are_used_where_a_mixture_has_come_before(self) -> None:
-        """A mixture that lasts a step is not worth keeping; which rows are whose does not matter."""
-        mixtures, x = _mixtures(dtype=torch.float32), torch.randn(2, _IN)
+        """A mixture that lasts a step is not worth packing; which rows are whose does not matter."""
+        mixtures, x = _mixtures(), torch.randn(2, _IN).bfloat16()
 
-        found = [_product(mixtures, x, (0, 1), [0, 1]) is not None for _ in range(3)]
-        swapped = _product(mixtures, x, (0, 1), [1, 0])
+        found = [mixtures.product(x, (0, 1), _foreign(0, 1, slots=2), 1.0) is not None for _ in range(3)]
+        swapped = mixtures.product(x, (0, 1), _foreign(1, 0, slots=2), 1.0)
 
         assert found == [False, True, True]
         assert swapped is not None
@@ -144,49 +178,56 @@ class TestMixtures:
         mixtures, x = _mixtures(), torch.randn(rows, _IN).bfloat16()
         slots = [index % 3 for index in range(rows)]
 
-        together = _often(mixtures, x, (0, 1, 2), slots)
+        together = _often(mixtures, x, (0, 1, 2), _foreign(*slots))
 
         for row, slot in enumerate(slots):
-            assert torch.equal(together[row], _often(mixtures, x[row : row + 1], (slot,))[0])
+            assert torch.equal(together[row], _often(mixtures, x[row : row + 1], (slot,), None)[0])
 
     def test_are_left_out_where_torch_is_faster(self) -> None:
         """Many rows, large mixtures, other types, sides that the kernel cannot have."""
         many = torch.randn(65, _IN).bfloat16()
-        assert _often(_mixtures(), many, (0,)) is None
-        assert _often(_mixtures(slots=512, rank=16), many[:1], tuple(range(512)), [0]) is None
-        assert _often(_mixtures(dtype=torch.float16), many[:1].half(), (0,)) is None
-        assert _often(_mixtures(inputs=48), many[:1, :48], (0,)) is None
-        assert _often(_mixtures(outputs=40), many[:1], (0,)) is None
+        assert _often(_mixtures(), many, (0,), None) is None
+        assert _often(_mixtures(slots=512, rank=16), many[:1], tuple(range(512)), _foreign(0, slots=512)) is None
+        assert _often(_mixtures(dtype=torch.float32), many[:1].float(), (0,), None) is None
+        assert _often(_mixtures(inputs=48), many[:1, :48], (0,), None) is None
+        assert _often(_mixtures(outputs=40), many[:1], (0,), None) is None
 
     def test_are_left_out_where_this_machine_cannot_have_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The kernel is found by trying: builds and processors without it are served by torch alone."""
-        monkeypatch.setattr("inference_svc.engine.lora_mixture._multiply", _refuse)
+        monkeypatch.setattr("inference_svc.engine.lora_packed._multiply", _refuse)
 
         assert not is_usable.__wrapped__()
 
     def test_keep_those_that_come_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is pushed out begins anew: it must not push out others each time that it comes."""
-        monkeypatch.setattr("inference_svc.engine.lora_mixture._MAX_KEPT_ELEMENTS", 8 * _PAIR_ELEMENTS)
-        mixtures, x = _mixtures(dtype=torch.float32), torch.randn(1, _IN)
+        monkeypatch.setattr("inference_svc.engine.lora_packed._MAX_KEPT_ELEMENTS", 8 * _PAIR_ELEMENTS)
+        mixtures, x = _mixtures(), torch.randn(1, _IN).bfloat16()
         pairs = [(one, other) for one in range(_SLOTS) for other in range(one)]
         hot, once = pairs[0], pairs[1:]
 
         for pair in once:
-            assert _often(mixtures, x, hot, [hot[0]]) is not None
-            assert _often(mixtures, x, pair, [pair[0]]) is not None
+            assert _often(mixtures, x, hot, _foreign(0)) is not None
+            assert _often(mixtures, x, pair, _foreign(0)) is not None
 
-        assert _product(mixtures, x, hot, [hot[0]]) is not None
-        assert _product(mixtures, x, once[0], [once[0][0]]) is None
+        assert mixtures.product(x, hot, _foreign(0)[:, :2], 1.0) is not None
+        assert mixtures.product(x, once[0], _foreign(0)[:, :2], 1.0) is None
 
     def test_keep_few(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """However many mixtures come."""
-        monkeypatch.setattr("inference_svc.engine.lora_mixture._MAX_KEPT_ELEMENTS", 8 * _PAIR_ELEMENTS)
-        mixtures, x = _mixtures(dtype=torch.float32), torch.randn(1, _IN)
+        monkeypatch.setattr("inference_svc.engine.lora_packed._MAX_KEPT_ELEMENTS", 8 * _PAIR_ELEMENTS)
+        mixtures, x = _mixtures(), torch.randn(1, _IN).bfloat16()
 
         for slots in [(one, other) for one in range(_SLOTS) for other in range(one)]:
-            assert _often(mixtures, x, slots, [slots[0]]) is not None
+            assert _often(mixtures, x, slots, _foreign(0)) is not None
 
         assert len(mixtures._known) == 8
+
+
+def _float32_rows(dtype: torch.dtype = torch.float32) -> LoraRows:
+    """Of adapters of rank 16 in all slots."""
+    from inference_svc.engine.lora_kernel import _Layer
+
+    return _Layer(*_weights(16, dtype)).rows
 
 
 def _refuse(*_: object) -> None:
@@ -195,31 +236,23 @@ def _refuse(*_: object) -> None:
 
 def _mixtures(
     *, slots: int = _SLOTS, rank: int = 16, inputs: int = _IN, outputs: int = 96, dtype: torch.dtype = torch.bfloat16
-) -> Mixtures:
-    if dtype is torch.bfloat16 and not is_usable():
+) -> PackedMixtures:
+    if not is_usable():
         pytest.skip("this processor cannot run vLLM's kernel for packed weights")
     a, b = torch.randn(slots, rank, inputs).to(dtype), torch.randn(slots, rank, outputs).to(dtype)
-    return Mixtures(a, b, (a, b))
+    return PackedMixtures(a, b, (a, b))
 
 
-def _product(
-    mixtures: Mixtures, x: torch.Tensor, slots: tuple[int, ...], slots_T: Sequence[int] | None = None
-) -> torch.Tensor | None:
-    """What is added to rows in `slots_T`; None is all in one slot."""
-
-    def own(width: int, dtype: torch.dtype) -> torch.Tensor | None:
-        if slots_T is None:
-            return None
-        return (torch.tensor(slots_T)[:, None] == torch.tensor(slots)).repeat_interleave(width, dim=1).to(dtype)
-
-    y = x.new_zeros(len(x), mixtures._b_SHO.shape[2])
-    return y if mixtures.add(y, x, slots, own, 1.0) else None
+def _foreign(*slots_T: int, slots: int = 3) -> torch.Tensor:
+    """Of rows in these slots, beside all of so many."""
+    return torch.tensor(slots_T)[:, None, None] != torch.arange(slots)[None, :, None]
 
 
 def _often(
-    mixtures: Mixtures, x: torch.Tensor, slots: tuple[int, ...], slots_T: Sequence[int] | None = None
+    mixtures: PackedMixtures, x: torch.Tensor, slots: tuple[int, ...], foreign: torch.Tensor | None
 ) -> Any:  # a tensor or None
-    return [_product(mixtures, x, slots, slots_T) for _ in range(2)][-1]
+    foreign = None if foreign is None else foreign[:, : len(slots)]
+    return [mixtures.product(x, slots, foreign, 1.0) for _ in range(2)][-1]
 
 
 def _wrappers(batch: tuple[int, ...] | list[int], *, is_prefill: bool) -> tuple[Any, Any]:
