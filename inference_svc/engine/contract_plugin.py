@@ -28,6 +28,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inference_svc.engine.orphan import die_with_parent
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -51,6 +53,7 @@ def register() -> None:
     """Entry point, called once in every vLLM process; only processes of the inference service are changed."""
     if CONTRACT_DIR_VARIABLE not in os.environ:
         return
+    die_with_parent()
     import torch
     from vllm.v1 import structured_output
     from vllm.v1.structured_output import backend_outlines

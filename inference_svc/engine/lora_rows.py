@@ -1,10 +1,10 @@
 """LoRA for the few rows of a decoding step, in float32: each row meets the weights of its own adapter and no others.
 
-Compiled by numba, which vLLM requires anyway. Of two torch.mm over the weights of all adapters of a step most of what is
-read are zeros, B of other slices and A of other adapters, and reading takes most of the time. In steps of the shipped
-base model LoRA takes 0.9 ms so instead of 1.4 for one row, 1.4 instead of 2.7 for two rows of two adapters, 2.9 instead
-of 5.7 for 32 rows of four; for one adapter torch.mm is even from about 32 rows on. What a row gets is the same to the
-last bit whoever else is in the step, and one adapter's NaN stays in its own rows.
+Compiled by numba, which vLLM requires anyway. Most of what two torch.mm over all adapters of a step would read are
+zeros and weights of others, and reading is what takes the time. In steps of the shipped base model LoRA takes 0.9 ms so
+instead of 1.4 for one row, 1.4 instead of 2.7 for two rows of two adapters, 2.9 instead of 5.7 for 32 rows of four; for
+one adapter torch.mm is even from about 32 rows on. What a row gets is the same to the last bit whoever else is in the
+step, and one adapter's NaN stays in its own rows.
 """
 
 from __future__ import annotations
