@@ -19,7 +19,7 @@ from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 from vllm.platforms import current_platform
 
 from inference_svc.engine.lora_packed import PackedMixtures
-from inference_svc.engine.lora_rows import LoraRows, Slots
+from inference_svc.engine.lora_rows import LoraRows, Slots, compiled
 
 _Rows = slice | torch.Tensor
 
@@ -52,6 +52,8 @@ class GroupedPunicaWrapper(PunicaWrapperCPU):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # vLLM's signature, passed through
         super().__init__(*args, **kwargs)
+        if getattr(kwargs.get("lora_config"), "lora_dtype", None) is torch.float32:
+            compiled()  # now, and not in the first request
         self._row_slots: Slots = np.empty(0, np.int64)
         """Of each row of the present step; -1 without an adapter."""
         self._step: _Step | None = None

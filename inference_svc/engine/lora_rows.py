@@ -18,8 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 _MAX_ROWS = 64
-_AT_ONCE = 4
-"""Ranks that a loop works on, so that a row's values are read and written a quarter as often."""
+_MAX_PRODUCTS = 2**21
+"""Of a call, which reads that many weights in one thread: 64 rows of the shipped base model, fewer of larger ones."""
+_UNROLLED = 4
+"""Ranks that a loop works on, written out, so that a row's values are read and written a quarter as often."""
 _SIGNATURE = "void(float32[:,::1],float32[:,::1],float32[:,:,::1],float32[:,:,::1],int64[::1],int64[::1],float32)"
 
 Slots = NDArray[np.int64]
@@ -31,33 +33,37 @@ class LoraRows:
 
     def __init__(self, a_SHI: torch.Tensor, b_SHO: torch.Tensor, slice_widths: Sequence[int]) -> None:
         """A and B transposed of S slots; H is N times the rank, and B is zero outside of its slice of O."""
-        self._fits = a_SHI.dtype is torch.float32 and a_SHI.shape[1] % (_AT_ONCE * len(slice_widths)) == 0
+        self._fits = a_SHI.dtype is torch.float32 and a_SHI.shape[1] % (_UNROLLED * len(slice_widths)) == 0
         if self._fits:
             self._a_SHI, self._b_SHO = a_SHI.numpy(), b_SHO.numpy()
             self._bounds = np.cumsum([0, *slice_widths], dtype=np.int64)
-            self._add = _compiled()
+            self._add = compiled()
+            hidden, given = a_SHI.shape[1:]
+            per_row = hidden * given + hidden // len(slice_widths) * b_SHO.shape[2]
+            self._max_rows = min(_MAX_ROWS, _MAX_PRODUCTS // per_row)
 
     def add(self, y: torch.Tensor, x: torch.Tensor, slots_T: Slots, scale: float) -> bool:
         """`y[T, O] += scale * x[T, I] @ A[slot]^T @ B[slot]^T` for each row's slot, none where it is -1.
 
         False, and nothing is done, where torch has to do it.
         """
-        if not self._fits or len(x) > _MAX_ROWS or y.dtype is not torch.float32:
+        if not self._fits or len(x) > self._max_rows or y.dtype is not torch.float32:
             return False
-        if not (x.is_contiguous() and y.is_contiguous()):
+        # The machine code checks no bounds.
+        if not (len(x) == len(y) == len(slots_T) and x.is_contiguous() and y.is_contiguous()):
             return False
         self._add(y.numpy(), x.numpy(), self._a_SHI, self._b_SHO, slots_T, self._bounds, scale)
         return True
 
 
 @functools.cache
-def _compiled() -> Callable[..., None]:
+def compiled() -> Callable[..., None]:
     """Takes about a second, once in a process."""
     import numba
 
     # Sums may be taken in any order; NaN and infinity must stay what they are.
-    compiled: Any = numba.njit(_SIGNATURE, fastmath={"reassoc", "contract"}, error_model="numpy", nogil=True)
-    function: Callable[..., None] = compiled(_add_rows)
+    compile_to: Any = numba.njit(_SIGNATURE, fastmath={"reassoc", "contract"}, error_model="numpy", nogil=True)
+    function: Callable[..., None] = compile_to(_add_rows)
     return function
 
 
@@ -74,7 +80,7 @@ def _add_rows(
         for part in range(slices):
             begin, end = bounds[part], bounds[part + 1]
             found = y[row, begin:end]
-            for first in range(part * rank, (part + 1) * rank, 4):  # _AT_ONCE
+            for first in range(part * rank, (part + 1) * rank, _UNROLLED):
                 a0, a1, a2, a3 = a[slot, first], a[slot, first + 1], a[slot, first + 2], a[slot, first + 3]
                 h0 = h1 = h2 = h3 = np.float32(0)
                 for index in range(len(given)):

@@ -61,7 +61,7 @@ class VllmEngine:
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Starts vLLM's processes and waits for them; about half a minute on CPU. Holds no adapter then.
+        """Starts vLLM's processes and waits for them; twenty seconds to half a minute on CPU. Holds no adapter then.
 
         May be called again after `stop`. Raises `Unavailable` when vLLM does not start.
         """
@@ -91,6 +91,8 @@ class VllmEngine:
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             "OMP_NUM_THREADS": str(self._settings.threads),
             "OMP_WAIT_POLICY": "PASSIVE",
+            # As vLLM does on CPUs. A forked process takes our plugins for loaded, and would not watch its parent.
+            "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
             # The guard against what is not finite is for this runner, which every CPU has.
             "VLLM_USE_V2_MODEL_RUNNER": "0",
             "VLLM_PLUGINS": "goldsmith_contract,goldsmith_lora"
@@ -105,9 +107,9 @@ class VllmEngine:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
-        from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
         from inference_svc.engine.native_dtype import native_dtype
+        from inference_svc.engine.one_process import OneProcess
 
         settings = self._settings
         arguments = AsyncEngineArgs(
@@ -115,9 +117,7 @@ class VllmEngine:
             dtype=native_dtype() if settings.dtype == "auto" else settings.dtype,  # type: ignore[arg-type]  # checked
             max_model_len=settings.context_tokens,
             max_num_seqs=settings.running_requests,
-            # On CPUs vLLM gives the model a process of its own, to set up OpenMP, which the environment above does. The
-            # two then wait for each other in busy loops, on cores that have work to do.
-            distributed_executor_backend=UniProcExecutor if current_platform.is_cpu() else None,
+            distributed_executor_backend=OneProcess if current_platform.is_cpu() else None,
             enable_lora=True,
             # No others pass the validator, and stock operations for embeddings and logits run in every step.
             lora_target_modules=list(TARGET_MODULES),

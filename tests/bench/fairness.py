@@ -36,8 +36,8 @@ _QUOTA_SHARE = 0.1
 """Of the replica's capacity: ten tenants fill it."""
 _EXCESS = 10
 _ROUNDS = 8
-_REPEATS = 2 * _ROUNDS
-"""Of single ways that were disturbed, in all rounds together."""
+_REPEATS = _ROUNDS
+"""Of rounds that were disturbed."""
 _ROUND_SECONDS = 8.0
 _RUNNING_QUOTA = 2
 """Of one tenant: what its rate needs, so that a second's worth that comes at once is spread out."""
@@ -133,8 +133,9 @@ async def _measure(folder: Path) -> Figures:
     # One thread: the other core is for the sender, which would otherwise hold up the engine by what it measures.
     engine, adapters = await start_engine(base, folder, threads=1)
     bench = _Bench(engine, contract, PromptRenderer.load(base), itertools.count())
+    undisturbed = Undisturbed(_REPEATS)
     await _capacity(bench, adapters)  # warms kernels and caches
-    capacity = await _capacity(bench, adapters)
+    capacity = await undisturbed.wait(partial(_capacity, bench, adapters))
     rate = _QUOTA_SHARE * capacity
     quota = Quota(requests_per_second=rate, running_requests=_RUNNING_QUOTA)
     ways: dict[str, tuple[Callable[[], Admission], float]] = {
@@ -146,24 +147,25 @@ async def _measure(folder: Path) -> Figures:
     }
     quiet: dict[str, _Sender] = {way: _Sender() for way in ways}
     noisy: dict[str, _Sender] = {way: _Sender() for way in ways}
-    chance = random.Random(0)
-    undisturbed = Undisturbed(_REPEATS)
 
-    async def one_round(way: str) -> tuple[_Sender, _Sender]:
+    async def one_way(way: str, number: int) -> tuple[_Sender, _Sender]:
         make, times = ways[way]
         admission = make()
         even = [index / rate for index in range(int(_ROUND_SECONDS * rate))]
         # As one tenant both stand in one line: first come, first served.
         name = "quiet" if way == "first_come" else "noisy"
-        due = _chance_times(chance, times * rate) if times else []
+        due = _chance_times(random.Random(f"{way} {number}"), times * rate) if times else []
         return await asyncio.gather(
             bench.send(admission, "quiet", adapters[:1], even), bench.send(admission, name, adapters[1:], due)
         )
 
+    async def one_round(number: int) -> dict[str, tuple[_Sender, _Sender]]:
+        return {way: await one_way(way, number) for way in (list(ways) if number % 2 else reversed(ways))}
+
     for number in range(_ROUNDS):
-        for way in list(ways) if number % 2 else reversed(ways):
-            for sums, sender in zip((quiet, noisy), await undisturbed.run(partial(one_round, way)), strict=True):
-                sums[way].add(sender)
+        for way, (calm, loud) in (await undisturbed.wait(partial(one_round, number))).items():
+            quiet[way].add(calm)
+            noisy[way].add(loud)
     await engine.stop()
     alone = quiet["alone"].percentile(99)
     return {

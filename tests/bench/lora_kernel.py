@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,12 @@ from tests.adapter_file import write_random_adapter
 from tests.bench.contract import BASE
 from tests.bench.engine import RUNNING, settings
 from tests.bench.result import report
+from tests.bench.undisturbed import Undisturbed
 
 _TOKENS = 64
 _ROUNDS = 7
+_REPEATS = _ROUNDS
+"""Of rounds that were disturbed."""
 _ADAPTERS = 4
 _SCALE = 0.02
 """Of the adapters' weights: large ones make logits so steep that a rounding shows as a whole unit."""
@@ -109,13 +115,15 @@ def measure() -> dict[str, float | int | str]:
             folder = Path(name) / str(is_grouped)
             folder.mkdir()
             process.submit(_start, folder, is_grouped).result()
-        rounds = []
+        rounds, undisturbed, labels = [], Undisturbed(_REPEATS), itertools.count()
+        tasks = [(grouped, 0), (grouped, 1), (stock, 1), (grouped, 4), (stock, 4)]
+
+        def one_round(number: int) -> dict[tuple[bool, int], float]:
+            order = tasks if number % 2 else reversed(tasks)
+            return {(process is grouped, many): _speed(process, many, labels) for process, many in order}
+
         for number in range(_ROUNDS + 1):
-            tasks = [(grouped, 0), (grouped, 1), (stock, 1), (grouped, 4), (stock, 4)]
-            found = {
-                (process is grouped, adapters): process.submit(_do, "speed", adapters, f"{number}-{adapters}").result()
-                for process, adapters in (tasks if number % 2 else reversed(tasks))
-            }
+            found = undisturbed.run(partial(one_round, number))
             if number:  # the first one warms caches
                 rounds.append(found)
         ours, theirs = (process.submit(_do, "logprobs").result() for process in (grouped, stock))
@@ -126,12 +134,19 @@ def measure() -> dict[str, float | int | str]:
         "grouped_vs_stock_4": statistics.median(found[True, 4] / found[False, 4] for found in rounds),
         "adapter_vs_base": statistics.median(found[True, 1] / found[True, 0] for found in rounds),
         "four_adapters_vs_base": statistics.median(found[True, 4] / found[True, 0] for found in rounds),
+        "lora_kernel_repeats": _REPEATS - undisturbed.repeats_left,
+        "lora_kernel_worst_stolen_ratio": undisturbed.worst_stolen,
         "base_tokens_per_s": statistics.median(found[True, 0] for found in rounds),
         "logprob_difference": max(
             abs(value - other[token]) for one, other in zip(ours, theirs, strict=True)
             for token, value in one.items() if token in other
         ),
     }  # fmt: skip
+
+
+def _speed(process: ProcessPoolExecutor, adapters: int, labels: Iterator[int]) -> float:
+    found: float = process.submit(_do, "speed", adapters, str(next(labels))).result()
+    return found
 
 
 def _process() -> ProcessPoolExecutor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 from importlib.metadata import entry_points
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -117,6 +119,19 @@ class TestHooks:
         source = inspect.getsource(CpuPlatform.check_and_update_config)
         assert "\n        scheduler_config.async_scheduling = False\n" in source
         assert "torch.cuda.Event(" in inspect.getsource(AsyncGPUModelRunnerOutput.__init__)
+
+    def test_an_executor_of_ours_is_left_as_it_is(self) -> None:
+        """On CPUs vLLM replaces the one of its own that keeps the model in the engine's process, by name."""
+        from vllm.platforms.cpu import CpuPlatform
+        from vllm.v1.executor.abstract import Executor
+
+        from inference_svc.engine.one_process import OneProcess
+
+        source = inspect.getsource(CpuPlatform.check_and_update_config)
+        assert source.count("distributed_executor_backend") == 2
+        assert 'parallel_config.distributed_executor_backend == "uni"' in source
+        config: Any = SimpleNamespace(parallel_config=SimpleNamespace(distributed_executor_backend=OneProcess))
+        assert Executor.get_class(config) is OneProcess
 
     def test_the_kernel_for_packed_weights_is_called_as_it_wants_to_be(self) -> None:
         """It has no Python function of vLLM's around it."""

@@ -135,7 +135,7 @@ class TestLoraRows:
 
     def test_give_each_row_the_bits_that_it_has_alone(self) -> None:
         """With other rows and other adapters beside it."""
-        rows, x = _float32_rows(), torch.randn(7, _IN)
+        rows, x = _layer_rows(), torch.randn(7, _IN)
         slots_T = np.array([0, 1, -1, 4, 0, 2, 1])
 
         together, alone = torch.zeros(2, 7, sum(_SLICES))
@@ -149,14 +149,26 @@ class TestLoraRows:
 
     def test_are_left_out_where_torch_has_to_do_it(self) -> None:
         """Many rows, other types, and tensors that are not in one piece; nothing is written then."""
-        rows, none = _float32_rows(), np.zeros(65, np.int64)
-        x, y = torch.randn(65, _IN), torch.zeros(65, sum(_SLICES))
+        rows, first = _layer_rows(), np.zeros(2, np.int64)
+        x, y = torch.randn(2, _IN), torch.zeros(2, sum(_SLICES))
 
-        assert not rows.add(y, x, none, 1.0)
-        assert not rows.add(y[:2].bfloat16(), x[:2], none, 1.0)
-        assert not rows.add(y[:2], torch.randn(_IN, 2).t(), none, 1.0)
-        assert not _float32_rows(torch.bfloat16).add(y[:2], x[:2], none, 1.0)
+        assert not rows.add(torch.zeros(65, sum(_SLICES)), torch.randn(65, _IN), np.zeros(65, np.int64), 1.0)
+        assert not rows.add(y.bfloat16(), x, first, 1.0)
+        assert not rows.add(y, torch.randn(_IN, 2).t(), first, 1.0)
+        assert not rows.add(torch.zeros(sum(_SLICES), 2).t(), x, first, 1.0)
+        assert not rows.add(y, x, first[:1], 1.0)
+        assert not _layer_rows(torch.bfloat16).add(y, x, first, 1.0)
         assert not y.any()
+        assert rows.add(y, x, first, 1.0)
+
+    def test_are_fewer_where_a_layer_is_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One thread reads the weights again for each row."""
+        monkeypatch.setattr("inference_svc.engine.lora_rows._MAX_PRODUCTS", 3 * 16 * (3 * _IN + sum(_SLICES)))
+        rows, slots_T = _layer_rows(), np.zeros(4, np.int64)
+        x, y = torch.randn(4, _IN), torch.zeros(4, sum(_SLICES))
+
+        assert not rows.add(y, x, slots_T, 1.0)
+        assert rows.add(y[:3], x[:3], slots_T[:3], 1.0)
 
 
 class TestPackedMixtures:
@@ -223,7 +235,7 @@ class TestPackedMixtures:
         assert len(mixtures._known) == 8
 
 
-def _float32_rows(dtype: torch.dtype = torch.float32) -> LoraRows:
+def _layer_rows(dtype: torch.dtype = torch.float32) -> LoraRows:
     """Of adapters of rank 16 in all slots."""
     from inference_svc.engine.lora_kernel import _Layer
 
