@@ -32,5 +32,7 @@ class StepLimit:
 
 
 def _end_process() -> None:
-    faulthandler.dump_traceback()
-    os.kill(os.getpid(), signal.SIGKILL)
+    try:
+        faulthandler.dump_traceback()
+    finally:  # where there is no stderr, too
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Adapters in service, all of it: kernel, residency, promotion, cold start, bad adapters, crash, access, neighbours."""
+"""Adapters in service, all of it: kernel, neighbours, bad adapters, promotion, cold start, crash, access, residency."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.bench.result import Figures, keep, report
 
 PARTS: tuple[Callable[[], Figures], ...] = (
     lora_kernel.measure,
+    fairness.measure,
     torture.measure,
     swap.measure,
     cold_start.measure,
     crash.measure,
-    fairness.measure,
     authorisation.measure,
     residency.measure,
 )

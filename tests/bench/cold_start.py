@@ -21,16 +21,20 @@ from shared.adapter.manifest import Canary
 from shared.names import AliasName, RevisionName
 from tests.bench.replica import Replica, replica
 from tests.bench.result import Figures, in_folder, report
+from tests.bench.undisturbed import Undisturbed
 
 _WARM = 4
-_COLD = 48
 _MEASURED = 2
 """Revision of a cold adapter that is measured: the first one only tells what its canaries are."""
 _CANARIES = 5
 _CANARY_TOKENS = 16
-_BLOCKS = 24
-"""In turns with and without cold requests: each side's 99th percentile rests on dozens of requests, for a machine that
-has a hiccup now and then."""
+_ROUNDS = 12
+"""Of one block with cold requests and one without: each side's 99th percentile rests on dozens of requests, for a
+machine that has a hiccup now and then."""
+_REPEATS = 6
+"""Of rounds that were disturbed; what others felt in them does not count, the cold starts do."""
+_COLD = 4
+"""Requests of a block; each wants an adapter that was never loaded, in a repeated round, too."""
 _RESAMPLES = 2000
 """Of the blocks, for the interval."""
 _BLOCK_SECONDS = 6.0
@@ -93,17 +97,20 @@ async def _measure(folder: Path) -> Figures:
         warm = [f"w{number}" for number in range(_WARM)]
         for seed, adapter in enumerate(warm):
             own.publish(adapter, 1, seed)
-        cold = [await _with_canaries(own, f"c{number}", seed=100 + number) for number in range(_COLD)]
-        per_block = len(cold) // (_BLOCKS // 2)
-        latencies: dict[bool, list[list[float]]] = {False: [], True: []}
+        numbers = range(_COLD * (_ROUNDS + _REPEATS))
+        cold = [await _with_canaries(own, f"c{number}", seed=100 + number) for number in numbers]
         first_tokens: list[float] = []
         await _block(own, warm, [])  # warms caches
-        for block in range(_BLOCKS):
-            asked = [cold.pop() for _ in range(per_block)] if block % 2 else []
-            found, firsts = await _block(own, warm, asked)
-            latencies[bool(asked)].append(found)
-            first_tokens += firsts
-    alone, beside = latencies[False], latencies[True]
+
+        async def one_round() -> tuple[list[float], list[float]]:
+            calm, _ = await _block(own, warm, [])
+            beside_cold, firsts = await _block(own, warm, [cold.pop() for _ in range(_COLD)])
+            first_tokens.extend(firsts)
+            return calm, beside_cold
+
+        undisturbed = Undisturbed(_REPEATS)
+        rounds = [await undisturbed.wait(one_round) for _ in range(_ROUNDS)]
+    alone, beside = (list(side) for side in zip(*rounds, strict=True))
     low, high = _interval(alone, beside)
     return {
         "cold_start_ms": 1000 * statistics.median(first_tokens),
@@ -113,6 +120,8 @@ async def _measure(folder: Path) -> Figures:
         "cold_start_others_p99_ratio": _p99(beside) / _p99(alone),
         "cold_start_others_p99_ratio_low": low,
         "cold_start_others_p99_ratio_high": high,
+        "cold_start_repeats": _REPEATS - undisturbed.repeats_left,
+        "cold_start_worst_stolen_ratio": undisturbed.worst_stolen,
         "cold_starts": len(first_tokens),
         "others_requests": sum(map(len, beside)),
         "others_p50_ms": 1000 * statistics.median(chain.from_iterable(alone)),

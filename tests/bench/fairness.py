@@ -35,9 +35,12 @@ from tests.bench.undisturbed import Undisturbed
 _QUOTA_SHARE = 0.1
 """Of the replica's capacity: ten tenants fill it."""
 _EXCESS = 10
-_ROUNDS = 8
+_ROUNDS = 16
+_CONTRAST_ROUNDS = 2
+"""Of them with the ways that have no quotas, too."""
 _REPEATS = _ROUNDS
 """Of rounds that were disturbed."""
+_CONTRASTS = ("fair_queue_only", "first_come")
 _ROUND_SECONDS = 8.0
 _RUNNING_QUOTA = 2
 """Of one tenant: what its rate needs, so that a second's worth that comes at once is spread out."""
@@ -160,7 +163,8 @@ async def _measure(folder: Path) -> Figures:
         )
 
     async def one_round(number: int) -> dict[str, tuple[_Sender, _Sender]]:
-        return {way: await one_way(way, number) for way in (list(ways) if number % 2 else reversed(ways))}
+        names = [way for way in ways if way not in _CONTRASTS or number < _CONTRAST_ROUNDS]
+        return {way: await one_way(way, number) for way in (names if number % 2 else reversed(names))}
 
     for number in range(_ROUNDS):
         for way, (calm, loud) in (await undisturbed.wait(partial(one_round, number))).items():

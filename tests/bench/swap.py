@@ -7,16 +7,20 @@ import itertools
 import statistics
 import time
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from shared.errors import DomainError
 from shared.names import AliasName, RevisionName
 from tests.bench.replica import Replica, replica
 from tests.bench.result import Figures, in_folder, report
+from tests.bench.undisturbed import Undisturbed
 
 _REVISIONS = 10
-_BLOCKS = 10
-"""In turns with and without promotions: both see the same machine."""
+_ROUNDS = 5
+"""Of one block with promotions and one without: both see the same machine."""
+_REPEATS = _ROUNDS
+"""Of rounds that were disturbed; their latencies do not count, all else does."""
 _REQUESTS = 1_000
 """Of a block."""
 _SWAPS = 10
@@ -60,12 +64,21 @@ async def _measure(folder: Path) -> Figures:
         path = itertools.cycle(revisions[place] for step in steps for place in step)
         blocks: dict[bool, list[_Request]] = {False: [], True: []}
         failed = 0
-        for block in range(_BLOCKS + 1):
-            is_swapping = block % 2 == 0 and block > 0
+
+        async def one_block(is_swapping: bool) -> list[float]:
+            nonlocal failed
             requests, errors = await _block(own, path if is_swapping else None, swaps)
             failed += errors
-            if block:  # the first one warms caches
-                blocks[is_swapping] += requests
+            blocks[is_swapping] += requests
+            return [request.end - request.begin for request in requests]
+
+        async def one_round() -> tuple[list[float], list[float]]:
+            return await one_block(False), await one_block(True)
+
+        await one_block(False)  # warms caches
+        undisturbed = Undisturbed(_REPEATS)
+        rounds = [await undisturbed.wait(one_round) for _ in range(_ROUNDS)]
+    quiet_p99, swapping_p99 = (_p99(list(chain.from_iterable(side))) for side in zip(*rounds, strict=True))
     answered = [*blocks[False], *blocks[True]]
     firsts = [
         min(r.end for r in answered if r.revision == swap.revision and r.end >= swap.asked) - swap.asked
@@ -75,10 +88,12 @@ async def _measure(folder: Path) -> Figures:
     return {
         "swaps": len(swaps) - 1,
         "swap_requests": len(blocks[True]),
+        "swap_repeats": _REPEATS - undisturbed.repeats_left,
+        "swap_worst_stolen_ratio": undisturbed.worst_stolen,
         "swap_failed_requests": failed,
         "swap_wrong_revision": sum(not _is_valid(request, swaps) for request in answered),
-        "swap_p99_ratio": _p99(blocks[True]) / _p99(blocks[False]),
-        "quiet_p99_ms": _p99(blocks[False]) * 1000,
+        "swap_p99_ratio": swapping_p99 / quiet_p99,
+        "quiet_p99_ms": quiet_p99 * 1000,
         "promote_to_first_answer_p50_s": statistics.median(firsts),
         "promote_to_live_p50_s": statistics.median(swap.done - swap.asked for swap in swaps[1:]),
     }
@@ -130,8 +145,8 @@ def _is_valid(request: _Request, swaps: list[_Swap]) -> bool:
     )
 
 
-def _p99(requests: list[_Request]) -> float:
-    return statistics.quantiles((request.end - request.begin for request in requests), n=100)[98]
+def _p99(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=100)[98]
 
 
 if __name__ == "__main__":

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 
+import pytest
+
 from inference_svc.engine.step_limit import StepLimit
+
+_STUCK = """
+import time
+from inference_svc.engine.step_limit import StepLimit
+def a_step_without_end():
+    time.sleep(600)
+with StepLimit(0.2):
+    a_step_without_end()
+"""
 
 
 class TestStepLimit:
@@ -29,3 +43,15 @@ class TestStepLimit:
         time.sleep(2.5)
 
         assert not late.is_set()
+
+    @pytest.mark.parametrize("stderr", ["sys.stderr", "None"])
+    def test_ends_the_process_and_tells_what_it_was_at(self, stderr: str) -> None:
+        """A thread that hangs in C code cannot be interrupted otherwise."""
+        program = f"import sys; sys.stderr = {stderr}\n{_STUCK}"
+
+        ended = subprocess.run(
+            [sys.executable, "-c", program], check=False, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+
+        assert ended.returncode == -signal.SIGKILL
+        assert ("in a_step_without_end" in ended.stderr) == (stderr == "sys.stderr")
