@@ -152,7 +152,7 @@ class TestUpload:
         while True:
             request = dataset_pb.ListDatasetFindingsRequest(parent=dataset, page_size=3, page_token=token)
             page = stub.ListDatasetFindings(request, timeout=10)
-            numbers += [finding.row_number for finding in page.findings]
+            numbers += [finding.row_number for finding in page.findings if finding.blocking]
             token = page.next_page_token
             if not token:
                 break

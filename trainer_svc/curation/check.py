@@ -11,6 +11,7 @@ from typing import Any
 from shared.contracts.check import canonicalise, refusal_hint
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput
+from trainer_svc.curation.advice import advice
 from trainer_svc.curation.likeness import MAX_COMPARED_INPUTS, cluster, find_links, normal
 from trainer_svc.curation.repetition import repetition_findings
 from trainer_svc.curation.split import split_by_cluster
@@ -49,6 +50,8 @@ def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: 
     """
     rows: dict[str, list[CheckedRow]] = {split: [] for split in _SPLITS}
     findings: list[Finding] = []
+    broken: set[int] = set()
+    """Rows that are held out although they are invalid."""
     invalid = count = 0
     for number, line in _lines(data):
         count += 1
@@ -60,6 +63,7 @@ def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: 
             kept = _raw_holdout(number, line) if policy is InvalidRowPolicy.EXCLUDE else None
             if kept:
                 rows["holdout"].append(kept)
+                broken.add(number)
             continue
         rows[split].append(row)
     train, holdout = rows["train"], rows["holdout"]
@@ -69,16 +73,18 @@ def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: 
     if not holdout:
         train, holdout = split_by_cluster(train, clusters, seed)
     findings.extend(repetition_findings(usable, links, clusters, {row.row for row in holdout}))
-    findings.sort(key=lambda finding: finding.row_number)
     if len({normal(row.input) for row in usable}) > MAX_COMPARED_INPUTS:
         message = (
             f"has more than {MAX_COMPARED_INPUTS} different inputs: only equal ones were looked for, not near ones"
         )
         findings.append(Finding(count, "DATASET_TOO_LARGE", "rows", message, blocking=False))
-    if len(train) < MIN_TRAIN_ROWS or not holdout:
+    too_small = len(train) < MIN_TRAIN_ROWS or not holdout
+    if too_small:
         message = f"{len(train)} rows to train on and {len(holdout)} held out, {MIN_TRAIN_ROWS} and 1 are the least"
         findings.append(Finding(count or 1, "DATASET_TOO_SMALL", "rows", message))
-    too_small = any(finding.reason == "DATASET_TOO_SMALL" for finding in findings)
+    else:
+        findings.extend(advice(spec, train, [row for row in holdout if row.row not in broken]))
+    findings.sort(key=lambda finding: finding.row_number)
     report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)))
     is_usable = not too_small and (invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
     return Checked(tuple(train), tuple(holdout), tuple(findings), report, is_usable)
@@ -126,7 +132,7 @@ def _path(path: str) -> str:
 def _parse(number: int, line: bytes) -> dict[str, Any]:  # Any: other people's JSON, checked here
     try:
         body = json.loads(line.decode("utf-8"))
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise _RowError(_finding(number, "ROW_NOT_JSON", "", f"is not JSON in UTF-8: {err}")) from err
     if not isinstance(body, dict):
         raise _RowError(_finding(number, "ROW_NOT_JSON", "", "must be a JSON object"))

@@ -6,6 +6,9 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
+_MAX_PATH_CHARS = 500
+_MAX_MESSAGE_CHARS = 1_000
+
 
 class DatasetState(enum.StrEnum):
     """Life of a golden dataset: importing -> validating -> active or failed."""
@@ -41,6 +44,13 @@ class Finding:
     path: str
     message: str
     blocking: bool = True
+
+    def __post_init__(self) -> None:
+        """Rows may hold halves of characters and names of any length: what is told of them must fit into an answer."""
+        for name, limit in (("path", _MAX_PATH_CHARS), ("message", _MAX_MESSAGE_CHARS)):
+            text: str = getattr(self, name)
+            short = text if len(text) <= limit else text[: limit - 4] + " ..."
+            object.__setattr__(self, name, short.encode(errors="backslashreplace").decode())
 
 
 @dataclass(frozen=True)

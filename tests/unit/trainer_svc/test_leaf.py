@@ -1,0 +1,44 @@
+"""The values that an output is made of."""
+
+from __future__ import annotations
+
+import json
+
+from shared.contracts.spec import ContractKind
+from trainer_svc.curation.leaf import Leaf, leaves
+
+
+class TestLeaves:
+    """In the order of the output."""
+
+    def test_each_has_its_place(self) -> None:
+        """As a JSON Pointer, and without places in lists."""
+        found = leaves(ContractKind.JSON, '{"a":[1,{"b/c~":"x"}],"d":{},"e":null,"f":[]}')
+
+        assert list(found) == [
+            Leaf("/a/0", "/a/*", 1),
+            Leaf("/a/1/b~1c~0", "/a/*/b~1c~0", "x"),
+            Leaf("/d", "/d", None),
+            Leaf("/e", "/e", None),
+            Leaf("/f", "/f", None),
+        ]
+
+    def test_a_text_is_one(self) -> None:
+        """Also where it looks like JSON."""
+        assert list(leaves(ContractKind.SQL, "[1]")) == [Leaf("", "", "[1]")]
+
+    def test_no_output_takes_more_than_its_share(self) -> None:
+        """Thousands of items, hundreds of levels, names of thousands of characters."""
+        deep: object = 1
+        for _ in range(300):
+            deep = [deep, "x"]
+
+        many, nested, named = (
+            list(leaves(ContractKind.JSON, json.dumps(value)))
+            for value in (list(range(5000)), deep, {"k" * 5000: [[1] * 100] * 100})
+        )
+
+        assert [leaf.value for leaf in many] == list(range(256))
+        assert 0 < len(nested) <= 256
+        assert max(len(leaf.pointer) for leaf in nested) < 210
+        assert named == []

@@ -1,0 +1,50 @@
+"""The single values that an output is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shared.contracts.json_schema.keywords import escape
+from shared.contracts.spec import ContractKind
+
+Scalar = str | int | float | bool | None
+
+_MAX_LEAVES = 256
+"""Of one output: what goes for some items of a list goes for the others."""
+_MAX_POINTER_CHARS = 200
+"""What is deeper, or within longer names, is not looked into."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A value that holds no others; an empty list or object is one without a value."""
+
+    pointer: str
+    """Where it is, a JSON Pointer; empty for a whole text."""
+    field: str
+    """The same with `*` for places in a list: what all rows have in common."""
+    value: Scalar
+
+
+def leaves(kind: ContractKind, output: str) -> Iterator[Leaf]:
+    """The first 256 of an output that keeps its contract, in its order; a text that is not JSON is one leaf."""
+    if kind is not ContractKind.JSON:
+        yield Leaf("", "", output)
+        return
+    left: list[tuple[object, str, str]] = [(json.loads(output), "", "")]
+    count = 0
+    while left and count < _MAX_LEAVES:
+        value, pointer, field = left.pop()
+        if len(pointer) > _MAX_POINTER_CHARS:
+            continue
+        if isinstance(value, dict) and value:
+            names = ((escape(name), inner) for name, inner in reversed(value.items()))
+            left += ((inner, f"{pointer}/{name}", f"{field}/{name}") for name, inner in names)
+        elif isinstance(value, list) and value:
+            inside = list(enumerate(value[:_MAX_LEAVES]))
+            left += ((inner, f"{pointer}/{place}", f"{field}/*") for place, inner in reversed(inside))
+        else:
+            count += 1
+            yield Leaf(pointer, field, value if isinstance(value, Scalar) else None)
