@@ -28,7 +28,7 @@ demo: $(READY) ## train and serve two tenants' adapters on loopback; DATA=folder
 	$(BIN)/python -m deploy.quickstart.demo $(if $(DATA),--data $(DATA))
 
 test: $(READY) ## every test, the ones with a real engine included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 fuzz: $(READY) ## look for tokens, names, requests and cursors that open something; SECONDS=60 for each of the four targets
 	for target in token name message cursor; do \
