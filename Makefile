@@ -28,7 +28,7 @@ demo: $(READY) ## train and serve two tenants' adapters on loopback; DATA=folder
 	$(BIN)/python -m deploy.quickstart.demo $(if $(DATA),--data $(DATA))
 
 test: $(READY) ## every test, the ones with a real engine included
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 fuzz: $(READY) ## look for tokens, names, requests and cursors that open something; SECONDS=60 for each of the four targets
 	for target in token name message cursor; do \
@@ -56,7 +56,7 @@ bench: $(READY) ## benchmarks; tables on screen and in build/bench/
 bench-format: $(READY) ## the format guarantee against three libraries, walks, vLLM (needs the real data; about 20 minutes)
 	$(BIN)/python -m tests.bench format
 
-bench-adapters: $(READY) ## adapters in service: kernel, hundreds of them, promotions, crashes, neighbours (about 30 minutes)
+bench-adapters: $(READY) ## adapters in service: kernel, hundreds of them, promotions, crashes, neighbours (about an hour)
 	$(BIN)/python -m tests.bench adapters
 
 base-model: $(READY) ## retrain the shipped base model from scratch (about 40 minutes on 2 cores)

@@ -163,6 +163,7 @@ class TestUpload:
         with pytest.raises(StateConflict):
             trainer.train(f"{TENANT}/jobs/too-early", job)
 
+    @pytest.mark.usefixtures("trainer")
     def test_a_request_id_creates_once(self, channel: grpc.Channel) -> None:
         """The repeat gets the first answer; the id with another payload is refused."""
         stub = dataset_service_pb2_grpc.DatasetServiceStub(channel)
