@@ -29,6 +29,7 @@ from trainer_svc.domain.run import (
     EXIT_INTERNAL_ERROR,
     EXIT_USER_ERROR,
     Cancelled,
+    Initialization,
     RunFolder,
     RunSpec,
     TrainingMode,
@@ -246,3 +247,21 @@ class TestMode:
         manifest = read_package(folder.package)
         validate_adapter(folder.package, manifest, base, max_rank=64)
         assert manifest.training["mode"] == "qlora"
+
+    def test_every_option_of_the_recipe_is_servable_and_resumes(
+        self, prepare: Callable[..., RunFolder], base: BaseModel
+    ) -> None:
+        """LoRA+, rsLoRA and EVA at once: stopped halfway and taken up again they give the uninterrupted run's bytes."""
+        options = {"loraplus_ratio": 16.0, "use_rslora": True, "initialization": Initialization.EVA, "epoch_count": 1}
+        whole, stopped = (prepare(name, **options) for name in ("whole", "stopped"))
+        _run_here(whole)
+        with pytest.raises(Cancelled):
+            _run_here(stopped, lambda: bool(_events(stopped, "progress")))
+
+        _run_here(stopped)
+
+        assert sha256_file(stopped.package / WEIGHTS_NAME) == sha256_file(whole.package / WEIGHTS_NAME)
+        manifest = read_package(whole.package)
+        validate_adapter(whole.package, manifest, base, max_rank=64)
+        assert manifest.use_rslora
+        assert (manifest.training["loraplus_ratio"], manifest.training["initialization"]) == (16.0, "eva")

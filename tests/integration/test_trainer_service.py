@@ -192,6 +192,7 @@ class TestJobs:
             ({"rank": 7}, "job.spec.rank"),
             ({"learning_rate": 0.0}, "job.spec.learning_rate"),
             ({"epoch_count": 0}, "job.spec.epoch_count"),
+            ({"loraplus_ratio": 0.5}, "job.spec.loraplus_ratio"),
             ({"batch_size": 1000}, "job.spec.batch_size"),
             ({"seed": -1}, "job.spec.seed"),
         ],

@@ -23,6 +23,8 @@ from trainer_svc.store.database import Database
 HEARTBEAT_SECONDS = 15.0
 NO_ALIAS = "-"
 _MAX_EPOCHS, _MAX_BATCH = 100, 256
+_MAX_LORAPLUS_RATIO = 64
+"""Hayou et al. recommend 16."""
 
 
 class Jobs:
@@ -130,5 +132,9 @@ def _check_spec(spec: JobSpec) -> None:
         raise invalid_field("job.spec.epoch_count", f"must lie in 1..{_MAX_EPOCHS}, got {spec.epoch_count}")
     if spec.batch_size is not None and not 1 <= spec.batch_size <= _MAX_BATCH:
         raise invalid_field("job.spec.batch_size", f"must lie in 1..{_MAX_BATCH}, got {spec.batch_size}")
+    if spec.loraplus_ratio is not None and not 1 <= spec.loraplus_ratio <= _MAX_LORAPLUS_RATIO:
+        raise invalid_field(
+            "job.spec.loraplus_ratio", f"must lie in 1..{_MAX_LORAPLUS_RATIO}, got {spec.loraplus_ratio}"
+        )
     if not 0 <= spec.seed < 2**32:
         raise invalid_field("job.spec.seed", f"must lie in [0, 2^32), got {spec.seed}")

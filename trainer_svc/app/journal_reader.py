@@ -16,7 +16,7 @@ from trainer_svc.domain.job import Event, Job, JobSpec, Progress
 from trainer_svc.domain.run import Phase
 from trainer_svc.store import history
 
-_SPEC_FIELDS = ("rank", "alpha", "learning_rate", "epoch_count", "batch_size")
+_SPEC_FIELDS = ("rank", "alpha", "learning_rate", "epoch_count", "batch_size", "loraplus_ratio")
 
 
 def ingest(connection: Connection, name: JobName, journal: Path, now: datetime) -> bool:

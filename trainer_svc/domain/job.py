@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.errors import StateConflict
-from trainer_svc.domain.run import Evaluation, Phase, TrainingMode
+from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
 
 MAX_STALLED_ATTEMPTS = 3
 """Attempts that die without a new checkpoint before the job is given up: the cause is not chance then."""
@@ -50,6 +50,9 @@ class JobSpec:
     epoch_count: int | None = None
     batch_size: int | None = None
     seed: int = 0
+    use_rslora: bool = False
+    loraplus_ratio: float | None = None
+    initialization: Initialization = Initialization.KAIMING
 
 
 @dataclass(frozen=True)

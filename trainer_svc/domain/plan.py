@@ -6,12 +6,15 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from trainer_svc.domain.run import RunSpec
+from trainer_svc.domain.run import Initialization, RunSpec
 
 RANKS = (4, 8, 16, 32, 64)
 DEFAULT_RANK = 16
 """Ample for 1,000 rows on any base of half a billion parameters or more (Schulman et al. 2025)."""
 DEFAULT_BATCH_SIZE = 8
+_ALPHA_OVER_RANK = 2.0
+_RSLORA_ALPHA = 8.0
+"""The same scaling, 2, at the default rank; PEFT's own default, 8 as well, is the usual one."""
 _SEEN_EXAMPLES = 10_000
 """Examples a run sees, within the limits below: the shipped base needs many passes over small sets and gains from
 several over large ones; a large base needs fewer, and says so in its job."""
@@ -29,6 +32,9 @@ class TrainingPlan:
     epoch_count: int
     batch_size: int
     step_count: int
+    use_rslora: bool = False
+    loraplus_ratio: float = 1.0
+    initialization: Initialization = Initialization.KAIMING
 
 
 def plan_training(spec: RunSpec, *, train_count: int, hidden_size: int) -> TrainingPlan:
@@ -39,11 +45,14 @@ def plan_training(spec: RunSpec, *, train_count: int, hidden_size: int) -> Train
     epochs = spec.epoch_count or min(most, max(least, round(_SEEN_EXAMPLES / train_count)))
     return TrainingPlan(
         rank=rank,
-        alpha=spec.alpha or 2.0 * rank,
+        alpha=spec.alpha or (_RSLORA_ALPHA if spec.use_rslora else _ALPHA_OVER_RANK * rank),
         learning_rate=spec.learning_rate or learning_rate(hidden_size),
         epoch_count=epochs,
         batch_size=batch,
         step_count=math.ceil(train_count / batch) * epochs,
+        use_rslora=spec.use_rslora,
+        loraplus_ratio=spec.loraplus_ratio or 1.0,
+        initialization=spec.initialization,
     )
 
 

@@ -23,6 +23,14 @@ class TrainingMode(enum.StrEnum):
     QLORA = "qlora"
 
 
+class Initialization(enum.StrEnum):
+    """Where the adapter's first matrix begins; the second is zero."""
+
+    KAIMING = "kaiming"
+    GAUSSIAN = "gaussian"
+    EVA = "eva"
+
+
 class Phase(enum.StrEnum):
     """Steps of a run."""
 
@@ -50,6 +58,9 @@ class RunSpec:
     epoch_count: int | None = None
     batch_size: int | None = None
     seed: int = 0
+    use_rslora: bool = False
+    loraplus_ratio: float | None = None
+    initialization: Initialization = Initialization.KAIMING
     threads: int = 1
     instruction_prompt: str = ""
     database_sql: str = ""
@@ -62,7 +73,8 @@ class RunSpec:
     def from_json(cls, data: bytes) -> RunSpec:
         """Reads `run.json`, which only the service writes."""
         body = json.loads(data)
-        return cls(**{**body, "mode": TrainingMode(body["mode"])})
+        initialization = Initialization(body.get("initialization", Initialization.KAIMING))
+        return cls(**{**body, "mode": TrainingMode(body["mode"]), "initialization": initialization})
 
 
 @dataclass(frozen=True)

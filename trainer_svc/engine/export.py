@@ -44,7 +44,7 @@ def save_adapter(model: Any, plan: TrainingPlan, base: BaseModel, folder: Path) 
         "target_modules": sorted(TARGET_MODULES),
         "task_type": "CAUSAL_LM",
         "use_dora": False,
-        "use_rslora": False,
+        "use_rslora": plan.use_rslora,
     }
     (temporary / CONFIG_NAME).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     publish_folder(temporary, folder)

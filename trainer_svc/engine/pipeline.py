@@ -171,6 +171,7 @@ def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, .
         contract=ground.contract.spec,
         rank=plan.rank,
         alpha=plan.alpha,
+        use_rslora=plan.use_rslora,
         target_modules=TARGET_MODULES,
         dataset_digest=spec.dataset_digest,
         canaries=canaries,

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft.optimizers import create_loraplus_optimizer
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
-from shared.adapter.validate import TARGET_MODULES
 from shared.errors import InvalidInput
 from trainer_svc.domain.plan import WARMUP_RATIO, TrainingPlan
 from trainer_svc.domain.run import Cancelled
+from trainer_svc.engine.adapter import new_adapter
 from trainer_svc.engine.base import best_device, compute_dtype
+from trainer_svc.engine.batching import LengthGroupedSampler, collate
 from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
 from trainer_svc.engine.example import IGNORED, Example
 from trainer_svc.engine.journal import Journal
@@ -31,11 +32,24 @@ _MAX_CHECKPOINT_RATIO = 0.05
 
 
 class AdapterTrainer(Trainer):
-    """Trainer whose loss is `completion_loss` over the tokens of the whole optimizer step."""
+    """Trainer with our loss (over the tokens of the whole optimizer step), our batches, and LoRA+ where asked for."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, loraplus_ratio: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._loraplus_ratio = loraplus_ratio
         self.model_accepts_loss_kwargs = True  # asks the loop to count the step's label tokens for compute_loss
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        rows: Any = train_dataset if train_dataset is not None else self.train_dataset
+        return LengthGroupedSampler([len(row.input_ids) for row in rows], self.args.train_batch_size, self.args.seed)
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """Transformers' own choice; with LoRA+, the second matrices in a group with a higher rate."""
+        if self.optimizer is None and self._loraplus_ratio != 1:
+            own: Any = self.model  # a PEFT model
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, own)
+            self.optimizer = create_loraplus_optimizer(own, kind, loraplus_lr_ratio=self._loraplus_ratio, **options)
+        return super().create_optimizer()
 
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -102,21 +116,15 @@ def train_adapter(
         InvalidInput: LOSS_DIVERGED.
     """
     set_seed(seed)
-    config = LoraConfig(
-        r=plan.rank,
-        lora_alpha=plan.alpha,  # type: ignore[arg-type]  # any number works, and is stored as it is
-        target_modules=list(TARGET_MODULES),
-        lora_dropout=0.0,
-        task_type="CAUSAL_LM",
-    )
-    model = get_peft_model(base, config)
+    model = new_adapter(base, examples, plan)
     reporter = _Reporter(journal, is_cancelled)
     trainer = AdapterTrainer(
         model=model,
-        args=_arguments(plan, seed, checkpoints),
-        train_dataset=[{"input_ids": list(e.input_ids), "labels": list(e.labels)} for e in examples],
-        data_collator=_collate,
+        args=training_arguments(plan, seed, checkpoints),
+        train_dataset=list(examples),
+        data_collator=collate,
         callbacks=[reporter],
+        loraplus_ratio=plan.loraplus_ratio,
     )
     trainer.remove_callback(PrinterCallback)
     newest = last_whole(checkpoints)
@@ -126,7 +134,8 @@ def train_adapter(
     return trainer.model
 
 
-def _arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> TrainingArguments:
+def training_arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> TrainingArguments:
+    """The plan in the words of transformers."""
     return TrainingArguments(
         output_dir=str(checkpoints),
         per_device_train_batch_size=plan.batch_size,
@@ -138,7 +147,6 @@ def _arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> TrainingArgu
         max_grad_norm=1.0,
         bf16=compute_dtype() is torch.bfloat16,
         use_cpu=best_device().type == "cpu",
-        train_sampling_strategy="group_by_length",
         seed=seed,
         data_seed=seed,
         logging_steps=5,
@@ -151,15 +159,3 @@ def _arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> TrainingArgu
         remove_unused_columns=False,
         dataloader_num_workers=0,
     )
-
-
-def _collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-    """Pads on the right, where a causal model needs no mask for correctness."""
-    width = max(len(row["input_ids"]) for row in rows)
-    ids, labels, mask = [], [], []
-    for row in rows:
-        gap = width - len(row["input_ids"])
-        ids.append(row["input_ids"] + [0] * gap)
-        labels.append(row["labels"] + [IGNORED] * gap)
-        mask.append([1] * len(row["input_ids"]) + [0] * gap)
-    return {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels), "attention_mask": torch.tensor(mask)}

@@ -7,13 +7,17 @@ from datetime import datetime
 from goldsmith.trainer.v1 import training_job_pb2 as pb
 from shared.names import JobName
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Progress
-from trainer_svc.domain.run import Evaluation, Phase, TrainingMode
+from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
 from trainer_svc.translate.time import timestamp
 
 DEFAULT_ALIAS = "live"
 _STATES = {state: pb.TrainingJobState.Value(f"TRAINING_JOB_STATE_{state.name}") for state in JobState}
 _PHASES = {phase: pb.TrainingPhase.Value(f"TRAINING_PHASE_{phase.name}") for phase in Phase}
 _MODES = {mode: pb.TrainingMode.Value(f"TRAINING_MODE_{mode.name}") for mode in TrainingMode}
+_INITIALIZATIONS = {
+    start: pb.AdapterInitialization.Value(f"ADAPTER_INITIALIZATION_{start.name}") for start in Initialization
+}
+_INITIALIZATION_OF = {number: start for start, number in _INITIALIZATIONS.items()}
 
 
 def new_job(name: JobName, message: pb.TrainingJob, now: datetime) -> Job:
@@ -32,6 +36,9 @@ def new_job(name: JobName, message: pb.TrainingJob, now: datetime) -> Job:
             epoch_count=spec.epoch_count if spec.HasField("epoch_count") else None,
             batch_size=spec.batch_size if spec.HasField("batch_size") else None,
             seed=spec.seed if spec.HasField("seed") else 0,
+            use_rslora=spec.use_rslora,
+            loraplus_ratio=spec.loraplus_ratio if spec.HasField("loraplus_ratio") else None,
+            initialization=_INITIALIZATION_OF.get(spec.initialization, Initialization.KAIMING),
         ),
         create_time=now,
     )
@@ -80,6 +87,9 @@ def _spec(spec: JobSpec) -> pb.TrainingSpec:
         epoch_count=spec.epoch_count,
         batch_size=spec.batch_size,
         seed=spec.seed,
+        use_rslora=spec.use_rslora,
+        loraplus_ratio=spec.loraplus_ratio,
+        initialization=_INITIALIZATIONS[spec.initialization],
     )
 
 

@@ -95,6 +95,15 @@ class TestPlan:
         assert (plan.rank, plan.alpha, plan.learning_rate, plan.epoch_count) == (8, 3.0, 0.1, 2)
         assert plan.step_count == 6
 
+    def test_alpha_gives_the_same_scaling_in_both_ways_of_counting(self) -> None:
+        """At the default rank rsLoRA begins where LoRA does; from there only it falls with the root of the rank."""
+        plain, stabilised = (RunSpec("j", "b", "c", "{}", "d", "e", use_rslora=use) for use in (False, True))
+
+        first, second = (plan_training(spec, train_count=500, hidden_size=256) for spec in (plain, stabilised))
+
+        assert first.alpha / first.rank == second.alpha / second.rank**0.5
+        assert second.use_rslora
+
     def test_larger_sets_take_fewer_passes(self) -> None:
         """The number of examples seen stays about the same, within limits."""
         spec = RunSpec("j", "b", "c", "{}", "d", "e")

@@ -11,7 +11,7 @@ import pytest
 from shared.base_model import BaseModel
 from shared.errors import InvalidInput
 from shared.prompt import PromptRenderer
-from trainer_svc.domain.run import Evaluation, Phase, RunResult, RunSpec, TrainingMode
+from trainer_svc.domain.run import Evaluation, Initialization, Phase, RunResult, RunSpec, TrainingMode
 from trainer_svc.engine.example import IGNORED, Row, compile_examples, read_rows
 from trainer_svc.engine.journal import Journal
 
@@ -31,6 +31,8 @@ class TestRunFiles:
             dataset_digest="sha256:0",
             mode=mode,
             learning_rate=1e-3,
+            use_rslora=True,
+            initialization=Initialization.EVA,
             instruction_prompt='Réponds "oui"\n日本語',
         )
 

@@ -14,7 +14,7 @@ from shared.names import DatasetName, JobName
 from trainer_svc.domain.dataset import Dataset, DatasetState, InvalidRowPolicy, Report
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Progress
 from trainer_svc.domain.registry import Alias, Revision
-from trainer_svc.domain.run import Evaluation, Phase, TrainingMode
+from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
 from trainer_svc.translate import dataset, job, registry
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -63,7 +63,18 @@ class TestJob:
     @pytest.mark.parametrize("mode", list(TrainingMode))
     def test_a_spec_comes_back_as_it_was_sent(self, mode: TrainingMode) -> None:
         """Presence included: a zero that was sent is kept, for the service to refuse."""
-        sent = JobSpec(mode=mode, rank=0, alpha=0.5, learning_rate=0.0, epoch_count=2, batch_size=3, seed=2**31)
+        sent = JobSpec(
+            mode=mode,
+            rank=0,
+            alpha=0.5,
+            learning_rate=0.0,
+            epoch_count=2,
+            batch_size=3,
+            seed=2**31,
+            use_rslora=True,
+            loraplus_ratio=16.0,
+            initialization=Initialization.EVA,
+        )
         stored = Job(JOB.name, JOB.dataset, JOB.adapter, "-", sent, NOW)
 
         assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored

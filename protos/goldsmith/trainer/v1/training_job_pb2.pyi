@@ -117,6 +117,38 @@ TRAINING_MODE_QLORA: TrainingMode.ValueType  # 2
 """Base weights in 4 bits (NF4); for bases that do not fit otherwise."""
 Global___TrainingMode: _TypeAlias = TrainingMode  # noqa: Y015
 
+class _AdapterInitialization:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AdapterInitializationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AdapterInitialization.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ADAPTER_INITIALIZATION_UNSPECIFIED: _AdapterInitialization.ValueType  # 0
+    """Same as KAIMING."""
+    ADAPTER_INITIALIZATION_KAIMING: _AdapterInitialization.ValueType  # 1
+    """Uniform noise scaled to the layer's width, as LoRA began (Hu et al. 2021)."""
+    ADAPTER_INITIALIZATION_GAUSSIAN: _AdapterInitialization.ValueType  # 2
+    """Normal noise."""
+    ADAPTER_INITIALIZATION_EVA: _AdapterInitialization.ValueType  # 3
+    """Directions in which each layer's inputs vary most over the train split (EVA, Paischer et al. 2024); takes a forward
+    pass over some batches before the first step.
+    """
+
+class AdapterInitialization(_AdapterInitialization, metaclass=_AdapterInitializationEnumTypeWrapper):
+    """Where the adapter's first matrix begins; the second is zero, so that training begins with the base model's answers."""
+
+ADAPTER_INITIALIZATION_UNSPECIFIED: AdapterInitialization.ValueType  # 0
+"""Same as KAIMING."""
+ADAPTER_INITIALIZATION_KAIMING: AdapterInitialization.ValueType  # 1
+"""Uniform noise scaled to the layer's width, as LoRA began (Hu et al. 2021)."""
+ADAPTER_INITIALIZATION_GAUSSIAN: AdapterInitialization.ValueType  # 2
+"""Normal noise."""
+ADAPTER_INITIALIZATION_EVA: AdapterInitialization.ValueType  # 3
+"""Directions in which each layer's inputs vary most over the train split (EVA, Paischer et al. 2024); takes a forward
+pass over some batches before the first step.
+"""
+Global___AdapterInitialization: _TypeAlias = AdapterInitialization  # noqa: Y015
+
 @_typing.final
 class TrainingJob(_message.Message):
     """One run that turns a golden dataset into an adapter revision."""
@@ -230,12 +262,15 @@ class TrainingSpec(_message.Message):
     EPOCH_COUNT_FIELD_NUMBER: _builtins.int
     BATCH_SIZE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    USE_RSLORA_FIELD_NUMBER: _builtins.int
+    LORAPLUS_RATIO_FIELD_NUMBER: _builtins.int
+    INITIALIZATION_FIELD_NUMBER: _builtins.int
     mode: Global___TrainingMode.ValueType
     """Optional. Default LORA."""
     rank: _builtins.int
     """Optional. LoRA rank: 4, 8, 16, 32 or 64. Default 16."""
     alpha: _builtins.float
-    """Optional. LoRA scaling numerator, greater than 0. Default twice the rank."""
+    """Optional. LoRA scaling numerator, greater than 0. Default twice the rank; 8 with use_rslora."""
     learning_rate: _builtins.float
     """Optional. Peak learning rate, greater than 0. Default by formula from the base model's width."""
     epoch_count: _builtins.int
@@ -244,6 +279,14 @@ class TrainingSpec(_message.Message):
     """Optional. Examples per optimizer step, 1 to 256."""
     seed: _builtins.int
     """Optional. Same data, settings and seed give the same bytes on the same machine type. Default 0."""
+    use_rslora: _builtins.bool
+    """Optional. Divides alpha by the square root of the rank instead of the rank (rsLoRA, Kalajdzievski 2023), so that high
+    ranks learn as fast as low ones. Default false.
+    """
+    loraplus_ratio: _builtins.float
+    """Optional. Learning rate of the second matrix over that of the first (LoRA+, Hayou et al. 2024), 1 to 64. Default 1."""
+    initialization: Global___AdapterInitialization.ValueType
+    """Optional. Default KAIMING."""
     def __init__(
         self,
         *,
@@ -254,10 +297,13 @@ class TrainingSpec(_message.Message):
         epoch_count: _builtins.int | None = ...,
         batch_size: _builtins.int | None = ...,
         seed: _builtins.int | None = ...,
+        use_rslora: _builtins.bool | None = ...,
+        loraplus_ratio: _builtins.float | None = ...,
+        initialization: Global___AdapterInitialization.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_epoch_count", b"_epoch_count", "_learning_rate", b"_learning_rate", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "epoch_count", b"epoch_count", "learning_rate", b"learning_rate", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_epoch_count", b"_epoch_count", "_learning_rate", b"_learning_rate", "_loraplus_ratio", b"_loraplus_ratio", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "epoch_count", b"epoch_count", "learning_rate", b"learning_rate", "loraplus_ratio", b"loraplus_ratio", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_epoch_count", b"_epoch_count", "_learning_rate", b"_learning_rate", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "epoch_count", b"epoch_count", "learning_rate", b"learning_rate", "mode", b"mode", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_epoch_count", b"_epoch_count", "_learning_rate", b"_learning_rate", "_loraplus_ratio", b"_loraplus_ratio", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "epoch_count", b"epoch_count", "initialization", b"initialization", "learning_rate", b"learning_rate", "loraplus_ratio", b"loraplus_ratio", "mode", b"mode", "rank", b"rank", "seed", b"seed", "use_rslora", b"use_rslora"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
     _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
@@ -267,6 +313,8 @@ class TrainingSpec(_message.Message):
     _WhichOneofArgType__epoch_count: _TypeAlias = _typing.Literal["_epoch_count", b"_epoch_count"]  # noqa: Y015
     _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
     _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
+    _WhichOneofReturnType__loraplus_ratio: _TypeAlias = _typing.Literal["loraplus_ratio"]  # noqa: Y015
+    _WhichOneofArgType__loraplus_ratio: _TypeAlias = _typing.Literal["_loraplus_ratio", b"_loraplus_ratio"]  # noqa: Y015
     _WhichOneofReturnType__rank: _TypeAlias = _typing.Literal["rank"]  # noqa: Y015
     _WhichOneofArgType__rank: _TypeAlias = _typing.Literal["_rank", b"_rank"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
@@ -279,6 +327,8 @@ class TrainingSpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__epoch_count) -> _WhichOneofReturnType__epoch_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loraplus_ratio) -> _WhichOneofReturnType__loraplus_ratio | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rank) -> _WhichOneofReturnType__rank | None: ...
     @_typing.overload

@@ -1,0 +1,67 @@
+"""Which rows share a step: rows of like length, so that little is padding, in an order that says nothing of length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch.utils.data import Sampler
+
+from trainer_svc.engine.example import IGNORED, Example
+
+_POOL_BATCHES = 16
+"""Batches that are sorted together: padding falls with it, and so does the variety of a row's neighbours."""
+_SEED_STRIDE = 1_000_003
+"""Keeps one seed's epochs apart from another's."""
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """Indices of rows, of which each `batch_size` in turn make a batch.
+
+    Rows are shuffled, sorted by length within pools, cut into batches, and the batches are shuffled: transformers'
+    sampler of this name leaves them sorted, so that each epoch, and the steps with the lowest learning rate, end with
+    the shortest rows. The very first batch is the widest of the run: what does not fit into memory shows at once.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self._lengths, self._batch_size, self._seed, self._epoch = lengths, batch_size, seed, 0
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the loader before each epoch: the order depends on it and the seed alone, so a run resumes."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed * _SEED_STRIDE + self._epoch)
+        order = torch.randperm(len(self._lengths), generator=generator).tolist()
+        widest = max(order, key=self._lengths.__getitem__)
+        order.remove(widest)
+        order.insert(0, widest)  # never in the incomplete batch at the end
+        whole = len(order) - len(order) % self._batch_size
+        batches = list(self._batches(order[:whole]))
+        shuffled = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+        if self._epoch == 0:
+            shuffled.sort(key=lambda batch: widest not in batch)
+        for batch in shuffled:
+            yield from batch
+        yield from order[whole:]
+
+    def _batches(self, order: Sequence[int]) -> Iterator[list[int]]:
+        pool = _POOL_BATCHES * self._batch_size
+        for begin in range(0, len(order), pool):
+            rows = sorted(order[begin : begin + pool], key=self._lengths.__getitem__, reverse=True)
+            yield from (rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size))
+
+
+def collate(rows: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """A batch of shape (rows, tokens of the longest): padded on the right, where a causal model needs no mask."""
+    width = max(len(row.input_ids) for row in rows)
+    gaps = [width - len(row.input_ids) for row in rows]
+    pairs = list(zip(rows, gaps, strict=True))
+    return {
+        "input_ids": torch.tensor([[*row.input_ids, *[0] * gap] for row, gap in pairs]),
+        "labels": torch.tensor([[*row.labels, *[IGNORED] * gap] for row, gap in pairs]),
+        "attention_mask": torch.tensor([[1] * len(row.input_ids) + [0] * gap for row, gap in pairs]),
+    }
