@@ -9,7 +9,7 @@ SECONDS ?= 60
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help venv demo test fuzz lint protos protos-check bench bench-format bench-adapters base-model clean
+.PHONY: help venv demo test fuzz lint protos protos-check bench bench-format bench-adapters bench-train base-model clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,14 @@ bench-format: $(READY) ## the format guarantee against three libraries, walks, v
 
 bench-adapters: $(READY) ## adapters in service: kernel, hundreds of them, promotions, crashes, neighbours (about an hour)
 	$(BIN)/python -m tests.bench adapters
+
+bench-train: $(READY) build/trl ## training against TRL and plain PEFT, kill -9, QLoRA (about half an hour)
+	$(BIN)/python -m tests.bench train
+
+build/trl: requirements/trl.lock
+	rm -rf $@
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $@ -r requirements/trl.lock
+	touch $@
 
 base-model: $(READY) ## retrain the shipped base model from scratch (about 40 minutes on 2 cores)
 	$(BIN)/python -m deploy.base_model.build --out deploy/base_model/weights

@@ -14,6 +14,7 @@ from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.prompt import PromptRenderer
 from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
+from tests.quantized_base import changed_share, cosine, gradient, stored_weights
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine import base as engine_base
 from trainer_svc.engine.canary import pick_canaries
@@ -66,32 +67,17 @@ class TestCompletionLoss:
 
 def _evaluation_harm(base: BaseModel) -> tuple[float, float]:
     """Cosine of the embedding's gradients around an evaluation, and share of base weight bytes that a save changes."""
-    import bitsandbytes
-
     model = engine_base.load_base(base.folder, TrainingMode.QLORA)
     embedding = model.model.embed_tokens.weight
     embedding.requires_grad_(requires_grad=True)
     ids, labels = _batch(base)
-
-    def gradient() -> torch.Tensor:
-        model.train()
-        model.zero_grad()
-        completion_loss(model, ids, torch.ones_like(ids), labels).backward()
-        return embedding.grad.flatten().float().clone()
-
-    def weights() -> list[torch.Tensor]:
-        layers = [m for m in model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
-        assert layers
-        return [m.weight.data.clone().flatten() for m in layers]
-
-    before, stored = gradient(), weights()
+    before, stored = gradient(model, ids, labels, [embedding]), stored_weights(model)
     model.eval()
     with torch.inference_mode():
         model(input_ids=ids)
-    after = gradient()  # before the save, which would unpack the weights again
+    after = gradient(model, ids, labels, [embedding])  # before the save, which would unpack the weights again
     model.state_dict()
-    changed = max(float((a != b).float().mean()) for a, b in zip(stored, weights(), strict=True))
-    return float(functional.cosine_similarity(before, after, dim=0)), changed
+    return cosine(before, after), changed_share(stored, stored_weights(model))
 
 
 class TestQuantizedBase:

@@ -23,6 +23,7 @@ from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_file
 from shared.errors import InvalidInput
 from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
+from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.run import (
     EXIT_CANCELLED,
     EXIT_DONE,
@@ -155,6 +156,18 @@ class TestResume:
 
         first, other, same = (sha256_file(folder.package / WEIGHTS_NAME) for folder in folders)
         assert first == same != other
+
+    def test_the_manifest_says_how_to_make_the_same_bytes_again(self, prepare: Callable[..., RunFolder]) -> None:
+        """Its settings, with the rows of its dataset digest, are a whole recipe; what they hold on is named, too."""
+        first = prepare("first", epoch_count=1, seed=7, use_rslora=True, loraplus_ratio=4.0)
+        _run_here(first)
+        training = read_package(first.package).training
+
+        again = prepare("again", **{setting.name: training[setting.name] for setting in dataclasses.fields(JobSpec)})
+        _run_here(again)
+
+        assert sha256_file(again.package / WEIGHTS_NAME) == sha256_file(first.package / WEIGHTS_NAME)
+        assert {"threads", "chip", "dtype", "torch_version", "goldsmith_version"} <= training.keys()
 
 
 class TestCancel:

@@ -34,7 +34,7 @@ from trainer_svc.engine.training import train_adapter
 from trainer_svc.evaluation.execution import open_database
 from trainer_svc.evaluation.score import score_outputs
 
-_LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
+_LIBRARIES = ("goldsmith", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "tokenizers")
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,13 @@ def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, .
         dataset_digest=spec.dataset_digest,
         canaries=canaries,
         instruction_prompt_tokens=round(saved),
-        training={**settings(plan, spec), **versions, "machine": platform.machine(), "dtype": str(compute_dtype())},
+        training={**settings(plan, spec), **versions, **_machine()},
         metrics=metrics,
     )
+
+
+def _machine() -> dict[str, str]:
+    """What the same inputs give the same bytes on: with other instructions sums are added up in another order."""
+    device = best_device()
+    chip = torch.cuda.get_device_name() if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    return {"machine": platform.machine(), "device": device.type, "chip": chip, "dtype": str(compute_dtype())}

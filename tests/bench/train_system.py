@@ -1,0 +1,153 @@
+"""`python -m tests.bench.train_system SYSTEM FOLDER SEED`: one training by one system, in a process of its own.
+
+Prints one JSON object: seconds in the training loop, the process's peak memory, and the loss on the holdout, which the
+same code computes for all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch.utils.data import DataLoader
+from transformers import AutoModelForCausalLM, get_linear_schedule_with_warmup
+
+from shared.adapter.validate import TARGET_MODULES
+from tests.bench.train_material import Material
+from trainer_svc.domain.plan import WARMUP_RATIO
+from trainer_svc.domain.run import TrainingMode
+from trainer_svc.engine.base import load_base
+from trainer_svc.engine.batching import collate
+from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.loss import completion_loss
+from trainer_svc.engine.training import train_adapter
+
+THREADS = 2
+Train = Callable[[], Any]
+"""Trains; the model that it returns is one of PEFT."""
+
+
+def ours(material: Material, seed: int, folder: Path) -> Train:
+    """Goldsmith's training loop with its journal and its checkpoints."""
+    base = load_base(material.base, TrainingMode.LORA)
+
+    def train() -> Any:
+        with closing(Journal(folder / "events.jsonl")) as journal:
+            return train_adapter(
+                base,
+                material.train,
+                material.plan,
+                seed=seed,
+                checkpoints=folder / "checkpoints",
+                journal=journal,
+                is_cancelled=lambda: False,
+            )
+
+    return train
+
+
+def trl(material: Material, seed: int, folder: Path) -> Train:
+    """TRL's SFTTrainer: what the plan says, everything else its defaults."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    plan = material.plan
+    trainer = SFTTrainer(
+        model=str(material.base),
+        args=SFTConfig(
+            output_dir=str(folder),
+            learning_rate=plan.learning_rate,
+            num_train_epochs=plan.epoch_count,
+            per_device_train_batch_size=plan.batch_size,
+            warmup_steps=_warmup_steps(material),
+            seed=seed,
+            max_length=None,
+            use_cpu=True,
+            report_to="none",
+            disable_tqdm=True,
+        ),
+        train_dataset=Dataset.from_list(
+            [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in material.train]
+        ),
+        peft_config=_lora(material),
+    )
+
+    def train() -> Any:
+        trainer.train()
+        return trainer.model
+
+    return train
+
+
+def plain(material: Material, seed: int, _folder: Path) -> Train:
+    """The loop of PEFT's own examples: shuffled batches, padded to the longest, the model's own loss."""
+    plan = material.plan
+    torch.manual_seed(seed)
+    model: Any = get_peft_model(AutoModelForCausalLM.from_pretrained(material.base), _lora(material))
+    loader = DataLoader(material.train, batch_size=plan.batch_size, shuffle=True, collate_fn=collate)  # type: ignore[arg-type,var-annotated]  # a list will do
+    optimizer = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate)
+    schedule = get_linear_schedule_with_warmup(optimizer, _warmup_steps(material), plan.step_count)
+
+    def train() -> Any:
+        model.train()
+        for _ in range(plan.epoch_count):
+            for batch in loader:
+                model(**batch).loss.backward()
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
+        return model
+
+    return train
+
+
+SYSTEMS: dict[str, Callable[[Material, int, Path], Train]] = {"ours": ours, "trl": trl, "plain": plain}
+
+
+def _lora(material: Material) -> LoraConfig:
+    alpha: Any = material.plan.alpha
+    return LoraConfig(
+        r=material.plan.rank, lora_alpha=alpha, target_modules=list(TARGET_MODULES), task_type="CAUSAL_LM"
+    )
+
+
+def _warmup_steps(material: Material) -> int:
+    return math.ceil(WARMUP_RATIO * material.plan.step_count)
+
+
+@torch.inference_mode()
+def _holdout_loss(model: Any, material: Material) -> float:
+    """Mean loss per learned token, in float32."""
+    model, total, count = model.float().eval(), 0.0, 0
+    for example in material.holdout:
+        ids, labels = torch.tensor([example.input_ids, example.labels])[:, None]
+        total += float(completion_loss(model, ids, torch.ones_like(ids), labels))
+        count += len(example.input_ids) - example.prompt_length
+    return total / count
+
+
+def main(system: str, folder: str, seed: str) -> None:
+    """Trains and prints what it took."""
+    torch.set_num_threads(THREADS)
+    material = Material.load(Path(folder))
+    with tempfile.TemporaryDirectory() as scratch:
+        train = SYSTEMS[system](material, int(seed), Path(scratch))
+        begin = time.perf_counter()
+        model = train()
+        seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "holdout_loss": _holdout_loss(model, material)}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
