@@ -24,9 +24,9 @@ from shared.digest import sha256_file
 from shared.errors import InvalidInput
 from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
 from trainer_svc.domain.run import (
-    EXIT_CANCELLED,
     EXIT_DONE,
     EXIT_INTERNAL_ERROR,
+    EXIT_STOPPED,
     EXIT_USER_ERROR,
     Cancelled,
     RunFolder,
@@ -165,9 +165,9 @@ class TestCancel:
         process = _start(folder)
         _wait_for_checkpoints(folder, process, 1)
 
-        folder.cancel.touch()
+        folder.stop.touch()
 
-        assert process.wait() == EXIT_CANCELLED
+        assert process.wait() == EXIT_STOPPED
         assert list(folder.checkpoints.glob("checkpoint-*/seal.json"))
         assert not folder.package.exists()
 

@@ -47,7 +47,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Three revisions of one adapter; no worker, so that jobs stay queued."""
+    """Three revisions of one adapter; no worker, so that jobs stay pending."""
     folder = tmp_path_factory.mktemp("trainer")
     data = folder / "data"
     data.mkdir()
@@ -123,7 +123,7 @@ class TestJobs:
         first, second = stub.CreateTrainingJob(request, timeout=10), stub.CreateTrainingJob(request, timeout=10)
 
         assert first == second
-        assert (first.state, first.alias_id) == (training_job_pb2.TRAINING_JOB_STATE_QUEUED, "live")
+        assert (first.state, first.alias_id) == (training_job_pb2.TRAINING_JOB_STATE_PENDING, "live")
         request.job.spec.rank = 8
         with pytest.raises(InvalidInput) as caught, domain_errors():
             stub.CreateTrainingJob(request, timeout=10)
@@ -143,7 +143,7 @@ class TestJobs:
         assert trainer.cancel(name) == cancelled
         whole = list(trainer.watch(name))
         assert [(event.sequence, event.changed.state) for event in whole] == [
-            (1, training_job_pb2.TRAINING_JOB_STATE_QUEUED),
+            (1, training_job_pb2.TRAINING_JOB_STATE_PENDING),
             (2, training_job_pb2.TRAINING_JOB_STATE_CANCELLED),
         ]
         assert list(trainer.watch(name, after_sequence=1)) == whole[1:]

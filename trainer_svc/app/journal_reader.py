@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from shared.names import JobName
-from trainer_svc.domain.job import Event, Job, JobSpec, Progress
+from trainer_svc.domain.job import Event, Job, JobSpec, JobState, Progress
 from trainer_svc.domain.run import Phase
 from trainer_svc.store import history
 
@@ -55,6 +55,9 @@ def _apply(connection: Connection, job: Job, line: bytes, now: datetime) -> Job:
 
 def _phase(connection: Connection, job: Job, body: dict[str, Any], now: datetime) -> Job:
     job = dataclasses.replace(job, phase=Phase(body["phase"]))
+    state = JobState.EVALUATING if job.phase in (Phase.EVALUATING, Phase.PUBLISHING) else JobState.RUNNING
+    if job.state in (JobState.RUNNING, JobState.EVALUATING) and job.state is not state:  # one that shall stop says so
+        job = job.move(state, now)
     history.record(connection, job, now)
     return job
 

@@ -12,13 +12,14 @@ from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
 from shared.adapter.manifest import PackageFile
 from shared.names import DatasetName, JobName
 from trainer_svc.domain.dataset import Dataset, DatasetState, InvalidRowPolicy, Report
-from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Progress
+from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.registry import Alias, Revision
 from trainer_svc.domain.run import Evaluation, Phase, TrainingMode
 from trainer_svc.translate import dataset, job, registry
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 JOB = Job("tenants/a/jobs/j", "tenants/a/datasets/d", "tenants/a/adapters/x", "live", JobSpec(), NOW)
+QUEUED = dataclasses.replace(JOB, state=JobState.QUEUED)
 DATASET = Dataset("tenants/a/datasets/d", "tenants/a/contracts/c", "Answer.", "INSERT", NOW)
 
 
@@ -34,6 +35,7 @@ class TestEnums:
         [
             (training_job_pb2.TrainingJobState, "TRAINING_JOB_STATE_", JobState),
             (training_job_pb2.TrainingPhase, "TRAINING_PHASE_", Phase),
+            (training_job_pb2.TrainingPriority, "TRAINING_PRIORITY_", Priority),
             (training_job_pb2.TrainingMode, "TRAINING_MODE_", TrainingMode),
             (golden_dataset_pb2.GoldenDatasetState, "GOLDEN_DATASET_STATE_", DatasetState),
             (golden_dataset_pb2.InvalidRowPolicy, "INVALID_ROW_POLICY_", InvalidRowPolicy),
@@ -70,14 +72,14 @@ class TestJob:
 
     def test_output_only_fields_of_a_request_are_ignored(self) -> None:
         """A caller cannot create a job that has succeeded."""
-        message = job.job(JOB.move(JobState.RUNNING, NOW).move(JobState.SUCCEEDED, NOW, revision="x"))
+        message = job.job(QUEUED.move(JobState.RUNNING, NOW).move(JobState.SUCCEEDED, NOW, revision="x"))
 
         assert job.new_job(JobName("a", "j"), message, NOW) == JOB
 
     def test_a_final_job_tells_everything(self) -> None:
         """Numbers, times and the failure; an execution match that was not measured is absent, not zero."""
         evaluation = Evaluation(9, 0.5, 0.75, None, 1000.0, 20.5, 0.25)
-        running = JOB.move(JobState.RUNNING, NOW, attempt=2, start_time=NOW, phase=Phase.EVALUATING)
+        running = QUEUED.move(JobState.RUNNING, NOW, attempt=2, start_time=NOW, phase=Phase.EVALUATING)
         failure = Failure("LOSS_DIVERGED", "nan", user_error=True)
         done = running.move(
             JobState.FAILED, NOW, failure=failure, evaluation=evaluation, progress=Progress(5, 10, 0.5, 1.5)
