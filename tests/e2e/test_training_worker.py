@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,12 @@ from shared.digest import sha256_file
 from shared.errors import InvalidInput
 from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
 from trainer_svc.domain.run import (
+    EXIT_DISK_FULL,
     EXIT_DONE,
     EXIT_INTERNAL_ERROR,
     EXIT_STOPPED,
     EXIT_USER_ERROR,
+    VALIDATE_FLAG,
     Cancelled,
     RunFolder,
     RunSpec,
@@ -76,10 +79,22 @@ def prepare(base: BaseModel, tmp_path: Path) -> Callable[..., RunFolder]:
     return write
 
 
-def _start(folder: RunFolder) -> subprocess.Popen[bytes]:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a quarter of a megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("only root may mount a disk of its own")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def _start(folder: RunFolder, *flags: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
     with (folder.path / "log").open("ab") as log:
-        command = [sys.executable, "-m", "trainer_svc.worker", str(folder.path)]
+        command = [sys.executable, "-m", "trainer_svc.worker", str(folder.path), *flags]
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
@@ -156,6 +171,28 @@ class TestResume:
         assert first == same != other
 
 
+class TestValidate:
+    """Proving a job without training it."""
+
+    def test_fills_in_the_settings_and_leaves_the_rest(self, prepare: Callable[..., RunFolder]) -> None:
+        """The journal holds the plan and no phase; nothing is trained."""
+        folder = prepare("proved")
+
+        assert _start(folder, VALIDATE_FLAG).wait() == EXIT_DONE
+
+        assert [event["epoch_count"] for event in _events(folder, "settings")] == [3]
+        assert _phases(folder) == []
+        assert not folder.checkpoints.exists()
+
+    def test_tells_a_row_that_does_not_fit(self, prepare: Callable[..., RunFolder]) -> None:
+        """As the training would, hours later."""
+        folder = prepare("proved-long", [*rows(20), Row(21, "x" * 3000, '{"city":"Rome","count":1}')])
+
+        assert _start(folder, VALIDATE_FLAG).wait() == EXIT_USER_ERROR
+
+        assert json.loads(folder.failure.read_text())["reason"] == "CONTEXT_TOO_LONG"
+
+
 class TestCancel:
     """Runs that are asked to stop."""
 
@@ -211,6 +248,18 @@ class TestFailure:
         failure = json.loads(folder.failure.read_text())
         assert (failure["reason"], failure["user_error"]) == ("INTERNAL", False)
         assert str(folder.path) not in failure["message"]
+
+    def test_a_full_disk_is_told_by_the_status(self, prepare: Callable[..., RunFolder], small_disk: Path) -> None:
+        """The checkpoint does not fit, and neither would a file that says so; what was there before stays whole."""
+        folder = RunFolder(small_disk / "run")
+        shutil.copytree(prepare("full").path, folder.path)
+        rows_before = folder.train_rows.read_bytes()
+        process = _start(folder)
+
+        assert process.wait() == EXIT_DISK_FULL, (folder.path / "log").read_text()[-2000:]
+
+        assert not folder.package.exists()
+        assert folder.train_rows.read_bytes() == rows_before
 
     def test_a_diverging_loss_ends_the_run(self, prepare: Callable[..., RunFolder]) -> None:
         """NaN is never trained on, evaluated or packaged."""

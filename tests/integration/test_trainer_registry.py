@@ -21,7 +21,7 @@ from shared.adapter.manifest import PackageFile
 from shared.client import TrainerClient
 from shared.client.channel import domain_errors
 from shared.digest import hex_part
-from shared.errors import AlreadyExists, Conflict, DataLoss, InvalidInput, NotFound
+from shared.errors import AlreadyExists, Conflict, DataLoss, InvalidInput, NotFound, StateConflict
 from shared.names import AdapterName, RevisionName
 from shared.rpc.canary_message import moment_of, split_of
 from shared.storage.local import LocalBlobStore
@@ -131,6 +131,21 @@ class TestJobs:
         request.request_id = ""
         with pytest.raises(AlreadyExists), domain_errors():
             stub.CreateTrainingJob(request, timeout=10)
+
+    def test_a_job_that_is_not_queued_yet_cannot_be_paused(self, trainer: TrainerClient, dataset: str) -> None:
+        """The error names the state; to resume what is not paused changes nothing."""
+        name = f"{TENANT}/jobs/pending"
+        job = training_job_pb2.TrainingJob(
+            dataset=dataset, adapter=f"{TENANT}/adapters/a", priority=training_job_pb2.TRAINING_PRIORITY_LOW
+        )
+        created = trainer.train(name, job)
+
+        with pytest.raises(StateConflict) as caught:
+            trainer.pause(name)
+
+        assert caught.value.metadata["state"] == "pending"
+        assert created.priority == training_job_pb2.TRAINING_PRIORITY_LOW
+        assert trainer.resume(name) == created
 
     def test_a_cancelled_job_can_be_watched_from_any_place(self, trainer: TrainerClient, dataset: str) -> None:
         """Cancelling twice is cancelling once; the history replays after a sequence and ends with the final state."""

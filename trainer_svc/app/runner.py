@@ -21,7 +21,7 @@ from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.dataset import DatasetState
 from trainer_svc.domain.job import DATASET_FAILED, FINAL, WORKING, Failure, Job, JobState
-from trainer_svc.domain.job_queue import next_job
+from trainer_svc.domain.job_queue import Turns, next_job
 from trainer_svc.domain.outcome import after_restart
 from trainer_svc.store import catalog, history
 from trainer_svc.store.database import Database
@@ -33,6 +33,10 @@ _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 30.0
 _PENDING_SECONDS = 1.0
 """How often datasets are looked at whose check a job waits for; also the pause after the database failed."""
+
+_Tasks = dict[str, asyncio.Task[None]]
+_Claim = Callable[[], Awaitable[Job | None]]
+_Run = Callable[[Job], Awaitable[None]]
 
 
 class Runner:
@@ -48,11 +52,10 @@ class Runner:
             database=database, blobs=blobs, publisher=publisher, changes=changes, clock=clock, base=base,
             settings=settings,
         )  # fmt: skip
-        self._training: dict[str, asyncio.Task[None]] = {}
-        self._validating: dict[str, asyncio.Task[None]] = {}
+        self._training: _Tasks = {}
+        self._validating: _Tasks = {}
         self._is_unsettled = False
-        self._turns: Counter[str] = Counter()
-        """Of each tenant, the number of its last start, counted over all; a restart of the service forgets it."""
+        self._turns, self._validation_turns = Turns(), Turns()
 
     async def recover(self) -> None:
         """Settles jobs that say they have a worker and have none: the service died, or could not write their end."""
@@ -85,18 +88,17 @@ class Runner:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _turn(self) -> float:
-        """Fills the free places; how long nothing will happen by itself."""
+        """Fills the free places; how long to wait when nothing happens."""
         self._drop_ended()
         if self._is_unsettled:
             await self.recover()
             self._is_unsettled = False
-        pending = False
         if self._settings.parallel_jobs:
-            pending = await self._refuse_failed_datasets()
-            await self._fill(self._validating, 1, JobState.PENDING, JobState.VALIDATING)
-            await self._fill(self._training, self._settings.parallel_jobs, JobState.QUEUED, JobState.RUNNING)
-        self._observer.jobs_counted(await self._database.run(history.count_jobs))
-        return _PENDING_SECONDS if pending else _IDLE_SECONDS
+            await self._fill(self._validating, 1, self._claim_validation, self._attempts.validate)
+            await self._fill(self._training, self._settings.parallel_jobs, self._claim_training, self._attempts.train)
+        counts = await self._database.run(history.count_jobs)
+        self._observer.jobs_counted(counts)
+        return _PENDING_SECONDS if counts.get(JobState.PENDING) else _IDLE_SECONDS
 
     def _drop_ended(self) -> None:
         """Forgets the tasks that are done, and notes when one of them could not write down how its job ended."""
@@ -107,48 +109,55 @@ class Runner:
                     _log.error("the end of a job could not be written", exc_info=error, extra={"job": name})
                     self._is_unsettled = True
 
-    async def _fill(self, tasks: dict[str, asyncio.Task[None]], places: int, waits: JobState, begins: JobState) -> None:
+    async def _fill(self, tasks: _Tasks, places: int, claim: _Claim, run: _Run) -> None:
         while len(tasks) < places:
-            job = await self._claim(tasks, waits, begins)
+            job = await claim()
             if job is None:
                 return
-            run = self._attempts.validate if begins is JobState.VALIDATING else self._attempts.train
             tasks[job.name] = asyncio.create_task(self._attempt(run, job))
             self._changes.ring()
 
-    async def _claim(self, tasks: dict[str, asyncio.Task[None]], waits: JobState, begins: JobState) -> Job | None:
-        running = Counter(JobName.parse(name).tenant for name in tasks)
+    async def _claim_validation(self) -> Job | None:
+        """The next pending job whose dataset passed its check; ends those whose dataset did not."""
+
+        def work(connection: Connection) -> Job | None:
+            now, ready, states = self._clock.now(), [], _DatasetStates(connection)
+            for job in history.jobs_in(connection, JobState.PENDING):
+                if states.of(job) is DatasetState.FAILED:
+                    _save(connection, job.move(JobState.FAILED, now, failure=_refusal(job)), now)
+                elif states.of(job) is DatasetState.ACTIVE:
+                    ready.append(job)
+            first = next_job(ready, running={}, turns=self._validation_turns, now=now)
+            return first and _save(connection, first.move(JobState.VALIDATING, now), now)
+
+        job = await self._database.run(work)
+        if job is not None:
+            self._validation_turns.take(JobName.parse(job.name).tenant)
+        return job
+
+    async def _claim_training(self) -> Job | None:
+        """The next queued job, with its attempt begun."""
+        running = Counter(JobName.parse(name).tenant for name in self._training)
 
         def work(connection: Connection) -> Job | None:
             now = self._clock.now()
-            waiting = [job for job in history.jobs_in(connection, waits) if _is_ready(connection, job)]
-            first = next_job(waiting, running=running, turns=self._turns, now=now)
+            first = next_job(
+                history.jobs_in(connection, JobState.QUEUED), running=running, turns=self._turns, now=now
+            )  # fmt: skip
             if first is None:
                 return None
-            changes = {"attempt": first.attempt + 1, "start_time": first.start_time or now}
-            return _save(connection, first.move(begins, now, **(changes if begins is JobState.RUNNING else {})), now)
+            begun = first.move(
+                JobState.RUNNING, now, attempt=first.attempt + 1, start_time=first.start_time or now
+            )  # fmt: skip
+            return _save(connection, begun, now)
 
         job = await self._database.run(work)
-        if job is not None and begins is JobState.RUNNING:
-            self._turns[JobName.parse(job.name).tenant] = max(self._turns.values(), default=0) + 1
+        if job is not None:
+            self._turns.take(JobName.parse(job.name).tenant)
             self._observer.attempt_begins(job, (self._clock.now() - job.create_time).total_seconds())
         return job
 
-    async def _refuse_failed_datasets(self) -> bool:
-        """Ends jobs whose dataset failed its check; whether others still wait for theirs."""
-
-        def work(connection: Connection) -> bool:
-            now, waits = self._clock.now(), False
-            for job in history.jobs_in(connection, JobState.PENDING):
-                state = _dataset_state(connection, job)
-                waits = waits or state is DatasetState.VALIDATING
-                if state is DatasetState.FAILED:
-                    _save(connection, job.move(JobState.FAILED, now, failure=_refusal(job)), now)
-            return waits
-
-        return await self._database.run(work)
-
-    async def _attempt(self, run: Callable[[Job], Awaitable[None]], job: Job) -> None:
+    async def _attempt(self, run: _Run, job: Job) -> None:
         try:
             await run(job)
             ended = await self._database.run(lambda c: history.get_job(c, JobName.parse(job.name)))
@@ -164,12 +173,18 @@ def _save(connection: Connection, job: Job, now: datetime) -> Job:
     return job
 
 
-def _is_ready(connection: Connection, job: Job) -> bool:
-    return job.state is not JobState.PENDING or _dataset_state(connection, job) is DatasetState.ACTIVE
+class _DatasetStates:
+    """States of datasets, each looked up once: a tenant may have a hundred jobs over one."""
 
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._states = connection, dict[str, DatasetState]()
 
-def _dataset_state(connection: Connection, job: Job) -> DatasetState:
-    return catalog.get_dataset(connection, DatasetName.parse(job.dataset)).state
+    def of(self, job: Job) -> DatasetState:
+        """That of the job's dataset."""
+        if job.dataset not in self._states:
+            dataset = catalog.get_dataset(self._connection, DatasetName.parse(job.dataset))
+            self._states[job.dataset] = dataset.state
+        return self._states[job.dataset]
 
 
 def _refusal(job: Job) -> Failure:

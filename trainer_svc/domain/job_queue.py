@@ -15,6 +15,17 @@ _LEVELS = {priority: level for level, priority in enumerate(Priority)}
 _HIGHEST = max(_LEVELS.values())
 
 
+class Turns(dict[str, int]):
+    """Of each tenant, the number of its last start, counted over all tenants.
+
+    Not stored: a restart of the service forgets it, and the oldest jobs go first then.
+    """
+
+    def take(self, tenant: str) -> None:
+        """A job of the tenant begins."""
+        self[tenant] = max(self.values(), default=0) + 1
+
+
 def next_job(
     queued: Sequence[Job], *, running: Mapping[str, int], turns: Mapping[str, int], now: datetime
 ) -> Job | None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.errors import Exhausted
 from shared.testing import ManualClock
 from trainer_svc.domain.job import Job, JobSpec, JobState, Priority
-from trainer_svc.domain.job_queue import AGING_SECONDS, check_room, next_job
+from trainer_svc.domain.job_queue import AGING_SECONDS, Turns, check_room, next_job
 
 START = ManualClock().now()
 
@@ -90,7 +90,7 @@ class TestOrder:
         Every other tenant always has a fresh job waiting, and each job runs for `minutes`.
         """
         jobs = [_job("acme", f"j{i}", Priority.LOW) for i in range(own + 1)]
-        waiting, running, turns, now = list(jobs), Counter[str](), Counter[str](), 0.0
+        waiting, running, turns, now = list(jobs), Counter[str](), Turns(), 0.0
         started: list[Job] = []
         bound = 2 * AGING_SECONDS + (own + 2) * (len(others) + 1) * minutes * 60
 
@@ -102,7 +102,7 @@ class TestOrder:
                 taken = _first(*waiting, *fresh, running=running, turns=turns, at=now)
                 tenant = taken.name.split("/")[1]
                 running[tenant] += 1
-                turns[tenant] = max(turns.values(), default=0) + 1
+                turns.take(tenant)
                 started.append(taken)
                 waiting = [job for job in waiting if job is not taken]
             now += minutes * 60

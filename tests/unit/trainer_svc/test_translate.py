@@ -70,6 +70,26 @@ class TestJob:
 
         assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
 
+    @pytest.mark.parametrize("priority", list(Priority))
+    @pytest.mark.parametrize("limit", [None, 0.0, -1.0, 0.25, 5400.0])
+    def test_priority_and_limit_come_back_as_they_were_sent(self, priority: Priority, limit: float | None) -> None:
+        """A limit that no job may have is kept, for the service to refuse; none is none."""
+        stored = dataclasses.replace(JOB, priority=priority, run_time_limit_seconds=limit)
+
+        assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
+
+    @pytest.mark.parametrize("number", [0, 99])
+    def test_no_priority_and_one_of_a_newer_caller_are_normal(self, number: int) -> None:
+        """Neither is refused."""
+        message = job.job(JOB)
+        message.priority = number  # type: ignore[assignment]  # what a newer caller sends
+
+        assert job.new_job(JobName("a", "j"), message, NOW).priority is Priority.NORMAL
+
+    def test_tells_the_time_that_workers_took(self) -> None:
+        """As a duration."""
+        assert job.job(dataclasses.replace(JOB, run_seconds=90.5)).run_time.ToMilliseconds() == 90_500
+
     def test_output_only_fields_of_a_request_are_ignored(self) -> None:
         """A caller cannot create a job that has succeeded."""
         message = job.job(QUEUED.move(JobState.RUNNING, NOW).move(JobState.SUCCEEDED, NOW, revision="x"))
