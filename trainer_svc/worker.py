@@ -39,9 +39,11 @@ _log = logging.getLogger(__name__)
 
 PARENT_VARIABLE = "GOLDSMITH_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
+_VALIDATION_NICENESS = 10
+"""It goes on beside trainings: whoever creates jobs by the hundred must not slow down those that run."""
 _FAULT_STATUS = {DISK_FULL: EXIT_DISK_FULL, OUT_OF_MEMORY: EXIT_OUT_OF_MEMORY}
 """A status needs no disk and no memory, as a file would."""
-_Work = Callable[[RunSpec, RunFolder, Journal, Callable[[], bool]], None]
+Work = Callable[[RunSpec, RunFolder, Journal, Callable[[], bool]], None]
 
 
 def main(argv: list[str]) -> int:
@@ -59,12 +61,13 @@ def main(argv: list[str]) -> int:
     with folder.lock.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier attempt may still be dying
         work = _validate if VALIDATE_FLAG in argv[1:] else _train
-        return _run(work, folder, lambda: terminated or folder.stop.exists())
+        return exit_status(work, folder, lambda: terminated or folder.stop.exists())
 
 
 def _validate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
     from trainer_svc.engine.preparation import prepare
 
+    os.nice(_VALIDATION_NICENESS)
     prepare(spec, folder, journal)
 
 
@@ -75,7 +78,8 @@ def _train(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Cal
     run(spec, folder, journal, is_cancelled)
 
 
-def _run(work: _Work, folder: RunFolder, is_cancelled: Callable[[], bool]) -> int:
+def exit_status(work: Work, folder: RunFolder, is_cancelled: Callable[[], bool]) -> int:
+    """Does the work and tells how it went: by the status, and where the disk allows in the run's failure file."""
     try:
         spec = RunSpec.from_json(folder.spec.read_bytes())
         with contextlib.closing(Journal(folder.events)) as journal:

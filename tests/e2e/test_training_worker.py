@@ -193,6 +193,45 @@ class TestValidate:
         assert json.loads(folder.failure.read_text())["reason"] == "CONTEXT_TOO_LONG"
 
 
+class TestStart:
+    """Runs that begin with the weights of an earlier revision."""
+
+    def _follow(self, prepare: Callable[..., RunFolder], first: RunFolder, name: str, **settings: Any) -> RunFolder:
+        digest = read_package(first.package).digest
+        folder = prepare(name, epoch_count=1, **{"start_digest": digest, "rank": None, **settings})
+        shutil.copytree(first.package, folder.start)
+        return folder
+
+    def test_go_on_from_there(self, prepare: Callable[..., RunFolder]) -> None:
+        """The loss begins where the first run's ended; rank and alpha are taken over, the manifest names the start."""
+        first = prepare("first", rank=8, alpha=8.0)
+        _run_here(first)
+        fresh, later = prepare("fresh", epoch_count=1, rank=8, alpha=8.0), self._follow(prepare, first, "later")
+
+        _run_here(fresh)
+        _run_here(later)
+
+        begin, end = (_events(first, "progress")[place]["train_loss"] for place in (0, -1))
+        again = _events(later, "progress")[0]["train_loss"]
+        assert abs(again - end) < abs(again - begin)
+        manifest = read_package(later.package)
+        assert (manifest.rank, manifest.alpha) == (8, 8.0)
+        assert manifest.training["base_revision_digest"] == read_package(first.package).digest
+        assert "base_revision_digest" not in read_package(fresh.package).training
+
+    def test_cannot_change_its_shape(self, prepare: Callable[..., RunFolder]) -> None:
+        """Every setting that differs is named, before anything is trained."""
+        first = prepare("shape", epoch_count=1)
+        _run_here(first)
+        other = self._follow(prepare, first, "other", rank=16, alpha=1.0)
+
+        with pytest.raises(InvalidInput) as caught:
+            _run_here(other)
+
+        assert [violation.path for violation in caught.value.violations] == ["job.spec.rank", "job.spec.alpha"]
+        assert not other.checkpoints.exists()
+
+
 class TestCancel:
     """Runs that are asked to stop."""
 

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from shared.changes import Changes
 from shared.clock import Clock
 from shared.errors import DomainError
 from shared.files import write_atomic
-from shared.names import ContractName, DatasetName, JobName
+from shared.names import ContractName, DatasetName, JobName, RevisionName
 from shared.storage.base import BlobStore
 from trainer_svc.app.journal_reader import ingest
 from trainer_svc.app.publisher import Publisher
@@ -26,6 +27,7 @@ from trainer_svc.app.worker_process import run_worker
 from trainer_svc.domain.fault import FAILURES, fault_of
 from trainer_svc.domain.job import DISK_FULL, OUT_OF_MEMORY, Failure, Job, JobState
 from trainer_svc.domain.outcome import after_death
+from trainer_svc.domain.registry import Revision
 from trainer_svc.domain.run import (
     EXIT_DISK_FULL,
     EXIT_DONE,
@@ -36,7 +38,7 @@ from trainer_svc.domain.run import (
     RunFolder,
     RunSpec,
 )
-from trainer_svc.store import catalog, history
+from trainer_svc.store import catalog, history, shelf
 from trainer_svc.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -90,6 +92,7 @@ class Attempts:
     async def _prepare(self, job: Job, folder: RunFolder) -> None:
         dataset = await self._database.run(lambda c: catalog.get_dataset(c, DatasetName.parse(job.dataset)))
         contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(dataset.contract)))
+        start = await self._start_of(job)
         spec = RunSpec(
             job=job.name,
             base_model_dir=str(self._base.folder),
@@ -100,17 +103,35 @@ class Attempts:
             threads=self._settings.threads,
             instruction_prompt=dataset.instruction_prompt,
             database_sql=dataset.database_sql,
+            start_digest=start.digest if start is not None else "",
             **dataclasses.asdict(job.spec),
         )
 
         def write() -> None:
             write_atomic(folder.train_rows, self._blobs.read(dataset.train_rows))
             write_atomic(folder.holdout_rows, self._blobs.read(dataset.holdout_rows))
+            if start is not None:
+                self._write_start(folder.start, start)
             write_atomic(folder.spec, spec.to_json())
             folder.failure.unlink(missing_ok=True)
             folder.stop.unlink(missing_ok=True)
 
         await asyncio.to_thread(write)
+
+    async def _start_of(self, job: Job) -> Revision | None:
+        """The revision whose weights it begins with."""
+        if not job.base_revision:
+            return None
+        name = RevisionName.parse(job.base_revision)
+        return await self._database.run(lambda c: shelf.get_revision(c, name))
+
+    def _write_start(self, folder: Path, start: Revision) -> None:
+        """Lays out a package, whose bytes the child checks against the digest; what a crash left of one goes first."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for file in start.files:
+            with (folder / file.filename).open("wb") as copy:
+                copy.writelines(self._blobs.chunks(file.digest, 0, 1 << 20))
 
     async def _look(self, name: str, folder: RunFolder) -> str:
         """Moves the journal into the history; why the child shall stop, if it shall."""

@@ -12,7 +12,7 @@ from shared.changes import Changes
 from shared.clock import Clock
 from shared.digest import sha256_bytes
 from shared.errors import StateConflict, Unavailable
-from shared.names import AdapterName, DatasetName, JobName, TenantName, check_id, invalid_field
+from shared.names import AdapterName, DatasetName, JobName, RevisionName, TenantName, check_id, invalid_field
 from shared.rpc.page import Page
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.domain import wish
@@ -20,7 +20,7 @@ from trainer_svc.domain.dataset import DatasetState
 from trainer_svc.domain.job import FINAL, Event, Job, JobSpec, Priority
 from trainer_svc.domain.job_queue import check_room
 from trainer_svc.domain.plan import RANKS
-from trainer_svc.store import catalog, history
+from trainer_svc.store import catalog, history, shelf
 from trainer_svc.store.codec import dump
 from trainer_svc.store.database import Database
 
@@ -47,7 +47,7 @@ class Jobs:
 
         Raises:
             InvalidInput: a setting is out of range, or a name is another tenant's.
-            NotFound: the dataset does not exist.
+            NotFound: the dataset or the base revision does not exist.
             StateConflict: the dataset is not sealed, or failed its check.
             AlreadyExists: the id is taken.
             Exhausted: too many jobs wait already, the tenant's or all.
@@ -57,6 +57,9 @@ class Jobs:
         adapter = AdapterName.parse(job.adapter, "job.adapter")
         if {dataset.tenant, adapter.tenant} != {name.tenant}:
             raise invalid_field("job.dataset", "job, dataset and adapter belong to one tenant")
+        start = RevisionName.parse(job.base_revision, "job.base_revision") if job.base_revision else None
+        if start is not None and start.tenant != name.tenant:
+            raise invalid_field("job.base_revision", "belongs to another tenant")
         if job.alias_id != NO_ALIAS:
             check_id(job.alias_id, "job.alias_id")
         _check_spec(job.spec)
@@ -74,6 +77,8 @@ class Jobs:
                     hint="seal it, and mend the rows that ListDatasetFindings names",
                     metadata={"state": stored.state.value},
                 )
+            if start is not None:
+                shelf.get_revision(connection, start)
             of_tenant, of_all = history.count_waiting(connection, name.tenant)
             check_room(of_tenant=of_tenant, tenant_limit=self._tenant_limit, of_all=of_all, limit=self._limit)
             history.add_job(connection, job)
@@ -148,8 +153,8 @@ class Jobs:
 def _payload(job: Job) -> str:
     """Digest of what a caller sets; what was not set adds nothing, so that ids used before an update are known."""
     parts: list[object] = [job.name, job.dataset, job.adapter, job.alias_id, dump(job.spec)]
-    if job.priority is not Priority.NORMAL or job.run_time_limit_seconds is not None:
-        parts += [job.priority.value, job.run_time_limit_seconds]
+    added = {"priority": job.priority, "run_time_limit": job.run_time_limit_seconds, "base_revision": job.base_revision}
+    parts += [[key, value] for key, value in added.items() if value not in (Priority.NORMAL, None, "")]
     return sha256_bytes(json.dumps(parts).encode())
 
 

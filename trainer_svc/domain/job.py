@@ -116,6 +116,8 @@ class Job:
     priority: Priority = Priority.NORMAL
     run_time_limit_seconds: float | None = None
     """None: none. See `run_time`."""
+    base_revision: str = ""
+    """Revision whose weights it begins with; empty for fresh ones."""
     phase: Phase | None = None
     attempt: int = 0
     progress: Progress = field(default_factory=Progress)

@@ -56,6 +56,8 @@ class RunSpec:
     threads: int = 1
     instruction_prompt: str = ""
     database_sql: str = ""
+    start_digest: str = ""
+    """Digest of the manifest of the revision to begin with, which lies in `RunFolder.start`; empty without one."""
 
     def to_json(self) -> bytes:
         """Inverse of `from_json`."""
@@ -93,6 +95,11 @@ class RunFolder:
     def stop(self) -> Path:
         """Service: exists when the run shall stop, and says why; each attempt begins without."""
         return self.path / "stop"
+
+    @property
+    def start(self) -> Path:
+        """Service: the package of the revision to begin with, where there is one."""
+        return self.path / "start"
 
     @property
     def lock(self) -> Path:

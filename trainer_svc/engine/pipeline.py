@@ -65,7 +65,7 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
         return RunResult.from_json(folder.result.read_bytes())
     journal.phase(Phase.PREPARING)
     ready = prepare(spec, folder, journal)
-    ground = _Ground(spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled)
+    ground = _Ground(ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled)
     ground.stop_if_cancelled()
     if not folder.adapter.is_dir():
         _train(ground, ready.examples)
@@ -82,6 +82,7 @@ def _train(ground: _Ground, examples: Sequence[Example]) -> None:
         checkpoints=ground.folder.checkpoints,
         journal=ground.journal,
         is_cancelled=ground.is_cancelled,
+        start=ground.folder.start if ground.spec.start_digest else None,
     )
     save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
 

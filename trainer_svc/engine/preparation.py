@@ -14,6 +14,7 @@ from trainer_svc.domain.plan import TrainingPlan, plan_training, settings
 from trainer_svc.domain.run import RunFolder, RunSpec
 from trainer_svc.engine.example import Example, Row, compile_examples, read_rows
 from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.start import adopt
 from trainer_svc.evaluation.execution import open_database
 
 
@@ -21,6 +22,8 @@ from trainer_svc.evaluation.execution import open_database
 class Prepared:
     """Inputs of a run, as the steps need them."""
 
+    spec: RunSpec
+    """With rank and alpha of the revision to begin with, where there is one."""
     base: BaseModel
     renderer: PromptRenderer
     contract: CompiledContract
@@ -37,6 +40,7 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal) -> Prepared:
     """
     base = BaseModel.load(Path(spec.base_model_dir))
     renderer = PromptRenderer.load(base)
+    spec = adopt(spec, folder, base, renderer)
     train, holdout = read_rows(folder.train_rows), read_rows(folder.holdout_rows)
     examples = compile_examples(train, renderer, base.max_positions)
     contract = ContractCompiler(Path(spec.contract_cache_dir), base.vocabulary()).compile(
@@ -47,4 +51,4 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal) -> Prepared:
     if contract.spec.kind is ContractKind.SQL and spec.database_sql:
         with open_database(contract.spec.ddl, spec.database_sql):
             pass  # a database that cannot be built is told now, not after the training
-    return Prepared(base, renderer, contract, plan, examples, holdout)
+    return Prepared(spec, base, renderer, contract, plan, examples, holdout)

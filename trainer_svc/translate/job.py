@@ -36,6 +36,7 @@ def new_job(name: JobName, message: pb.TrainingJob, now: datetime) -> Job:
             seed=spec.seed if spec.HasField("seed") else 0,
         ),
         create_time=now,
+        base_revision=message.base_revision,
         priority=_PRIORITY_OF.get(message.priority, Priority.NORMAL),
         run_time_limit_seconds=seconds(message.run_time_limit) if message.HasField("run_time_limit") else None,
     )
@@ -62,6 +63,7 @@ def job(stored: Job) -> pb.TrainingJob:
         end_time=timestamp(stored.end_time),
         priority=_PRIORITIES[stored.priority],
         run_time_limit=duration(stored.run_time_limit_seconds),
+        base_revision=stored.base_revision,
         run_time=duration(stored.run_seconds),
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from shared.errors import DataLoss
+from shared.errors import DataLoss, Exhausted
 from shared.storage.local import LocalBlobStore
 from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
 from trainer_svc.domain.fault import FAILURES, fault_of
@@ -22,8 +22,7 @@ from trainer_svc.store import history
 from trainer_svc.store.database import Database
 
 
-def _wrapped(cause: Exception) -> Exception:
-    outer = RuntimeError("saving failed")
+def _wrapped(cause: Exception, outer: Exception) -> Exception:
     outer.__cause__ = cause
     return outer
 
@@ -38,7 +37,8 @@ class TestFault:
             (OSError(errno.EDQUOT, "Disk quota exceeded"), DISK_FULL),
             (Exception("Error while serializing: I/O error: No space left on device (os error 28)"), DISK_FULL),
             (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"), DISK_FULL),
-            (_wrapped(OSError(errno.ENOSPC, "No space left on device")), DISK_FULL),
+            (_wrapped(OSError(errno.ENOSPC, ""), RuntimeError("saving failed")), DISK_FULL),
+            (_wrapped(OSError(errno.ENOSPC, ""), Exhausted("QUOTA_EXCEEDED", "nothing was changed")), DISK_FULL),
             (MemoryError(), OUT_OF_MEMORY),
             (OSError(errno.ENOMEM, "Cannot allocate memory"), OUT_OF_MEMORY),
             (RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. can't allocate memory"), OUT_OF_MEMORY),

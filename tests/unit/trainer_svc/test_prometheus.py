@@ -116,9 +116,7 @@ class TestRuns:
         assert measured.value("training_restarts_total", tenant="acme") == 1.0
         assert measured.value("training_queue_seconds_count") == 0.0
 
-    def test_that_are_cancelled_while_paused_are_counted(
-        self, stage: Stage, measured: Measured
-    ) -> None:
+    def test_that_are_cancelled_while_paused_are_counted(self, stage: Stage, measured: Measured) -> None:
         """A paused job that is cancelled has no worker to tell; one that never ran is no run."""
         jobs = Jobs(stage.database, stage.changes, stage.clock, observer=measured.observer)
         first = asyncio.run(jobs.get(NAME))

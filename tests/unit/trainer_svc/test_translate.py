@@ -78,6 +78,12 @@ class TestJob:
 
         assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
 
+    def test_a_base_revision_comes_back_as_it_was_sent(self) -> None:
+        """By name."""
+        stored = dataclasses.replace(JOB, base_revision="tenants/a/adapters/x/revisions/2")
+
+        assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
+
     @pytest.mark.parametrize("number", [0, 99])
     def test_no_priority_and_one_of_a_newer_caller_are_normal(self, number: int) -> None:
         """Neither is refused."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 
 import pytest
 
-from shared.errors import Exhausted, InvalidInput, StateConflict
+from shared.adapter.package import read_package
+from shared.errors import DomainError, Exhausted, InvalidInput, NotFound, StateConflict
 from shared.names import DatasetName, JobName
 from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
 from trainer_svc.app.jobs import Jobs
@@ -132,6 +134,34 @@ class TestDataset:
         assert str(DATASET) in job.failure.message
 
 
+class TestBaseRevision:
+    """A job that begins with the weights of an earlier revision."""
+
+    def test_finds_its_package_in_the_runs_folder(self, stage: Stage) -> None:
+        """Byte for byte, and without what a crash left there; gone once the job is published."""
+        stage.act(FINISH)
+        first = stage.serve()
+        second = JobName("acme", "second")
+        job = dataclasses.replace(
+            first, name=str(second), state=JobState.PENDING, base_revision=first.revision, attempt=0, end_time=None
+        )
+        asyncio.run(stage.database.run(lambda connection: history.add_job(connection, job)))
+        left = stage.folder / "runs" / "tenants_acme_jobs_second" / "start"
+        left.mkdir(parents=True)
+        (left / ".manifest.json.torn").touch()
+        stage.act('cp -r "$3/start" "$3/seen"\n' + FINISH)
+
+        async def end() -> None:
+            async for _ in stage.jobs.watch(second, 0):
+                pass
+
+        stage.serve(end)
+
+        digest = json.loads((left.parent / "run.json").read_text())["start_digest"]
+        assert read_package(left.parent / "seen", digest)
+        assert not left.exists()
+
+
 class TestCreate:
     """What may be created."""
 
@@ -158,6 +188,22 @@ class TestCreate:
             asyncio.run(stage.jobs.create(self._job(stage, run_time_limit_seconds=seconds), ""))
 
         assert caught.value.violations[0].path == "job.run_time_limit"
+
+    @pytest.mark.parametrize(
+        ("name", "error"),
+        [
+            ("tenants/acme/adapters/a/revisions/1", NotFound),
+            ("tenants/globex/adapters/a/revisions/1", InvalidInput),
+            ("tenants/acme/adapters/a", InvalidInput),
+        ],
+    )
+    def test_needs_a_base_revision_of_the_tenant(self, stage: Stage, name: str, error: type[DomainError]) -> None:
+        """One that exists; nothing is created otherwise."""
+        with pytest.raises(error):
+            asyncio.run(stage.jobs.create(self._job(stage, base_revision=name), ""))
+
+        with pytest.raises(NotFound):
+            asyncio.run(stage.jobs.get(JobName("acme", "second")))
 
     def test_is_refused_when_too_many_of_the_tenant_wait(self, stage: Stage) -> None:
         """Paused ones count, running and final ones do not; a repeated request still gets its answer."""

@@ -209,6 +209,7 @@ class TrainingJob(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     RUN_TIME_LIMIT_FIELD_NUMBER: _builtins.int
     RUN_TIME_FIELD_NUMBER: _builtins.int
+    BASE_REVISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/jobs/{job}."""
     dataset: _builtins.str
@@ -235,6 +236,11 @@ class TrainingJob(_message.Message):
     """
     priority: Global___TrainingPriority.ValueType
     """Optional, immutable. Which of the queued jobs come first. Default NORMAL."""
+    base_revision: _builtins.str
+    """Optional, immutable. tenants/{tenant}/adapters/{adapter}/revisions/{number}, of this or another adapter of the
+    tenant: training begins with its weights, and with its rank and alpha, which spec may leave out but not change.
+    A revision of another base model or prompt template ends the job FAILED, before it is QUEUED. Default: fresh weights.
+    """
     @_builtins.property
     def spec(self) -> Global___TrainingSpec:
         """Optional, immutable. Settings; absent ones are chosen and filled in."""
@@ -297,10 +303,11 @@ class TrainingJob(_message.Message):
         priority: Global___TrainingPriority.ValueType | None = ...,
         run_time_limit: _duration_pb2.Duration | None = ...,
         run_time: _duration_pb2.Duration | None = ...,
+        base_revision: _builtins.str | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "evaluation", b"evaluation", "failure", b"failure", "progress", b"progress", "run_time", b"run_time", "run_time_limit", b"run_time_limit", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "alias_id", b"alias_id", "attempt", b"attempt", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "ended_canary", b"ended_canary", "evaluation", b"evaluation", "failure", b"failure", "name", b"name", "phase", b"phase", "priority", b"priority", "progress", b"progress", "revision", b"revision", "run_time", b"run_time", "run_time_limit", b"run_time_limit", "spec", b"spec", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "alias_id", b"alias_id", "attempt", b"attempt", "base_revision", b"base_revision", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "ended_canary", b"ended_canary", "evaluation", b"evaluation", "failure", b"failure", "name", b"name", "phase", b"phase", "priority", b"priority", "progress", b"progress", "revision", b"revision", "run_time", b"run_time", "run_time_limit", b"run_time_limit", "spec", b"spec", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

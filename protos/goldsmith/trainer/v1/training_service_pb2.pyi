@@ -37,7 +37,7 @@ class CreateTrainingJobRequest(_message.Message):
     """Optional. UUID4; a repeat returns the first answer."""
     @_builtins.property
     def job(self) -> _training_job_pb2.TrainingJob:
-        """Required. dataset, adapter, spec, alias_id, priority and run_time_limit are read."""
+        """Required. dataset, adapter, spec, alias_id, priority, run_time_limit and base_revision are read."""
 
     def __init__(
         self,

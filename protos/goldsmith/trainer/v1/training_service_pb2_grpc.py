@@ -78,7 +78,8 @@ class TrainingServiceServicer(object):
     """
 
     def CreateTrainingJob(self, request, context):
-        """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset),
+        """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
+        base_revision),
         FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec), ALREADY_EXISTS,
         RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
         QUEUE_FULL: all tenants together have).
