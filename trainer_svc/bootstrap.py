@@ -28,6 +28,7 @@ from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
+from trainer_svc.app.retention import Retention
 from trainer_svc.app.runner import Runner, RunnerSettings
 from trainer_svc.app.upload import Uploads
 from trainer_svc.config import Settings
@@ -70,12 +71,21 @@ class TrainerApplication:
             ),
             observer=observer,
         )
+        self._retention = Retention(
+            self._database, clock, runs_dir=data_dir / "runs", keep_seconds=settings.run_retention_hours * 3600
+        )
         self._contracts = ContractServicer(Contracts(self._database, compiler, clock))
         uploads = Uploads(data_dir / "uploads")
         self._datasets = DatasetServicer(Datasets(self._database, uploads, blobs, clock, observer=observer), clock)
-        self._training = TrainingServicer(Jobs(self._database, self._changes, clock), clock)
+        self._training = TrainingServicer(
+            Jobs(
+                self._database, self._changes, clock,
+                tenant_limit=settings.tenant_waiting_jobs, limit=settings.waiting_jobs, observer=observer,
+            ), clock,
+        )  # fmt: skip
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
 
     @property
     def service_names(self) -> Sequence[str]:
@@ -107,6 +117,7 @@ class TrainerApplication:
         await asyncio.to_thread(self._database.migrate)
         await self._runner.recover()
         self._running = asyncio.create_task(self._runner.run())
+        self._sweeping = asyncio.create_task(self._retention.run())
         return {
             "base_model": self._base.model_id,
             "base_model_digest": await asyncio.to_thread(lambda: self._base.digest),
@@ -118,10 +129,11 @@ class TrainerApplication:
 
     async def stop(self) -> None:
         """Kills training children; their jobs go on at the next start."""
-        if self._running is not None:
-            self._running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
+        for task in (self._running, self._sweeping):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         await self._runner.stop()
         await asyncio.to_thread(self._database.close)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from shared.names import invalid_field
 from shared.rpc.security import SecuritySettings
 
-_LEAST = {"training_threads": 1, "parallel_jobs": 0, "metrics_label_sets": 1}
+_LEAST = {
+    "training_threads": 1, "parallel_jobs": 0, "metrics_label_sets": 1, "tenant_waiting_jobs": 1, "waiting_jobs": 1,
+    "run_retention_hours": 0,
+}  # fmt: skip
 DESCRIPTION = "Check golden datasets, train adapters and publish them in the registry."
 
 
@@ -35,6 +38,13 @@ class Settings(SecuritySettings):
     database_url: str = field(default="", metadata={"help": "SQLAlchemy URL; empty means SQLite in data_dir"})
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
     parallel_jobs: int = field(default=1, metadata={"help": "training jobs at once"})
+    tenant_waiting_jobs: int = field(
+        default=100, metadata={"help": "training jobs of one tenant that may wait or be paused"}
+    )
+    waiting_jobs: int = field(default=1000, metadata={"help": "the same of all tenants together"})
+    run_retention_hours: float = field(
+        default=168.0, metadata={"help": "time after its end that a job's run, with log and checkpoints, is kept"}
+    )
 
     def __post_init__(self) -> None:
         """Refuses what cannot work."""

@@ -1,4 +1,4 @@
-"""`python -m trainer_svc.worker RUN_DIR`: the child process that runs one training job.
+"""`python -m trainer_svc.worker RUN_DIR [--validate]`: the child process that runs, or only proves, one training job.
 
 Its death fails or requeues one job, never the service; the service's death ends it too.
 """
@@ -19,24 +19,35 @@ from pathlib import Path
 from shared.errors import DomainError, InvalidInput
 from shared.files import write_atomic
 from shared.logs import configure
+from trainer_svc.domain.fault import fault_of
+from trainer_svc.domain.job import DISK_FULL, OUT_OF_MEMORY
 from trainer_svc.domain.run import (
-    EXIT_CANCELLED,
+    EXIT_DISK_FULL,
     EXIT_DONE,
     EXIT_INTERNAL_ERROR,
+    EXIT_OUT_OF_MEMORY,
+    EXIT_STOPPED,
     EXIT_USER_ERROR,
+    VALIDATE_FLAG,
     Cancelled,
     RunFolder,
     RunSpec,
 )
+from trainer_svc.engine.journal import Journal
 
 _log = logging.getLogger(__name__)
 
 PARENT_VARIABLE = "GOLDSMITH_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
+_VALIDATION_NICENESS = 10
+"""It goes on beside trainings: whoever creates jobs by the hundred must not slow down those that run."""
+_FAULT_STATUS = {DISK_FULL: EXIT_DISK_FULL, OUT_OF_MEMORY: EXIT_OUT_OF_MEMORY}
+"""A status needs no disk and no memory, as a file would."""
+Work = Callable[[RunSpec, RunFolder, Journal, Callable[[], bool]], None]
 
 
 def main(argv: list[str]) -> int:
-    """Runs the job in the folder `argv[0]`; the exit status is one of `trainer_svc.domain.run`."""
+    """Runs the job in the folder `argv[0]`, or only proves it; the exit status is one of `trainer_svc.domain.run`."""
     configure()
     _die_with_parent()
     folder = RunFolder(Path(argv[0]))
@@ -49,34 +60,54 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, stop)
     with folder.lock.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier attempt may still be dying
-        spec = RunSpec.from_json(folder.spec.read_bytes())
-        return _run(spec, folder, lambda: terminated or folder.cancel.exists())
+        work = _validate if VALIDATE_FLAG in argv[1:] else _train
+        return exit_status(work, folder, lambda: terminated or folder.stop.exists())
 
 
-def _run(spec: RunSpec, folder: RunFolder, is_cancelled: Callable[[], bool]) -> int:
-    # Imported here, so that a mistake in the folder is reported before torch is loaded.
-    from trainer_svc.engine.journal import Journal
+def _validate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
+    from trainer_svc.engine.preparation import prepare
+
+    os.nice(_VALIDATION_NICENESS)
+    prepare(spec, folder, journal)
+
+
+def _train(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
+    # Imported here, so that a mistake in the folder is reported before torch is loaded, which no validation needs.
     from trainer_svc.engine.pipeline import run
 
+    run(spec, folder, journal, is_cancelled)
+
+
+def exit_status(work: Work, folder: RunFolder, is_cancelled: Callable[[], bool]) -> int:
+    """Does the work and tells how it went: by the status, and where the disk allows in the run's failure file."""
     try:
+        spec = RunSpec.from_json(folder.spec.read_bytes())
         with contextlib.closing(Journal(folder.events)) as journal:
-            run(spec, folder, journal, is_cancelled)
+            work(spec, folder, journal, is_cancelled)
     except Cancelled:
-        return EXIT_CANCELLED
+        return EXIT_STOPPED
     except InvalidInput as err:
         return _fail(folder, err.reason, str(err), user_error=True)
-    except DomainError as err:  # an adapter that fails our own proof, a damaged file: nothing the tenant can change
+    except Exception as err:  # the edge of the process
         _log.exception("training failed")
-        return _fail(folder, err.reason, str(err), user_error=False)
-    except Exception as err:  # the edge of the process; its text may hold paths or rows, its type and place are logged
-        _log.exception("training failed")
+        fault = fault_of(err)
+        if fault is not None:
+            return _FAULT_STATUS[fault]
+        if isinstance(err, DomainError):  # an adapter that fails our own proof, a damaged file: no tenant can change it
+            return _fail(folder, err.reason, str(err), user_error=False)
+        # Its text may hold paths or rows: its type is told, its place is logged.
         return _fail(folder, "INTERNAL", f"{type(err).__name__}, see the log of the run", user_error=False)
     return EXIT_DONE
 
 
 def _fail(folder: RunFolder, reason: str, message: str, *, user_error: bool) -> int:
     body = {"reason": reason, "message": message[:2000], "user_error": user_error}
-    write_atomic(folder.failure, json.dumps(body).encode())
+    try:
+        write_atomic(folder.failure, json.dumps(body).encode())
+    except OSError as err:
+        if fault_of(err) != DISK_FULL:
+            raise
+        return EXIT_DISK_FULL
     return EXIT_USER_ERROR if user_error else EXIT_INTERNAL_ERROR
 
 

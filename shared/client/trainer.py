@@ -152,7 +152,7 @@ class TrainerClient:
                 return
 
     def train(self, name: str, job: training_job_pb2.TrainingJob) -> training_job_pb2.TrainingJob:
-        """Queues a training job; `job` gives dataset, adapter and, where wanted, spec and alias."""
+        """Queues a training job; `job` gives dataset, adapter and, where wanted, spec, alias, priority and limit."""
         own = JobName.parse(name)
         request = training_service_pb2.CreateTrainingJobRequest(
             parent=str(own.parent), job_id=own.id, job=job, request_id=str(uuid.uuid4())
@@ -167,6 +167,16 @@ class TrainerClient:
         """Asks a job to stop."""
         request = training_service_pb2.CancelTrainingJobRequest(name=name)
         return call(self._jobs.CancelTrainingJob, request, _TIMEOUT_SECONDS)
+
+    def pause(self, name: str) -> training_job_pb2.TrainingJob:
+        """Stops a job until it is resumed; nothing that it learned is lost."""
+        request = training_service_pb2.PauseTrainingJobRequest(name=name)
+        return call(self._jobs.PauseTrainingJob, request, _TIMEOUT_SECONDS)
+
+    def resume(self, name: str) -> training_job_pb2.TrainingJob:
+        """Queues a paused job again."""
+        request = training_service_pb2.ResumeTrainingJobRequest(name=name)
+        return call(self._jobs.ResumeTrainingJob, request, _TIMEOUT_SECONDS)
 
     def watch(self, name: str, after_sequence: int = 0) -> Iterator[training_job_pb2.TrainingEvent]:
         """Every event of a job until it is final, across restarts of the server: resumes where the stream broke."""

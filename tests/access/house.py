@@ -30,8 +30,9 @@ from tests.access.issuer import AUDIENCE, ISSUER, Certificate, CertificateAuthor
 from tests.unit.inference_svc.conftest import ALIAS, Replica
 from trainer_svc.bootstrap import TrainerApplication
 from trainer_svc.config import Settings
+from trainer_svc.domain.job import Job, JobSpec, JobState
 from trainer_svc.domain.registry import Revision
-from trainer_svc.store import shelf
+from trainer_svc.store import history, shelf
 from trainer_svc.store.database import Database
 
 TENANT = "tenants/acme"
@@ -147,13 +148,18 @@ async def open_house(base: BaseModel, folder: Path) -> AsyncIterator[House]:
 
 
 async def _publish(data: Path) -> None:
-    """A revision that nobody trained."""
+    """A revision that nobody trained, and a job that was paused."""
     database, blobs = Database(f"sqlite:///{data}/trainer.db"), LocalBlobStore(data / "blobs")
     database.migrate()
     files = (PackageFile("manifest.json", 8, blobs.put_bytes(b"manifest")),)
     zero = "sha256:" + "0" * 64
     revision = Revision("", zero, files, f"{TENANT}/jobs/j", f"{TENANT}/contracts/c", zero, ManualClock().now())
     await database.run(lambda connection: shelf.add_revision(connection, AdapterName("acme", "answer"), revision))
+    held = Job(
+        f"{TENANT}/jobs/held", f"{TENANT}/datasets/golden", f"{TENANT}/adapters/answer", "live", JobSpec(),
+        ManualClock().now(), state=JobState.PAUSED,
+    )  # fmt: skip
+    await database.run(lambda connection: history.add_job(connection, held))
     database.close()
 
 

@@ -36,6 +36,8 @@ MAY_CALL: dict[str, str] = {
     "TrainingService/GetTrainingJob": "UAO",
     "TrainingService/ListTrainingJobs": "UAO",
     "TrainingService/CancelTrainingJob": "AO",
+    "TrainingService/PauseTrainingJob": "AO",
+    "TrainingService/ResumeTrainingJob": "AO",
     "TrainingService/WatchTrainingJob": "UAO",
     "RegistryService/GetRevision": "UAOS",
     "RegistryService/ListRevisions": "UAO",

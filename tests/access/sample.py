@@ -33,6 +33,8 @@ SAMPLES: dict[str, dict[str, object]] = {
     "TrainingService/GetTrainingJob": {"name": "{t}/jobs/first{x}"},
     "TrainingService/ListTrainingJobs": {"parent": "{t}"},
     "TrainingService/CancelTrainingJob": {"name": "{t}/jobs/first{x}"},
+    "TrainingService/PauseTrainingJob": {"name": "{t}/jobs/held{x}"},
+    "TrainingService/ResumeTrainingJob": {"name": "{t}/jobs/held{x}"},
     "TrainingService/WatchTrainingJob": {"name": "{t}/jobs/first{x}"},
     "RegistryService/GetRevision": {"name": "{t}/adapters/answer{x}/revisions/1"},
     "RegistryService/ListRevisions": {"parent": "{t}/adapters/answer{x}"},

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ from shared.errors import InvalidInput
 from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.run import (
-    EXIT_CANCELLED,
+    EXIT_DISK_FULL,
     EXIT_DONE,
     EXIT_INTERNAL_ERROR,
+    EXIT_STOPPED,
     EXIT_USER_ERROR,
+    VALIDATE_FLAG,
     Cancelled,
     Initialization,
     RunFolder,
@@ -78,10 +81,22 @@ def prepare(base: BaseModel, tmp_path: Path) -> Callable[..., RunFolder]:
     return write
 
 
-def _start(folder: RunFolder) -> subprocess.Popen[bytes]:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a quarter of a megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("only root may mount a disk of its own")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def _start(folder: RunFolder, *flags: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
     with (folder.path / "log").open("ab") as log:
-        command = [sys.executable, "-m", "trainer_svc.worker", str(folder.path)]
+        command = [sys.executable, "-m", "trainer_svc.worker", str(folder.path), *flags]
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
@@ -170,6 +185,68 @@ class TestResume:
         assert {"threads", "chip", "dtype", "torch_version", "goldsmith_version"} <= training.keys()
 
 
+class TestValidate:
+    """Proving a job without training it."""
+
+    def test_fills_in_the_settings_and_leaves_the_rest(self, prepare: Callable[..., RunFolder]) -> None:
+        """The journal holds the plan and no phase; nothing is trained."""
+        folder = prepare("proved")
+
+        assert _start(folder, VALIDATE_FLAG).wait() == EXIT_DONE
+
+        assert [event["epoch_count"] for event in _events(folder, "settings")] == [3]
+        assert _phases(folder) == []
+        assert not folder.checkpoints.exists()
+
+    def test_tells_a_row_that_does_not_fit(self, prepare: Callable[..., RunFolder]) -> None:
+        """As the training would, hours later."""
+        folder = prepare("proved-long", [*rows(20), Row(21, "x" * 3000, '{"city":"Rome","count":1}')])
+
+        assert _start(folder, VALIDATE_FLAG).wait() == EXIT_USER_ERROR
+
+        assert json.loads(folder.failure.read_text())["reason"] == "CONTEXT_TOO_LONG"
+
+
+class TestStart:
+    """Runs that begin with the weights of an earlier revision."""
+
+    def _follow(self, prepare: Callable[..., RunFolder], first: RunFolder, name: str, **settings: Any) -> RunFolder:
+        digest = read_package(first.package).digest
+        folder = prepare(name, epoch_count=1, **{"start_digest": digest, "rank": None, **settings})
+        shutil.copytree(first.package, folder.start)
+        return folder
+
+    def test_go_on_from_there(self, prepare: Callable[..., RunFolder]) -> None:
+        """The loss begins where the first run's ended; rank, alpha and scaling are taken over, the manifest says so."""
+        first = prepare("first", rank=8, alpha=8.0, use_rslora=True)
+        _run_here(first)
+        fresh, later = prepare("fresh", epoch_count=1, rank=8, alpha=8.0), self._follow(prepare, first, "later")
+
+        _run_here(fresh)
+        _run_here(later)
+
+        begin, end = (_events(first, "progress")[place]["train_loss"] for place in (0, -1))
+        again = _events(later, "progress")[0]["train_loss"]
+        assert abs(again - end) < abs(again - begin)
+        manifest = read_package(later.package)
+        assert (manifest.rank, manifest.alpha, manifest.use_rslora) == (8, 8.0, True)
+        assert manifest.training["base_revision_digest"] == read_package(first.package).digest
+        assert "base_revision_digest" not in read_package(fresh.package).training
+
+    def test_cannot_change_its_shape(self, prepare: Callable[..., RunFolder]) -> None:
+        """Every setting that differs is named, before anything is trained."""
+        first = prepare("shape", epoch_count=1)
+        _run_here(first)
+        other = self._follow(prepare, first, "other", rank=16, alpha=1.0, use_rslora=True, initialization="eva")
+
+        with pytest.raises(InvalidInput) as caught:
+            _run_here(other)
+
+        paths = [violation.path.removeprefix("job.spec.") for violation in caught.value.violations]
+        assert paths == ["use_rslora", "initialization", "rank", "alpha"]
+        assert not other.checkpoints.exists()
+
+
 class TestCancel:
     """Runs that are asked to stop."""
 
@@ -179,9 +256,9 @@ class TestCancel:
         process = _start(folder)
         _wait_for_checkpoints(folder, process, 1)
 
-        folder.cancel.touch()
+        folder.stop.touch()
 
-        assert process.wait() == EXIT_CANCELLED
+        assert process.wait() == EXIT_STOPPED
         assert list(folder.checkpoints.glob("checkpoint-*/seal.json"))
         assert not folder.package.exists()
 
@@ -225,6 +302,18 @@ class TestFailure:
         failure = json.loads(folder.failure.read_text())
         assert (failure["reason"], failure["user_error"]) == ("INTERNAL", False)
         assert str(folder.path) not in failure["message"]
+
+    def test_a_full_disk_is_told_by_the_status(self, prepare: Callable[..., RunFolder], small_disk: Path) -> None:
+        """The checkpoint does not fit, and neither would a file that says so; what was there before stays whole."""
+        folder = RunFolder(small_disk / "run")
+        shutil.copytree(prepare("full").path, folder.path)
+        rows_before = folder.train_rows.read_bytes()
+        process = _start(folder)
+
+        assert process.wait() == EXIT_DISK_FULL, (folder.path / "log").read_text()[-2000:]
+
+        assert not folder.package.exists()
+        assert folder.train_rows.read_bytes() == rows_before
 
     def test_a_diverging_loss_ends_the_run(self, prepare: Callable[..., RunFolder]) -> None:
         """NaN is never trained on, evaluated or packaged."""

@@ -21,7 +21,7 @@ from shared.adapter.manifest import PackageFile
 from shared.client import TrainerClient
 from shared.client.channel import domain_errors
 from shared.digest import hex_part
-from shared.errors import AlreadyExists, Conflict, DataLoss, InvalidInput, NotFound
+from shared.errors import AlreadyExists, Conflict, DataLoss, InvalidInput, NotFound, StateConflict
 from shared.names import AdapterName, RevisionName
 from shared.rpc.canary_message import moment_of, split_of
 from shared.storage.local import LocalBlobStore
@@ -47,7 +47,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Three revisions of one adapter; no worker, so that jobs stay queued."""
+    """Three revisions of one adapter; no worker, so that jobs stay pending."""
     folder = tmp_path_factory.mktemp("trainer")
     data = folder / "data"
     data.mkdir()
@@ -123,7 +123,7 @@ class TestJobs:
         first, second = stub.CreateTrainingJob(request, timeout=10), stub.CreateTrainingJob(request, timeout=10)
 
         assert first == second
-        assert (first.state, first.alias_id) == (training_job_pb2.TRAINING_JOB_STATE_QUEUED, "live")
+        assert (first.state, first.alias_id) == (training_job_pb2.TRAINING_JOB_STATE_PENDING, "live")
         request.job.spec.rank = 8
         with pytest.raises(InvalidInput) as caught, domain_errors():
             stub.CreateTrainingJob(request, timeout=10)
@@ -131,6 +131,21 @@ class TestJobs:
         request.request_id = ""
         with pytest.raises(AlreadyExists), domain_errors():
             stub.CreateTrainingJob(request, timeout=10)
+
+    def test_a_job_that_is_not_queued_yet_cannot_be_paused(self, trainer: TrainerClient, dataset: str) -> None:
+        """The error names the state; to resume what is not paused changes nothing."""
+        name = f"{TENANT}/jobs/pending"
+        job = training_job_pb2.TrainingJob(
+            dataset=dataset, adapter=f"{TENANT}/adapters/a", priority=training_job_pb2.TRAINING_PRIORITY_LOW
+        )
+        created = trainer.train(name, job)
+
+        with pytest.raises(StateConflict) as caught:
+            trainer.pause(name)
+
+        assert caught.value.metadata["state"] == "pending"
+        assert created.priority == training_job_pb2.TRAINING_PRIORITY_LOW
+        assert trainer.resume(name) == created
 
     def test_a_cancelled_job_can_be_watched_from_any_place(self, trainer: TrainerClient, dataset: str) -> None:
         """Cancelling twice is cancelling once; the history replays after a sequence and ends with the final state."""
@@ -143,7 +158,7 @@ class TestJobs:
         assert trainer.cancel(name) == cancelled
         whole = list(trainer.watch(name))
         assert [(event.sequence, event.changed.state) for event in whole] == [
-            (1, training_job_pb2.TRAINING_JOB_STATE_QUEUED),
+            (1, training_job_pb2.TRAINING_JOB_STATE_PENDING),
             (2, training_job_pb2.TRAINING_JOB_STATE_CANCELLED),
         ]
         assert list(trainer.watch(name, after_sequence=1)) == whole[1:]

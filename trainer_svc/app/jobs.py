@@ -1,9 +1,10 @@
-"""Training jobs as tenants see them: create, look, cancel, watch."""
+"""Training jobs as tenants see them: create, look, cancel, pause, resume, watch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -11,58 +12,77 @@ from shared.changes import Changes
 from shared.clock import Clock
 from shared.digest import sha256_bytes
 from shared.errors import StateConflict, Unavailable
-from shared.names import AdapterName, DatasetName, JobName, TenantName, check_id, invalid_field
+from shared.names import AdapterName, DatasetName, JobName, RevisionName, TenantName, check_id, invalid_field
 from shared.rpc.page import Page
+from trainer_svc.app.observer import UNOBSERVED, Observer
+from trainer_svc.domain import wish
 from trainer_svc.domain.dataset import DatasetState
-from trainer_svc.domain.job import FINAL, Event, Job, JobSpec, JobState
+from trainer_svc.domain.job import FINAL, Event, Job, JobSpec, Priority
+from trainer_svc.domain.job_queue import check_room
 from trainer_svc.domain.plan import RANKS
-from trainer_svc.store import catalog, history
+from trainer_svc.store import catalog, history, shelf
 from trainer_svc.store.codec import dump
 from trainer_svc.store.database import Database
 
 HEARTBEAT_SECONDS = 15.0
 NO_ALIAS = "-"
+DEFAULT_TENANT_LIMIT, DEFAULT_LIMIT = 100, 1_000
+"""Jobs that may wait: of one tenant, of all."""
 _MAX_EPOCHS, _MAX_BATCH = 100, 256
 _MAX_LORAPLUS_RATIO = 64
 """Hayou et al. recommend 16."""
+_MAX_RUN_TIME_SECONDS = 365 * 86_400.0
 
 
 class Jobs:
     """Creates and follows jobs; `trainer_svc.app.runner` runs them."""
 
-    def __init__(self, database: Database, changes: Changes, clock: Clock) -> None:
-        self._database, self._changes, self._clock = database, changes, clock
+    def __init__(
+        self, database: Database, changes: Changes, clock: Clock, *,
+        tenant_limit: int = DEFAULT_TENANT_LIMIT, limit: int = DEFAULT_LIMIT, observer: Observer = UNOBSERVED,
+    ) -> None:  # fmt: skip
+        self._database, self._changes, self._clock, self._observer = database, changes, clock, observer
+        self._tenant_limit, self._limit = tenant_limit, limit
 
     async def create(self, job: Job, request_id: str) -> Job:
-        """Queues a job, durably.
+        """Takes a job into the queue, durably.
 
         Raises:
             InvalidInput: a setting is out of range, or a name is another tenant's.
-            NotFound: the dataset does not exist.
-            StateConflict: the dataset is not active.
+            NotFound: the dataset or the base revision does not exist.
+            StateConflict: the dataset is not sealed, or failed its check.
             AlreadyExists: the id is taken.
+            Exhausted: too many jobs wait already, the tenant's or all.
         """
         name = JobName.parse(job.name)
         dataset = DatasetName.parse(job.dataset, "job.dataset")
         adapter = AdapterName.parse(job.adapter, "job.adapter")
         if {dataset.tenant, adapter.tenant} != {name.tenant}:
             raise invalid_field("job.dataset", "job, dataset and adapter belong to one tenant")
+        start = RevisionName.parse(job.base_revision, "job.base_revision") if job.base_revision else None
+        if start is not None and start.tenant != name.tenant:
+            raise invalid_field("job.base_revision", "belongs to another tenant")
         if job.alias_id != NO_ALIAS:
             check_id(job.alias_id, "job.alias_id")
         _check_spec(job.spec)
-        payload = sha256_bytes(json.dumps([job.name, job.dataset, job.adapter, job.alias_id, dump(job.spec)]).encode())
+        _check_run_time(job.run_time_limit_seconds)
+        payload = _payload(job)
 
         def work(connection: Connection) -> Job:
             if catalog.repeated(connection, name.tenant, "CreateTrainingJob", request_id, payload):
                 return history.get_job(connection, name)
             stored = catalog.get_dataset(connection, dataset)
-            if stored.state is not DatasetState.ACTIVE:
+            if stored.state not in (DatasetState.VALIDATING, DatasetState.ACTIVE):
                 raise StateConflict(
                     "STATE_CONFLICT",
-                    f"{dataset} is {stored.state}, only an active dataset can be trained on",
+                    f"{dataset} is {stored.state}, only a sealed dataset that passes its check can be trained on",
                     hint="seal it, and mend the rows that ListDatasetFindings names",
                     metadata={"state": stored.state.value},
                 )
+            if start is not None:
+                shelf.get_revision(connection, start)
+            of_tenant, of_all = history.count_waiting(connection, name.tenant)
+            check_room(of_tenant=of_tenant, tenant_limit=self._tenant_limit, of_all=of_all, limit=self._limit)
             history.add_job(connection, job)
             return job
 
@@ -79,20 +99,31 @@ class Jobs:
         return await self._database.run(lambda c: history.list_jobs(c, parent.tenant, page))
 
     async def cancel(self, name: JobName) -> Job:
-        """Asks a job to stop; a job that is final or stopping already is returned as it is."""
+        """Asks a job to stop for good; a job that is final or stopping already is returned as it is."""
+        return await self._change(name, wish.cancelled)
 
-        def work(connection: Connection) -> Job:
-            job = history.get_job(connection, name)
-            if job.state in FINAL or job.state is JobState.CANCELLING:
-                return job
-            now = self._clock.now()
-            job = job.move(JobState.CANCELLED if job.state is JobState.QUEUED else JobState.CANCELLING, now)
-            history.save_job(connection, job)
-            history.record(connection, job, now)
-            return job
+    async def pause(self, name: JobName) -> Job:
+        """Stops a job until it is resumed. Raises `NotFound`, and `StateConflict` as `wish.paused`."""
+        return await self._change(name, wish.paused)
 
-        job = await self._database.run(work)
-        self._changes.ring()
+    async def resume(self, name: JobName) -> Job:
+        """Queues a paused job again. Raises `NotFound`, and `StateConflict` as `wish.resumed`."""
+        return await self._change(name, wish.resumed)
+
+    async def _change(self, name: JobName, change: Callable[[Job, datetime], Job]) -> Job:
+        def work(connection: Connection) -> tuple[Job, bool]:
+            now, before = self._clock.now(), history.get_job(connection, name)
+            after = change(before, now)
+            if after is not before:
+                history.save_job(connection, after)
+                history.record(connection, after, now)
+            return after, after is not before
+
+        job, is_changed = await self._database.run(work)
+        if is_changed and job.state in FINAL and job.attempt:
+            self._observer.job_ends(job)  # it ran before, and no worker is left to tell
+        if is_changed:
+            self._changes.ring()
         return job
 
     async def watch(self, name: JobName, after: int) -> AsyncIterator[Event]:
@@ -119,6 +150,19 @@ class Jobs:
                 raise Unavailable("NOT_SERVING", "the trainer drains", hint="watch again after the last sequence")
             if not await Changes.wait(mark, HEARTBEAT_SECONDS):
                 yield Event(after, self._clock.now())
+
+
+def _payload(job: Job) -> str:
+    """Digest of what a caller sets."""
+    parts: list[object] = [job.name, job.dataset, job.adapter, job.alias_id, dump(job.spec)]
+    added = {"priority": job.priority, "run_time_limit": job.run_time_limit_seconds, "base_revision": job.base_revision}
+    parts += [[key, value] for key, value in added.items() if value not in (Priority.NORMAL, None, "")]
+    return sha256_bytes(json.dumps(parts).encode())
+
+
+def _check_run_time(seconds: float | None) -> None:
+    if seconds is not None and not 0 < seconds <= _MAX_RUN_TIME_SECONDS:
+        raise invalid_field("job.run_time_limit", f"must lie in (0 s, {_MAX_RUN_TIME_SECONDS:g} s], got {seconds:g} s")
 
 
 def _check_spec(spec: JobSpec) -> None:

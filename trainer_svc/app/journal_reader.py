@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from shared.names import JobName
-from trainer_svc.domain.job import Event, Job, JobSpec, Progress
+from trainer_svc.domain.job import Event, Job, JobSpec, JobState, Progress
 from trainer_svc.domain.run import Phase
 from trainer_svc.store import history
 
-_SPEC_FIELDS = ("rank", "alpha", "learning_rate", "epoch_count", "batch_size", "loraplus_ratio")
+_SPEC_FIELDS = ("rank", "alpha", "learning_rate", "epoch_count", "batch_size", "use_rslora", "loraplus_ratio")
 
 
 def ingest(connection: Connection, name: JobName, journal: Path, now: datetime) -> bool:
@@ -55,12 +55,15 @@ def _apply(connection: Connection, job: Job, line: bytes, now: datetime) -> Job:
 
 def _phase(connection: Connection, job: Job, body: dict[str, Any], now: datetime) -> Job:
     job = dataclasses.replace(job, phase=Phase(body["phase"]))
+    state = JobState.EVALUATING if job.phase in (Phase.EVALUATING, Phase.PUBLISHING) else JobState.RUNNING
+    if job.state in (JobState.RUNNING, JobState.EVALUATING) and job.state is not state:  # one that shall stop says so
+        job = job.move(state, now)
     history.record(connection, job, now)
     return job
 
 
 def _settings(connection: Connection, job: Job, body: dict[str, Any], now: datetime) -> Job:
-    spec: JobSpec = dataclasses.replace(job.spec, **{key: body[key] for key in _SPEC_FIELDS})
+    spec: JobSpec = dataclasses.replace(job.spec, **{key: body[key] for key in _SPEC_FIELDS if key in body})
     return dataclasses.replace(job, spec=spec)
 
 

@@ -19,7 +19,7 @@ class Observer(Protocol):
         """A job begins to run: for the first time after so long in the queue, or again (`job.attempt` above 1)."""
 
     def job_ends(self, job: Job) -> None:
-        """A job that ran is final; told once in the life of a process."""
+        """A job that a worker took up is final; told once in the life of a process."""
 
     def dataset_checked(self, dataset: Dataset) -> None:
         """A golden dataset was sealed and has its report; told at the check, not when it is sealed again."""

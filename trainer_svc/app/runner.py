@@ -1,260 +1,193 @@
-"""Runs queued jobs in child processes and publishes what they make, exactly once."""
+"""Gives waiting jobs to child processes: one validation and a few trainings at a time, in the order of the queue."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import dataclasses
-import json
 import logging
-import os
-import signal
-import sys
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.clock import Clock
-from shared.errors import DomainError
-from shared.files import write_atomic
-from shared.names import ContractName, DatasetName, JobName
+from shared.names import DatasetName, JobName
 from shared.storage.base import BlobStore
-from trainer_svc.app.journal_reader import ingest
+from trainer_svc.app.attempt import Attempts, RunnerSettings
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.publisher import Publisher
-from trainer_svc.domain.job import FINAL, MAX_STALLED_ATTEMPTS, WORKER_KILLED, Failure, Job, JobState
-from trainer_svc.domain.run import (
-    EXIT_CANCELLED,
-    EXIT_DONE,
-    EXIT_INTERNAL_ERROR,
-    EXIT_USER_ERROR,
-    RunFolder,
-    RunSpec,
-)
+from trainer_svc.domain.dataset import DatasetState
+from trainer_svc.domain.job import DATASET_FAILED, FINAL, WORKING, Failure, Job, JobState
+from trainer_svc.domain.job_queue import Turns, next_job
+from trainer_svc.domain.outcome import after_restart
 from trainer_svc.store import catalog, history
 from trainer_svc.store.database import Database
 
+__all__ = ["Runner", "RunnerSettings"]
+
 _log = logging.getLogger(__name__)
 
-_JOURNAL_SECONDS = 0.25
-_CANCEL_GRACE_SECONDS = 30.0
-"""A micro-step of a large base on CPU; after it the child is killed, its last checkpoint stays."""
 _IDLE_SECONDS = 30.0
+_PENDING_SECONDS = 1.0
+"""How often datasets are looked at whose check a job waits for; also the pause after the database failed."""
 
-
-@dataclass(frozen=True)
-class RunnerSettings:
-    """Where runs live and what a child may use."""
-
-    runs_dir: Path
-    contract_dir: Path
-    threads: int
-    parallel_jobs: int
+_Tasks = dict[str, asyncio.Task[None]]
+_Claim = Callable[[], Awaitable[Job | None]]
+_Run = Callable[[Job], Awaitable[None]]
 
 
 class Runner:
-    """Takes jobs from the queue, oldest first."""
+    """Takes jobs by the rules of `trainer_svc.domain.job_queue`. With no `parallel_jobs` it takes none."""
 
     def __init__(
         self, *, database: Database, blobs: BlobStore, publisher: Publisher, changes: Changes, clock: Clock,
         base: BaseModel, settings: RunnerSettings, observer: Observer = UNOBSERVED,
     ) -> None:  # fmt: skip
-        self._database, self._blobs, self._publisher = database, blobs, publisher
-        self._changes, self._clock, self._base, self._settings = changes, clock, base, settings
+        self._database, self._changes, self._clock, self._settings = database, changes, clock, settings
         self._observer = observer
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._attempts = Attempts(
+            database=database, blobs=blobs, publisher=publisher, changes=changes, clock=clock, base=base,
+            settings=settings,
+        )  # fmt: skip
+        self._training: _Tasks = {}
+        self._validating: _Tasks = {}
+        self._is_unsettled = False
+        self._turns, self._validation_turns = Turns(), Turns()
 
     async def recover(self) -> None:
-        """Queues what a dead service left running; its children died with it."""
+        """Settles jobs that say they have a worker and have none: the service died, or could not write their end."""
+        held = {*self._training, *self._validating}
 
         def work(connection: Connection) -> None:
             now = self._clock.now()
-            for job in history.jobs_in(connection, JobState.RUNNING, JobState.CANCELLING):
-                state = JobState.QUEUED if job.state is JobState.RUNNING else JobState.CANCELLED
-                moved = job.move(state, now)
-                history.save_job(connection, moved)
-                history.record(connection, moved, now)
+            for job in history.jobs_in(connection, JobState.VALIDATING, *WORKING):
+                if job.name not in held:
+                    _save(connection, after_restart(job, now), now)
 
         await self._database.run(work)
 
     async def run(self) -> None:
-        """Runs jobs until cancelled."""
+        """Runs jobs until cancelled; a database that fails, on a full disk say, is tried again."""
         while True:
             mark = self._changes.mark()
-            self._running = {name: task for name, task in self._running.items() if not task.done()}
-            while len(self._running) < self._settings.parallel_jobs:
-                job = await self._claim()
-                if job is None:
-                    break
-                self._running[job.name] = asyncio.create_task(self._attempt(job))
-            self._observer.jobs_counted(await self._database.run(history.count_jobs))
-            await Changes.wait(mark, _IDLE_SECONDS)
+            try:
+                pause = await self._turn()
+            except (SQLAlchemyError, OSError):  # the jobs wait in the database, and so must who takes them
+                _log.exception("the queue could not be read or written")
+                pause = _PENDING_SECONDS
+            await Changes.wait(mark, pause)
 
     async def stop(self) -> None:
         """Kills the children; their jobs go on from the last checkpoint at the next start."""
-        for task in self._running.values():
+        tasks = [*self._training.values(), *self._validating.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _claim(self) -> Job | None:
+    async def _turn(self) -> float:
+        """Fills the free places; how long to wait when nothing happens."""
+        self._drop_ended()
+        if self._is_unsettled:
+            await self.recover()
+            self._is_unsettled = False
+        if self._settings.parallel_jobs:
+            await self._fill(self._validating, 1, self._claim_validation, self._attempts.validate)
+            await self._fill(self._training, self._settings.parallel_jobs, self._claim_training, self._attempts.train)
+        counts = await self._database.run(history.count_jobs)
+        self._observer.jobs_counted(counts)
+        return _PENDING_SECONDS if counts.get(JobState.PENDING) else _IDLE_SECONDS
+
+    def _drop_ended(self) -> None:
+        """Forgets the tasks that are done, and notes when one of them could not write down how its job ended."""
+        for tasks in (self._training, self._validating):
+            for name in [name for name, task in tasks.items() if task.done()]:
+                error = tasks.pop(name).exception()
+                if error is not None:
+                    _log.error("the end of a job could not be written", exc_info=error, extra={"job": name})
+                    self._is_unsettled = True
+
+    async def _fill(self, tasks: _Tasks, places: int, claim: _Claim, run: _Run) -> None:
+        while len(tasks) < places:
+            job = await claim()
+            if job is None:
+                return
+            tasks[job.name] = asyncio.create_task(self._attempt(run, job))
+            self._changes.ring()
+
+    async def _claim_validation(self) -> Job | None:
+        """The next pending job whose dataset passed its check; ends those whose dataset did not."""
+
         def work(connection: Connection) -> Job | None:
-            queued = history.jobs_in(connection, JobState.QUEUED)
-            if not queued:
-                return None
-            now = self._clock.now()
-            first = queued[0]
-            job = first.move(JobState.RUNNING, now, attempt=first.attempt + 1, start_time=first.start_time or now)
-            history.save_job(connection, job)
-            history.record(connection, job, now)
-            return job
+            now, ready, states = self._clock.now(), [], _DatasetStates(connection)
+            for job in history.jobs_in(connection, JobState.PENDING):
+                if states.of(job) is DatasetState.FAILED:
+                    _save(connection, job.move(JobState.FAILED, now, failure=_refusal(job)), now)
+                elif states.of(job) is DatasetState.ACTIVE:
+                    ready.append(job)
+            first = next_job(ready, running={}, turns=self._validation_turns, now=now)
+            return first and _save(connection, first.move(JobState.VALIDATING, now), now)
 
         job = await self._database.run(work)
         if job is not None:
-            self._observer.attempt_begins(job, (self._clock.now() - job.create_time).total_seconds())
-            self._changes.ring()
+            self._validation_turns.take(JobName.parse(job.name).tenant)
         return job
 
-    async def _attempt(self, job: Job) -> None:
+    async def _claim_training(self) -> Job | None:
+        """The next queued job, with its attempt begun."""
+        running = Counter(JobName.parse(name).tenant for name in self._training)
+
+        def work(connection: Connection) -> Job | None:
+            now = self._clock.now()
+            first = next_job(
+                history.jobs_in(connection, JobState.QUEUED), running=running, turns=self._turns, now=now
+            )  # fmt: skip
+            if first is None:
+                return None
+            begun = first.move(
+                JobState.RUNNING, now, attempt=first.attempt + 1, start_time=first.start_time or now
+            )  # fmt: skip
+            return _save(connection, begun, now)
+
+        job = await self._database.run(work)
+        if job is not None:
+            self._turns.take(JobName.parse(job.name).tenant)
+            self._observer.attempt_begins(job, (self._clock.now() - job.create_time).total_seconds())
+        return job
+
+    async def _attempt(self, run: _Run, job: Job) -> None:
         try:
-            await self._run_child(job)
+            await run(job)
             ended = await self._database.run(lambda c: history.get_job(c, JobName.parse(job.name)))
             if ended.state in FINAL:
                 self._observer.job_ends(ended)
         finally:
             self._changes.ring()  # last: who wakes looks whether this task is done
 
-    async def _run_child(self, job: Job) -> None:
-        """One attempt; whatever happens is written down."""
-        folder = RunFolder(self._settings.runs_dir / job.name.replace("/", "_"))
-        try:
-            await self._prepare(job, folder)
-            status = await self._child(job, folder)
-            await self._conclude(job, folder, status)
-        except DomainError as err:  # a full disk or rotted bytes: the run's folder stays, its cause is told
-            _log.exception("job could not be run", extra={"job": job.name, "reason": err.reason})
-            await self._finish(job.name, JobState.FAILED, Failure(err.reason, str(err), user_error=False))
-        except Exception:  # whatever a job runs into, the runner lives on for the others; the job fails and says so
-            _log.exception("job could not be run", extra={"job": job.name})
-            await self._finish(
-                job.name, JobState.FAILED, Failure("INTERNAL", "the trainer could not run the job", user_error=False)
-            )
 
-    async def _prepare(self, job: Job, folder: RunFolder) -> None:
-        dataset = await self._database.run(lambda c: catalog.get_dataset(c, DatasetName.parse(job.dataset)))
-        contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(dataset.contract)))
-        spec = RunSpec(
-            job=job.name,
-            base_model_dir=str(self._base.folder),
-            contract_name=contract.name,
-            contract=contract.spec,
-            contract_cache_dir=str(self._settings.contract_dir),
-            dataset_digest=dataset.digest,
-            threads=self._settings.threads,
-            instruction_prompt=dataset.instruction_prompt,
-            database_sql=dataset.database_sql,
-            **dataclasses.asdict(job.spec),
-        )
-
-        def write() -> None:
-            write_atomic(folder.train_rows, self._blobs.read(dataset.train_rows))
-            write_atomic(folder.holdout_rows, self._blobs.read(dataset.holdout_rows))
-            write_atomic(folder.spec, spec.to_json())
-            folder.failure.unlink(missing_ok=True)
-
-        await asyncio.to_thread(write)
-
-    async def _child(self, job: Job, folder: RunFolder) -> int:
-        """Runs the child, moving its journal into the history; returns its exit status (negative: the signal)."""
-        environment = {
-            **os.environ,
-            "GOLDSMITH_PARENT_PID": str(os.getpid()),
-            "OMP_NUM_THREADS": str(self._settings.threads),
-            "OMP_WAIT_POLICY": "PASSIVE",
-            "HF_HUB_OFFLINE": "1",
-            "TOKENIZERS_PARALLELISM": "false",
-        }
-        with (folder.path / "log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "trainer_svc.worker", str(folder.path), stdout=log, stderr=log, env=environment
-            )
-        ended = asyncio.create_task(process.wait())
-        stopper: asyncio.Task[None] | None = None
-        try:
-            while not ended.done():
-                await asyncio.wait({ended}, timeout=_JOURNAL_SECONDS)
-                await self._ingest(job, folder)
-                if stopper is None and await self._is_cancelling(job):
-                    stopper = asyncio.create_task(_stop_child(process, folder))
-            await self._ingest(job, folder)
-            return ended.result()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-            if stopper is not None:
-                stopper.cancel()
-
-    async def _ingest(self, job: Job, folder: RunFolder) -> None:
-        name, now = JobName.parse(job.name), self._clock.now()
-        if await self._database.run(lambda c: ingest(c, name, folder.events, now)):
-            self._changes.ring()
-
-    async def _is_cancelling(self, job: Job) -> bool:
-        stored = await self._database.run(lambda c: history.get_job(c, JobName.parse(job.name)))
-        return stored.state is JobState.CANCELLING
-
-    async def _conclude(self, job: Job, folder: RunFolder, status: int) -> None:
-        if status == EXIT_DONE:
-            await self._publisher.publish(job.name, folder)
-        elif status in (EXIT_USER_ERROR, EXIT_INTERNAL_ERROR) and folder.failure.is_file():
-            await self._finish(job.name, JobState.FAILED, Failure(**json.loads(folder.failure.read_bytes())))
-        elif status == EXIT_CANCELLED or await self._is_cancelling(job):
-            await self._finish(job.name, JobState.CANCELLED, None)
-        else:
-            await self._requeue(job, status)
-
-    async def _requeue(self, job: Job, status: int) -> None:
-        """The child was killed: try again from its last checkpoint, unless that goes nowhere."""
-        _log.warning("training child was killed", extra={"job": job.name, "status": status, "attempt": job.attempt})
-
-        def work(connection: Connection) -> None:
-            now, stored = self._clock.now(), history.get_job(connection, JobName.parse(job.name))
-            stalled = stored.stalled_attempts + 1
-            if stored.state is JobState.CANCELLING:  # asked for between the child's death and now
-                moved = stored.move(JobState.CANCELLED, now)
-            elif stalled >= MAX_STALLED_ATTEMPTS:
-                failure = Failure(
-                    WORKER_KILLED,
-                    f"the training process was killed {stalled} times without progress (status {status}), probably for "
-                    "want of memory",
-                    user_error=False,
-                )
-                moved = stored.move(JobState.FAILED, now, failure=failure, stalled_attempts=stalled)
-            else:
-                moved = stored.move(JobState.QUEUED, now, stalled_attempts=stalled)
-            history.save_job(connection, moved)
-            history.record(connection, moved, now)
-
-        await self._database.run(work)
-
-    async def _finish(self, name: str, state: JobState, failure: Failure | None) -> None:
-        def work(connection: Connection) -> None:
-            now, stored = self._clock.now(), history.get_job(connection, JobName.parse(name))
-            if state is JobState.CANCELLED and stored.state is JobState.RUNNING:
-                stored = stored.move(JobState.CANCELLING, now)
-            moved = stored.move(state, now, failure=failure)
-            history.save_job(connection, moved)
-            history.record(connection, moved, now)
-
-        await self._database.run(work)
+def _save(connection: Connection, job: Job, now: datetime) -> Job:
+    history.save_job(connection, job)
+    history.record(connection, job, now)
+    return job
 
 
-async def _stop_child(process: asyncio.subprocess.Process, folder: RunFolder) -> None:
-    folder.cancel.touch()
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(_CANCEL_GRACE_SECONDS)
-        process.kill()
+class _DatasetStates:
+    """States of datasets, each looked up once: a tenant may have a hundred jobs over one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._states = connection, dict[str, DatasetState]()
+
+    def of(self, job: Job) -> DatasetState:
+        """That of the job's dataset."""
+        if job.dataset not in self._states:
+            dataset = catalog.get_dataset(self._connection, DatasetName.parse(job.dataset))
+            self._states[job.dataset] = dataset.state
+        return self._states[job.dataset]
+
+
+def _refusal(job: Job) -> Failure:
+    return Failure(
+        DATASET_FAILED, f"{job.dataset} did not pass its check: ListDatasetFindings names the rows", user_error=True
+    )

@@ -14,29 +14,60 @@ MAX_STALLED_ATTEMPTS = 3
 """Attempts that die without a new checkpoint before the job is given up: the cause is not chance then."""
 
 WORKER_KILLED = "WORKER_KILLED"
-"""Reason of the failure of a job that was given up so; no call is answered with it."""
+"""Reason of the failure of a job that was given up so."""
+DATASET_FAILED = "DATASET_FAILED"
+"""The check of the dataset, for which the job waited, refused it."""
+DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+"""The job used up its `run_time_limit`."""
+DISK_FULL = "DISK_FULL"
+OUT_OF_MEMORY = "OUT_OF_MEMORY"
+JOB_REASONS = frozenset({WORKER_KILLED, DATASET_FAILED, DEADLINE_EXCEEDED, DISK_FULL, OUT_OF_MEMORY})
+"""Reasons of failed jobs that no call is answered with; the others are those of errors."""
 
 
 class JobState(enum.StrEnum):
-    """Life of a job."""
+    """Life of a job; the comments of the contract's enum say what each means."""
 
+    PENDING = "pending"
+    VALIDATING = "validating"
     QUEUED = "queued"
     RUNNING = "running"
+    EVALUATING = "evaluating"
+    PAUSING = "pausing"
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
 
+_S = JobState
 MOVES: dict[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLING, JobState.QUEUED}),
-    JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED}),
-    JobState.SUCCEEDED: frozenset(),
-    JobState.FAILED: frozenset(),
-    JobState.CANCELLED: frozenset(),
+    _S.PENDING: frozenset({_S.VALIDATING, _S.FAILED, _S.CANCELLED}),
+    _S.VALIDATING: frozenset({_S.QUEUED, _S.PENDING, _S.FAILED, _S.CANCELLING}),
+    _S.QUEUED: frozenset({_S.RUNNING, _S.PAUSED, _S.CANCELLED}),
+    _S.RUNNING: frozenset({_S.EVALUATING, _S.SUCCEEDED, _S.FAILED, _S.PAUSING, _S.CANCELLING, _S.QUEUED}),
+    _S.EVALUATING: frozenset({_S.RUNNING, _S.SUCCEEDED, _S.FAILED, _S.PAUSING, _S.CANCELLING, _S.QUEUED}),
+    _S.PAUSING: frozenset({_S.PAUSED, _S.CANCELLING, _S.SUCCEEDED, _S.FAILED}),
+    _S.PAUSED: frozenset({_S.QUEUED, _S.CANCELLED}),
+    _S.CANCELLING: frozenset({_S.CANCELLED, _S.SUCCEEDED, _S.FAILED}),
+    _S.SUCCEEDED: frozenset(),
+    _S.FAILED: frozenset(),
+    _S.CANCELLED: frozenset(),
 }
 FINAL = frozenset(state for state, moves in MOVES.items() if not moves)
+WORKING = frozenset({_S.RUNNING, _S.EVALUATING, _S.PAUSING, _S.CANCELLING})
+"""A worker process may be at it; CANCELLING may also be one that was being validated."""
+WAITING = frozenset({_S.PENDING, _S.VALIDATING, _S.QUEUED, _S.PAUSED})
+"""What the bounds on waiting jobs count."""
+
+
+class Priority(enum.StrEnum):
+    """Which of the queued jobs come first; see `trainer_svc.domain.job_queue`."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
 
 
 @dataclass(frozen=True)
@@ -84,7 +115,12 @@ class Job:
     alias_id: str
     spec: JobSpec
     create_time: datetime
-    state: JobState = JobState.QUEUED
+    state: JobState = JobState.PENDING
+    priority: Priority = Priority.NORMAL
+    run_time_limit_seconds: float | None = None
+    """None: none. See `run_time`."""
+    base_revision: str = ""
+    """Revision whose weights it begins with; empty for fresh ones."""
     phase: Phase | None = None
     attempt: int = 0
     progress: Progress = field(default_factory=Progress)
@@ -99,6 +135,37 @@ class Job:
     """Bytes of the run's journal that are in the history already."""
     stalled_attempts: int = 0
     """Attempts that died since the last checkpoint."""
+    is_resumed: bool = False
+    """Whether its last way into the queue was out of a pause, and not the death of its worker."""
+    queue_time: datetime | None = None
+    """When it was queued; the death of its worker leaves it, a pause does not."""
+    run_seconds: float = 0.0
+    """Time that workers were at it, up to `worker_since`."""
+    worker_since: datetime | None = None
+    """From when on the time of the present worker is still to be added; None while none trains or evaluates."""
+
+    def run_time(self, now: datetime) -> float:
+        """Seconds that a worker trained or evaluated, summed over attempts; neither queues nor pauses count.
+
+        A clock that was set back adds nothing.
+        """
+        if self.worker_since is None:
+            return self.run_seconds
+        return self.run_seconds + max(0.0, (now - self.worker_since).total_seconds())
+
+    def is_out_of_time(self, now: datetime) -> bool:
+        """Whether its `run_time_limit` is used up."""
+        return self.run_time_limit_seconds is not None and self.run_time(now) >= self.run_time_limit_seconds
+
+    def timed(self, now: datetime) -> Job:
+        """The job with the time of its worker added up to now, so that the death of the service forgets none of it."""
+        if self.worker_since is None:
+            return self
+        return dataclasses.replace(self, run_seconds=self.run_time(now), worker_since=now)
+
+    def abandoned(self) -> Job:
+        """The job after a service died with its worker: nobody worked since the time that was noted last."""
+        return dataclasses.replace(self, worker_since=None)
 
     def move(self, state: JobState, now: datetime, **changes: object) -> Job:
         """The job in its next state.
@@ -112,9 +179,21 @@ class Job:
                 f"{self.name} is {self.state}, it cannot become {state}",
                 metadata={"state": self.state.value},
             )
+        kept: dict[str, object] = {
+            "phase": self.phase if state in WORKING else None,
+            "run_seconds": self.run_time(now),
+            "worker_since": now if self._has_worker_in(state) else None,
+        }
+        if state is JobState.QUEUED and self.state not in WORKING:
+            kept["queue_time"] = now
+        if state is JobState.QUEUED:
+            kept["is_resumed"] = self.state is JobState.PAUSED
         end = now if state in FINAL else None
-        phase = self.phase if state in (JobState.RUNNING, JobState.CANCELLING) else None
-        return dataclasses.replace(self, **{"phase": phase, **changes}, state=state, end_time=end)  # type: ignore[arg-type]  # fields by name
+        return dataclasses.replace(self, **{**kept, **changes}, state=state, end_time=end)  # type: ignore[arg-type]  # fields by name
+
+    def _has_worker_in(self, state: JobState) -> bool:
+        begins = state is JobState.RUNNING and self.state is JobState.QUEUED
+        return begins or (state in WORKING and self.worker_since is not None)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,15 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-EXIT_DONE, EXIT_USER_ERROR, EXIT_INTERNAL_ERROR, EXIT_CANCELLED = 0, 3, 4, 5
-"""Any other exit status means that the child was killed; it may be started again and resumes."""
+EXIT_DONE, EXIT_USER_ERROR, EXIT_INTERNAL_ERROR, EXIT_STOPPED, EXIT_DISK_FULL, EXIT_OUT_OF_MEMORY = 0, 3, 4, 5, 6, 7
+"""Any other exit status means that the child was killed; it may be started again and resumes. STOPPED: it was asked to;
+nothing is lost. After USER_ERROR and INTERNAL_ERROR `RunFolder.failure` says more."""
+VALIDATE_FLAG = "--validate"
+"""Asks the child to prove settings and examples, and no more."""
 
 
 class Cancelled(Exception):  # what happened, as in shared.errors
-    """The run was asked to stop; its last checkpoint is kept, nothing is published."""
+    """The run was asked to stop, for good or for a pause; its last checkpoint is kept, nothing is published."""
 
 
 class TrainingMode(enum.StrEnum):
@@ -64,6 +67,8 @@ class RunSpec:
     threads: int = 1
     instruction_prompt: str = ""
     database_sql: str = ""
+    start_digest: str = ""
+    """Digest of the manifest of the revision to begin with, which lies in `RunFolder.start`; empty without one."""
 
     def to_json(self) -> bytes:
         """Inverse of `from_json`."""
@@ -99,9 +104,14 @@ class RunFolder:
         return self.path / "holdout.jsonl"
 
     @property
-    def cancel(self) -> Path:
-        """Service: exists when the run shall stop."""
-        return self.path / "cancel"
+    def stop(self) -> Path:
+        """Service: exists when the run shall stop, and says why; each attempt begins without."""
+        return self.path / "stop"
+
+    @property
+    def start(self) -> Path:
+        """Service: the package of the revision to begin with, where there is one."""
+        return self.path / "start"
 
     @property
     def lock(self) -> Path:

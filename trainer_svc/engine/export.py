@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel, get_peft_model_state_dict
-from safetensors.torch import save_file
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
 
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
 from shared.adapter.validate import TARGET_MODULES
@@ -48,6 +48,13 @@ def save_adapter(model: Any, plan: TrainingPlan, base: BaseModel, folder: Path) 
     }
     (temporary / CONFIG_NAME).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     publish_folder(temporary, folder)
+
+
+def load_weights(model: Any, folder: Path) -> None:  # a PEFT model
+    """Puts a saved adapter's weights into a model of the same shape, in the model's own type."""
+    outcome = set_peft_model_state_dict(model, load_file(folder / WEIGHTS_NAME))
+    unexpected: list[str] = outcome.unexpected_keys  # type: ignore[attr-defined]  # torch's tuple of keys
+    assert not unexpected, unexpected
 
 
 def load_served(base: Any, folder: Path) -> Any:  # transformers and PEFT models

@@ -7,7 +7,6 @@ import platform
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,21 +16,19 @@ from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, read_package, writ
 from shared.adapter.validate import TARGET_MODULES, validate_adapter
 from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
-from shared.contracts.compiler import ContractCompiler
-from shared.contracts.spec import ContractKind, ContractSpec
 from shared.files import publish_folder, write_atomic
 from shared.prompt import PromptRenderer
-from trainer_svc.domain.plan import RANKS, TrainingPlan, plan_training, settings
+from trainer_svc.domain.plan import RANKS, TrainingPlan, settings
 from trainer_svc.domain.run import Cancelled, Evaluation, Phase, RunFolder, RunResult, RunSpec, TrainingMode
 from trainer_svc.engine.base import best_device, compute_dtype, load_base
 from trainer_svc.engine.canary import pick_canaries
-from trainer_svc.engine.example import Example, Row, compile_examples, read_rows
+from trainer_svc.engine.example import Example, Row, compile_examples
 from trainer_svc.engine.export import load_served, save_adapter
 from trainer_svc.engine.generation import generate
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
+from trainer_svc.engine.preparation import prepare
 from trainer_svc.engine.training import train_adapter
-from trainer_svc.evaluation.execution import open_database
 from trainer_svc.evaluation.score import score_outputs
 
 _LIBRARIES = ("goldsmith", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "tokenizers")
@@ -67,22 +64,12 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     if folder.result.is_file():
         return RunResult.from_json(folder.result.read_bytes())
     journal.phase(Phase.PREPARING)
-    base = BaseModel.load(Path(spec.base_model_dir))
-    renderer = PromptRenderer.load(base)
-    train, holdout = read_rows(folder.train_rows), read_rows(folder.holdout_rows)
-    examples = compile_examples(train, renderer, base.max_positions)
-    contract = ContractCompiler(Path(spec.contract_cache_dir), base.vocabulary()).compile(
-        ContractSpec.from_canonical(spec.contract.encode())
-    )
-    plan = plan_training(spec, train_count=len(examples), hidden_size=base.hidden_size)
-    journal.settings(settings(plan, spec))
-    if contract.spec.kind is ContractKind.SQL and spec.database_sql:
-        with open_database(contract.spec.ddl, spec.database_sql):
-            pass  # a database that cannot be built is told now, not after the training
-    ground = _Ground(spec, folder, base, renderer, contract, plan, journal, is_cancelled)
+    ready = prepare(spec, folder, journal)
+    ground = _Ground(ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled)
+    ground.stop_if_cancelled()
     if not folder.adapter.is_dir():
-        _train(ground, examples)
-    return _publish(ground, holdout)
+        _train(ground, ready.examples)
+    return _publish(ground, ready.holdout)
 
 
 def _train(ground: _Ground, examples: Sequence[Example]) -> None:
@@ -95,6 +82,7 @@ def _train(ground: _Ground, examples: Sequence[Example]) -> None:
         checkpoints=ground.folder.checkpoints,
         journal=ground.journal,
         is_cancelled=ground.is_cancelled,
+        start=ground.folder.start if ground.spec.start_digest else None,
     )
     save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
 

@@ -20,6 +20,7 @@ from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.batching import LengthGroupedSampler, collate
 from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
 from trainer_svc.engine.example import IGNORED, Example
+from trainer_svc.engine.export import load_weights
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
 
@@ -104,12 +105,13 @@ class _Reporter(TrainerCallback):
 
 def train_adapter(
     base: Any, examples: Sequence[Example], plan: TrainingPlan, *, seed: int, checkpoints: Path, journal: Journal,
-    is_cancelled: Callable[[], bool],
+    is_cancelled: Callable[[], bool], start: Path | None = None,
 ) -> Any:  # fmt: skip  # models of transformers and peft
     """Trains a LoRA adapter on the base and returns the PEFT model.
 
     Same base, examples, plan, seed, thread count and machine type give the same weights, interrupted or not: the seed
-    is set before the adapter is initialised, and checkpoints hold optimizer, schedule and random state.
+    is set before the adapter is initialised, and checkpoints hold optimizer, schedule and random state. It begins with
+    the weights in the folder `start`, where there is one, and else with those of an adapter that changes nothing.
 
     Raises:
         Cancelled: `is_cancelled` said so; a checkpoint of the last step is on disk.
@@ -117,6 +119,8 @@ def train_adapter(
     """
     set_seed(seed)
     model = new_adapter(base, examples, plan)
+    if start is not None:
+        load_weights(model, start)
     reporter = _Reporter(journal, is_cancelled)
     trainer = AdapterTrainer(
         model=model,

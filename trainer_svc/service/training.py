@@ -48,6 +48,18 @@ class TrainingServicer(training_service_pb2_grpc.TrainingServiceServicer):
         """Asks a job to stop."""
         return translate.job(await self._jobs.cancel(JobName.parse(request.name)))
 
+    async def PauseTrainingJob(
+        self, request: pb.PauseTrainingJobRequest, context: Context
+    ) -> training_job_pb2.TrainingJob:
+        """Stops a job until it is resumed."""
+        return translate.job(await self._jobs.pause(JobName.parse(request.name)))
+
+    async def ResumeTrainingJob(
+        self, request: pb.ResumeTrainingJobRequest, context: Context
+    ) -> training_job_pb2.TrainingJob:
+        """Queues a paused job again."""
+        return translate.job(await self._jobs.resume(JobName.parse(request.name)))
+
     async def WatchTrainingJob(
         self, request: pb.WatchTrainingJobRequest, context: Context
     ) -> AsyncIterator[training_job_pb2.TrainingEvent]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from shared.errors import AlreadyExists
 from shared.names import JobName, absent
 from shared.rpc.page import Page
-from trainer_svc.domain.job import Event, Job, JobState
+from trainer_svc.domain.job import WAITING, Event, Job, JobState
 from trainer_svc.store.codec import dump, load
 from trainer_svc.store.table import events, jobs
 
@@ -83,6 +83,13 @@ def count_jobs(connection: Connection) -> dict[JobState, int]:
     """How many jobs are in each state; one without any is left out."""
     rows = connection.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state)).all()
     return {JobState(state): count for state, count in rows}
+
+
+def count_waiting(connection: Connection, tenant: str) -> tuple[int, int]:
+    """How many jobs wait: of a tenant, and of all."""
+    waits = jobs.c.state.in_([state.value for state in WAITING])
+    query = select(func.count()).select_from(jobs).where(waits)
+    return connection.execute(query.where(jobs.c.tenant == tenant)).scalar_one(), connection.execute(query).scalar_one()
 
 
 def list_jobs(connection: Connection, tenant: str, page: Page) -> tuple[list[Job], str]:

@@ -15,10 +15,10 @@ from shared.names import DatasetName, JobName
 from shared.telemetry.bucket import JOB_SECONDS
 from shared.telemetry.label import OTHER, BoundedLabels
 from trainer_svc.domain.dataset import Dataset
-from trainer_svc.domain.job import WORKER_KILLED, Job, JobState
+from trainer_svc.domain.job import JOB_REASONS, Job, JobState
 
 _PREFIX = "ERROR_REASON_"
-_FAILURES = frozenset({WORKER_KILLED, *(name.removeprefix(_PREFIX) for name in ErrorReason.keys())})  # noqa: SIM118  # not a mapping
+_FAILURES = frozenset({*JOB_REASONS, *(name.removeprefix(_PREFIX) for name in ErrorReason.keys())})  # noqa: SIM118  # not a mapping
 _OK, _CANCELLED = "OK", "CANCELLED"
 
 
@@ -34,7 +34,7 @@ class PrometheusObserver:
         )
         self._ended = Counter(
             "goldsmith_training_runs_total",
-            "Training jobs that ran and ended: OK, CANCELLED, or the reason of their failure.",
+            "Training jobs that a worker took up and that ended: OK, CANCELLED, or the reason of their failure.",
             ("tenant", "outcome"),
             registry=registry,
         )
@@ -64,7 +64,7 @@ class PrometheusObserver:
         )
         self._seconds = Histogram(
             "goldsmith_training_seconds",
-            "Time from the first attempt of a training job to its end, restarts and waits for them included.",
+            "Time from the first attempt of a training job to its end, restarts, pauses and waits for them included.",
             buckets=JOB_SECONDS,
             registry=registry,
         )
@@ -76,12 +76,12 @@ class PrometheusObserver:
             self._jobs.labels(state.value).set(counts.get(state, 0))
 
     def attempt_begins(self, job: Job, waited_seconds: float) -> None:
-        """Notes the wait of a first attempt, counts every other one."""
+        """Notes the wait of a first attempt, counts every other one but those after a pause."""
         tenant = self._tenant(JobName.parse(job.name).tenant)
-        if job.attempt > 1:
-            self._restarts.labels(tenant).inc()
-        else:
+        if job.attempt == 1:
             _observe(self._queue, waited_seconds)
+        elif not job.is_resumed:
+            self._restarts.labels(tenant).inc()
 
     def job_ends(self, job: Job) -> None:
         """Counts it by what became of it, and notes how long it took."""

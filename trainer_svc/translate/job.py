@@ -6,18 +6,20 @@ from datetime import datetime
 
 from goldsmith.trainer.v1 import training_job_pb2 as pb
 from shared.names import JobName
-from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Progress
+from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
-from trainer_svc.translate.time import timestamp
+from trainer_svc.translate.time import duration, seconds, timestamp
 
 DEFAULT_ALIAS = "live"
 _STATES = {state: pb.TrainingJobState.Value(f"TRAINING_JOB_STATE_{state.name}") for state in JobState}
 _PHASES = {phase: pb.TrainingPhase.Value(f"TRAINING_PHASE_{phase.name}") for phase in Phase}
+_PRIORITIES = {priority: pb.TrainingPriority.Value(f"TRAINING_PRIORITY_{priority.name}") for priority in Priority}
 _MODES = {mode: pb.TrainingMode.Value(f"TRAINING_MODE_{mode.name}") for mode in TrainingMode}
 _INITIALIZATIONS = {
     start: pb.AdapterInitialization.Value(f"ADAPTER_INITIALIZATION_{start.name}") for start in Initialization
 }
 _INITIALIZATION_OF = {number: start for start, number in _INITIALIZATIONS.items()}
+_PRIORITY_OF = {number: priority for priority, number in _PRIORITIES.items()}
 
 
 def new_job(name: JobName, message: pb.TrainingJob, now: datetime) -> Job:
@@ -41,6 +43,9 @@ def new_job(name: JobName, message: pb.TrainingJob, now: datetime) -> Job:
             initialization=_INITIALIZATION_OF.get(spec.initialization, Initialization.KAIMING),
         ),
         create_time=now,
+        base_revision=message.base_revision,
+        priority=_PRIORITY_OF.get(message.priority, Priority.NORMAL),
+        run_time_limit_seconds=seconds(message.run_time_limit) if message.HasField("run_time_limit") else None,
     )
 
 
@@ -63,6 +68,10 @@ def job(stored: Job) -> pb.TrainingJob:
         create_time=timestamp(stored.create_time),
         start_time=timestamp(stored.start_time),
         end_time=timestamp(stored.end_time),
+        priority=_PRIORITIES[stored.priority],
+        run_time_limit=duration(stored.run_time_limit_seconds),
+        base_revision=stored.base_revision,
+        run_time=duration(stored.run_seconds),
     )
 
 

@@ -35,6 +35,8 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.TrainingService/GetTrainingJob": Rule(_READ, _NAME),
     "/goldsmith.trainer.v1.TrainingService/ListTrainingJobs": Rule(_READ, _PARENT),
     "/goldsmith.trainer.v1.TrainingService/CancelTrainingJob": Rule(_WRITE, _NAME, changes=True),
+    "/goldsmith.trainer.v1.TrainingService/PauseTrainingJob": Rule(_WRITE, _NAME, changes=True),
+    "/goldsmith.trainer.v1.TrainingService/ResumeTrainingJob": Rule(_WRITE, _NAME, changes=True),
     "/goldsmith.trainer.v1.TrainingService/WatchTrainingJob": Rule(_READ, _NAME, follows=True),
     "/goldsmith.registry.v1.RegistryService/GetRevision": Rule(_READ | _SERVICE, _NAME),
     "/goldsmith.registry.v1.RegistryService/ListRevisions": Rule(_READ, _PARENT),

@@ -49,6 +49,8 @@ class Stage:
     clock: ManualClock
     base: BaseModel
     observer: Observer = UNOBSERVED
+    validation: str = "exit 0"
+    """What the child does when it shall only validate."""
 
     def __post_init__(self) -> None:
         self.blobs, self.changes = LocalBlobStore(self.folder / "blobs"), Changes()
@@ -56,8 +58,8 @@ class Stage:
         _write_finished(self.folder)
 
     def act(self, script: str) -> None:
-        """Sets what the child does; its arguments are -m, the module and the run's folder."""
-        (self.folder / "child").write_text(f"#!/bin/sh\n{script}")
+        """Sets what the child does; its arguments are -m, the module and the run's folder. A validation ends well."""
+        (self.folder / "child").write_text(f'#!/bin/sh\nif [ -n "$4" ]; then {self.validation}; fi\n{script}')
         (self.folder / "child").chmod(0o755)
 
     def runner(self) -> Runner:

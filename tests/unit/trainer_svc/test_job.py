@@ -40,7 +40,7 @@ Transact = Callable[[Callable[..., Any]], Any]
 def job(transact: Transact, clock: ManualClock) -> Job:
     """A running job in the database."""
     queued = Job(str(NAME), "tenants/acme/datasets/d", "tenants/acme/adapters/a", "live", JobSpec(), clock.now())
-    running = queued.move(JobState.RUNNING, clock.now(), attempt=1)
+    running = dataclasses.replace(queued, state=JobState.QUEUED).move(JobState.RUNNING, clock.now(), attempt=1)
 
     def work(connection: Any) -> None:
         history.add_job(connection, queued)

@@ -12,12 +12,13 @@ from prometheus_client import CollectorRegistry
 
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_bytes
-from shared.names import DatasetName
+from shared.names import DatasetName, JobName
 from shared.storage.local import LocalBlobStore
 from shared.telemetry.label import OTHER
 from shared.testing import ManualClock
 from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.upload import Uploads
 from trainer_svc.domain.dataset import Dataset, InvalidRowPolicy, Report
 from trainer_svc.domain.job import WORKER_KILLED, Failure, Job, JobSpec, JobState
@@ -102,6 +103,30 @@ class TestRuns:
         assert measured.by("training_runs_total", "outcome") == {WORKER_KILLED: 1.0}
         assert measured.value("training_restarts_total", tenant="acme") == 2.0
         assert measured.value("training_queue_seconds_count") == 1.0
+
+    def test_that_were_paused_are_no_restarts(self, measured: Measured) -> None:
+        """An attempt after a death is one, an attempt after a pause is not."""
+        start = ManualClock().now()
+        job = Job("tenants/acme/jobs/j", "", "", "live", JobSpec(), start, state=JobState.RUNNING, attempt=2)
+
+        measured.observer.attempt_begins(dataclasses.replace(job, is_resumed=True), 5.0)
+        assert measured.value("training_restarts_total", tenant="acme") == 0.0
+        measured.observer.attempt_begins(job, 5.0)
+
+        assert measured.value("training_restarts_total", tenant="acme") == 1.0
+        assert measured.value("training_queue_seconds_count") == 0.0
+
+    def test_that_are_cancelled_while_paused_are_counted(self, stage: Stage, measured: Measured) -> None:
+        """A paused job that is cancelled has no worker to tell; one that never ran is no run."""
+        jobs = Jobs(stage.database, stage.changes, stage.clock, observer=measured.observer)
+        first = asyncio.run(jobs.get(NAME))
+        ran = dataclasses.replace(first, name="tenants/acme/jobs/ran", state=JobState.PAUSED, attempt=1)
+        asyncio.run(stage.database.run(lambda connection: history.add_job(connection, ran)))
+
+        for name in (NAME, JobName("acme", "ran"), JobName("acme", "ran")):
+            asyncio.run(jobs.cancel(name))
+
+        assert measured.by("training_runs_total", "outcome") == {"CANCELLED": 1.0}
 
     def test_that_a_service_left_behind_are_neither(self, stage: Stage, measured: Measured) -> None:
         """A job that is stopped with its service has not ended: the next life of the service counts its end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,8 @@ class TestCancel:
     """Jobs that are asked to stop while their child runs."""
 
     def test_the_child_is_told_and_ends(self, stage: Stage) -> None:
-        """SIGTERM and the cancel file reach it; its own exit status makes the job cancelled."""
-        wait_for_term = 'trap \'[ -e "$3/cancel" ] && touch "$3/told"; exit 5\' TERM\n' + CHECKPOINT
+        """SIGTERM and the stop file reach it; its own exit status makes the job cancelled."""
+        wait_for_term = 'trap \'[ -e "$3/stop" ] && touch "$3/told"; exit 5\' TERM\n' + CHECKPOINT
         stage.act(wait_for_term + "while :; do sleep 0.05; done\n")
 
         async def cancel() -> None:
@@ -148,7 +149,7 @@ class TestRestart:
 
         def work(connection: Any) -> None:
             job = history.get_job(connection, NAME)
-            running = job.move(JobState.RUNNING, stage.clock.now())
+            running = dataclasses.replace(job, state=JobState.RUNNING)
             history.save_job(connection, running.move(JobState.CANCELLING, stage.clock.now()))
 
         asyncio.run(stage.database.run(work))

@@ -12,13 +12,14 @@ from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
 from shared.adapter.manifest import PackageFile
 from shared.names import DatasetName, JobName
 from trainer_svc.domain.dataset import Dataset, DatasetState, InvalidRowPolicy, Report
-from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Progress
+from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.registry import Alias, Revision
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
 from trainer_svc.translate import dataset, job, registry
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 JOB = Job("tenants/a/jobs/j", "tenants/a/datasets/d", "tenants/a/adapters/x", "live", JobSpec(), NOW)
+QUEUED = dataclasses.replace(JOB, state=JobState.QUEUED)
 DATASET = Dataset("tenants/a/datasets/d", "tenants/a/contracts/c", "Answer.", "INSERT", NOW)
 
 
@@ -34,6 +35,7 @@ class TestEnums:
         [
             (training_job_pb2.TrainingJobState, "TRAINING_JOB_STATE_", JobState),
             (training_job_pb2.TrainingPhase, "TRAINING_PHASE_", Phase),
+            (training_job_pb2.TrainingPriority, "TRAINING_PRIORITY_", Priority),
             (training_job_pb2.TrainingMode, "TRAINING_MODE_", TrainingMode),
             (golden_dataset_pb2.GoldenDatasetState, "GOLDEN_DATASET_STATE_", DatasetState),
             (golden_dataset_pb2.InvalidRowPolicy, "INVALID_ROW_POLICY_", InvalidRowPolicy),
@@ -79,16 +81,42 @@ class TestJob:
 
         assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
 
+    @pytest.mark.parametrize("priority", list(Priority))
+    @pytest.mark.parametrize("limit", [None, 0.0, -1.0, 0.25, 5400.0])
+    def test_priority_and_limit_come_back_as_they_were_sent(self, priority: Priority, limit: float | None) -> None:
+        """A limit that no job may have is kept, for the service to refuse; none is none."""
+        stored = dataclasses.replace(JOB, priority=priority, run_time_limit_seconds=limit)
+
+        assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
+
+    def test_a_base_revision_comes_back_as_it_was_sent(self) -> None:
+        """By name."""
+        stored = dataclasses.replace(JOB, base_revision="tenants/a/adapters/x/revisions/2")
+
+        assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
+
+    @pytest.mark.parametrize("number", [0, 99])
+    def test_no_priority_and_one_of_a_newer_caller_are_normal(self, number: int) -> None:
+        """Neither is refused."""
+        message = job.job(JOB)
+        message.priority = number  # type: ignore[assignment]  # what a newer caller sends
+
+        assert job.new_job(JobName("a", "j"), message, NOW).priority is Priority.NORMAL
+
+    def test_tells_the_time_that_workers_took(self) -> None:
+        """As a duration."""
+        assert job.job(dataclasses.replace(JOB, run_seconds=90.5)).run_time.ToMilliseconds() == 90_500
+
     def test_output_only_fields_of_a_request_are_ignored(self) -> None:
         """A caller cannot create a job that has succeeded."""
-        message = job.job(JOB.move(JobState.RUNNING, NOW).move(JobState.SUCCEEDED, NOW, revision="x"))
+        message = job.job(QUEUED.move(JobState.RUNNING, NOW).move(JobState.SUCCEEDED, NOW, revision="x"))
 
         assert job.new_job(JobName("a", "j"), message, NOW) == JOB
 
     def test_a_final_job_tells_everything(self) -> None:
         """Numbers, times and the failure; an execution match that was not measured is absent, not zero."""
         evaluation = Evaluation(9, 0.5, 0.75, None, 1000.0, 20.5, 0.25)
-        running = JOB.move(JobState.RUNNING, NOW, attempt=2, start_time=NOW, phase=Phase.EVALUATING)
+        running = QUEUED.move(JobState.RUNNING, NOW, attempt=2, start_time=NOW, phase=Phase.EVALUATING)
         failure = Failure("LOSS_DIVERGED", "nan", user_error=True)
         done = running.move(
             JobState.FAILED, NOW, failure=failure, evaluation=evaluation, progress=Progress(5, 10, 0.5, 1.5)

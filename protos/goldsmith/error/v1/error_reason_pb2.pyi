@@ -63,10 +63,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ADAPTER_REJECTED: _ErrorReason.ValueType  # 19
     """FAILED_PRECONDITION: the adapter's package failed a check; the message names it."""
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 20
-    """RESOURCE_EXHAUSTED: the admission queue is full, and the tenant has most in it; retry after RetryInfo."""
+    """RESOURCE_EXHAUSTED: the admission queue is full, and the tenant has most in it; retry after RetryInfo. Of a training
+    job: all tenants together have too many that wait (metadata quota waiting_jobs and limit); retry when some are done.
+    """
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 21
     """RESOURCE_EXHAUSTED: a size, count or rate limit of the tenant is reached. Of a request for an answer, metadata quota
-    (requests_per_second, tokens_per_minute, waiting_requests) and limit name it; retry after RetryInfo.
+    (requests_per_second, tokens_per_minute, waiting_requests) and limit name it; retry after RetryInfo. Of a training
+    job: the tenant has too many that wait (metadata quota tenant_waiting_jobs and limit); cancel some, or retry later.
     """
     ERROR_REASON_ADAPTER_NOT_READY: _ErrorReason.ValueType  # 22
     """UNAVAILABLE: the adapter is known but not loaded yet; retry after RetryInfo."""
@@ -156,10 +159,13 @@ ERROR_REASON_BASE_MODEL_MISMATCH: ErrorReason.ValueType  # 18
 ERROR_REASON_ADAPTER_REJECTED: ErrorReason.ValueType  # 19
 """FAILED_PRECONDITION: the adapter's package failed a check; the message names it."""
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 20
-"""RESOURCE_EXHAUSTED: the admission queue is full, and the tenant has most in it; retry after RetryInfo."""
+"""RESOURCE_EXHAUSTED: the admission queue is full, and the tenant has most in it; retry after RetryInfo. Of a training
+job: all tenants together have too many that wait (metadata quota waiting_jobs and limit); retry when some are done.
+"""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 21
 """RESOURCE_EXHAUSTED: a size, count or rate limit of the tenant is reached. Of a request for an answer, metadata quota
-(requests_per_second, tokens_per_minute, waiting_requests) and limit name it; retry after RetryInfo.
+(requests_per_second, tokens_per_minute, waiting_requests) and limit name it; retry after RetryInfo. Of a training
+job: the tenant has too many that wait (metadata quota tenant_waiting_jobs and limit); cancel some, or retry later.
 """
 ERROR_REASON_ADAPTER_NOT_READY: ErrorReason.ValueType  # 22
 """UNAVAILABLE: the adapter is known but not loaded yet; retry after RetryInfo."""

@@ -22,36 +22,39 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'goldsmith/trainer/v1/training_job.proto\x12\x14goldsmith.trainer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x04\n\x0bTrainingJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x03 \x01(\t\x12\x30\n\x04spec\x18\x04 \x01(\x0b\x32\".goldsmith.trainer.v1.TrainingSpec\x12\x10\n\x08\x61lias_id\x18\x05 \x01(\t\x12\x35\n\x05state\x18\x06 \x01(\x0e\x32&.goldsmith.trainer.v1.TrainingJobState\x12\x32\n\x05phase\x18\x07 \x01(\x0e\x32#.goldsmith.trainer.v1.TrainingPhase\x12\x0f\n\x07\x61ttempt\x18\x08 \x01(\x05\x12\x38\n\x08progress\x18\t \x01(\x0b\x32&.goldsmith.trainer.v1.TrainingProgress\x12\x34\n\nevaluation\x18\n \x01(\x0b\x32 .goldsmith.trainer.v1.Evaluation\x12\x10\n\x08revision\x18\x0b \x01(\t\x12.\n\x07\x66\x61ilure\x18\x0c \x01(\x0b\x32\x1d.goldsmith.trainer.v1.Failure\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x65nded_canary\x18\x10 \x01(\t\"\x9f\x03\n\x0cTrainingSpec\x12\x30\n\x04mode\x18\x01 \x01(\x0e\x32\".goldsmith.trainer.v1.TrainingMode\x12\x11\n\x04rank\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05\x61lpha\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x0b\x65poch_count\x18\x05 \x01(\x05H\x03\x88\x01\x01\x12\x17\n\nbatch_size\x18\x06 \x01(\x05H\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x07 \x01(\x03H\x05\x88\x01\x01\x12\x12\n\nuse_rslora\x18\x08 \x01(\x08\x12\x1b\n\x0eloraplus_ratio\x18\t \x01(\x01H\x06\x88\x01\x01\x12\x43\n\x0einitialization\x18\n \x01(\x0e\x32+.goldsmith.trainer.v1.AdapterInitializationB\x07\n\x05_rankB\x08\n\x06_alphaB\x10\n\x0e_learning_rateB\x0e\n\x0c_epoch_countB\r\n\x0b_batch_sizeB\x07\n\x05_seedB\x11\n\x0f_loraplus_ratio\"W\n\x10TrainingProgress\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\nstep_count\x18\x02 \x01(\x05\x12\x12\n\ntrain_loss\x18\x03 \x01(\x01\x12\r\n\x05\x65poch\x18\x04 \x01(\x01\"\xd4\x01\n\nEvaluation\x12\x15\n\rholdout_count\x18\x01 \x01(\x05\x12\x13\n\x0b\x65xact_match\x18\x02 \x01(\x01\x12\x10\n\x08\x66ield_f1\x18\x03 \x01(\x01\x12\x1c\n\x0f\x65xecution_match\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12!\n\x19instruction_prompt_tokens\x18\x05 \x01(\x01\x12\x1d\n\x15\x61\x64\x61pter_prompt_tokens\x18\x06 \x01(\x01\x12\x14\n\x0choldout_loss\x18\x07 \x01(\x01\x42\x12\n\x10_execution_match\">\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nuser_error\x18\x03 \x01(\x08\"\x84\x02\n\rTrainingEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x07\x63hanged\x18\x03 \x01(\x0b\x32!.goldsmith.trainer.v1.TrainingJobH\x00\x12:\n\x08progress\x18\x04 \x01(\x0b\x32&.goldsmith.trainer.v1.TrainingProgressH\x00\x12\x36\n\ncheckpoint\x18\x05 \x01(\x0b\x32 .goldsmith.trainer.v1.CheckpointH\x00\x42\x07\n\x05\x65vent\"\x1a\n\nCheckpoint\x12\x0c\n\x04step\x18\x01 \x01(\x05*\xfb\x01\n\x10TrainingJobState\x12\"\n\x1eTRAINING_JOB_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19TRAINING_JOB_STATE_QUEUED\x10\x01\x12\x1e\n\x1aTRAINING_JOB_STATE_RUNNING\x10\x02\x12!\n\x1dTRAINING_JOB_STATE_CANCELLING\x10\x03\x12 \n\x1cTRAINING_JOB_STATE_SUCCEEDED\x10\x04\x12\x1d\n\x19TRAINING_JOB_STATE_FAILED\x10\x05\x12 \n\x1cTRAINING_JOB_STATE_CANCELLED\x10\x06*\xa8\x01\n\rTrainingPhase\x12\x1e\n\x1aTRAINING_PHASE_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRAINING_PHASE_PREPARING\x10\x01\x12\x1b\n\x17TRAINING_PHASE_TRAINING\x10\x02\x12\x1d\n\x19TRAINING_PHASE_EVALUATING\x10\x03\x12\x1d\n\x19TRAINING_PHASE_PUBLISHING\x10\x04*^\n\x0cTrainingMode\x12\x1d\n\x19TRAINING_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12TRAINING_MODE_LORA\x10\x01\x12\x17\n\x13TRAINING_MODE_QLORA\x10\x02*\xa8\x01\n\x15\x41\x64\x61pterInitialization\x12&\n\"ADAPTER_INITIALIZATION_UNSPECIFIED\x10\x00\x12\"\n\x1e\x41\x44\x41PTER_INITIALIZATION_KAIMING\x10\x01\x12#\n\x1f\x41\x44\x41PTER_INITIALIZATION_GAUSSIAN\x10\x02\x12\x1e\n\x1a\x41\x44\x41PTER_INITIALIZATION_EVA\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'goldsmith/trainer/v1/training_job.proto\x12\x14goldsmith.trainer.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x06\n\x0bTrainingJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x03 \x01(\t\x12\x30\n\x04spec\x18\x04 \x01(\x0b\x32\".goldsmith.trainer.v1.TrainingSpec\x12\x10\n\x08\x61lias_id\x18\x05 \x01(\t\x12\x35\n\x05state\x18\x06 \x01(\x0e\x32&.goldsmith.trainer.v1.TrainingJobState\x12\x32\n\x05phase\x18\x07 \x01(\x0e\x32#.goldsmith.trainer.v1.TrainingPhase\x12\x0f\n\x07\x61ttempt\x18\x08 \x01(\x05\x12\x38\n\x08progress\x18\t \x01(\x0b\x32&.goldsmith.trainer.v1.TrainingProgress\x12\x34\n\nevaluation\x18\n \x01(\x0b\x32 .goldsmith.trainer.v1.Evaluation\x12\x10\n\x08revision\x18\x0b \x01(\t\x12.\n\x07\x66\x61ilure\x18\x0c \x01(\x0b\x32\x1d.goldsmith.trainer.v1.Failure\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x65nded_canary\x18\x10 \x01(\t\x12\x38\n\x08priority\x18\x11 \x01(\x0e\x32&.goldsmith.trainer.v1.TrainingPriority\x12\x31\n\x0erun_time_limit\x18\x12 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08run_time\x18\x13 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rbase_revision\x18\x14 \x01(\t\"\x9f\x03\n\x0cTrainingSpec\x12\x30\n\x04mode\x18\x01 \x01(\x0e\x32\".goldsmith.trainer.v1.TrainingMode\x12\x11\n\x04rank\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05\x61lpha\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x0b\x65poch_count\x18\x05 \x01(\x05H\x03\x88\x01\x01\x12\x17\n\nbatch_size\x18\x06 \x01(\x05H\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x07 \x01(\x03H\x05\x88\x01\x01\x12\x12\n\nuse_rslora\x18\x08 \x01(\x08\x12\x1b\n\x0eloraplus_ratio\x18\t \x01(\x01H\x06\x88\x01\x01\x12\x43\n\x0einitialization\x18\n \x01(\x0e\x32+.goldsmith.trainer.v1.AdapterInitializationB\x07\n\x05_rankB\x08\n\x06_alphaB\x10\n\x0e_learning_rateB\x0e\n\x0c_epoch_countB\r\n\x0b_batch_sizeB\x07\n\x05_seedB\x11\n\x0f_loraplus_ratio\"W\n\x10TrainingProgress\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\nstep_count\x18\x02 \x01(\x05\x12\x12\n\ntrain_loss\x18\x03 \x01(\x01\x12\r\n\x05\x65poch\x18\x04 \x01(\x01\"\xd4\x01\n\nEvaluation\x12\x15\n\rholdout_count\x18\x01 \x01(\x05\x12\x13\n\x0b\x65xact_match\x18\x02 \x01(\x01\x12\x10\n\x08\x66ield_f1\x18\x03 \x01(\x01\x12\x1c\n\x0f\x65xecution_match\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12!\n\x19instruction_prompt_tokens\x18\x05 \x01(\x01\x12\x1d\n\x15\x61\x64\x61pter_prompt_tokens\x18\x06 \x01(\x01\x12\x14\n\x0choldout_loss\x18\x07 \x01(\x01\x42\x12\n\x10_execution_match\">\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nuser_error\x18\x03 \x01(\x08\"\x84\x02\n\rTrainingEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x07\x63hanged\x18\x03 \x01(\x0b\x32!.goldsmith.trainer.v1.TrainingJobH\x00\x12:\n\x08progress\x18\x04 \x01(\x0b\x32&.goldsmith.trainer.v1.TrainingProgressH\x00\x12\x36\n\ncheckpoint\x18\x05 \x01(\x0b\x32 .goldsmith.trainer.v1.CheckpointH\x00\x42\x07\n\x05\x65vent\"\x1a\n\nCheckpoint\x12\x0c\n\x04step\x18\x01 \x01(\x05*\xa0\x03\n\x10TrainingJobState\x12\"\n\x1eTRAINING_JOB_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19TRAINING_JOB_STATE_QUEUED\x10\x01\x12\x1e\n\x1aTRAINING_JOB_STATE_RUNNING\x10\x02\x12!\n\x1dTRAINING_JOB_STATE_CANCELLING\x10\x03\x12 \n\x1cTRAINING_JOB_STATE_SUCCEEDED\x10\x04\x12\x1d\n\x19TRAINING_JOB_STATE_FAILED\x10\x05\x12 \n\x1cTRAINING_JOB_STATE_CANCELLED\x10\x06\x12\x1e\n\x1aTRAINING_JOB_STATE_PENDING\x10\x07\x12!\n\x1dTRAINING_JOB_STATE_VALIDATING\x10\x08\x12!\n\x1dTRAINING_JOB_STATE_EVALUATING\x10\t\x12\x1e\n\x1aTRAINING_JOB_STATE_PAUSING\x10\n\x12\x1d\n\x19TRAINING_JOB_STATE_PAUSED\x10\x0b*\x8a\x01\n\x10TrainingPriority\x12!\n\x1dTRAINING_PRIORITY_UNSPECIFIED\x10\x00\x12\x19\n\x15TRAINING_PRIORITY_LOW\x10\x01\x12\x1c\n\x18TRAINING_PRIORITY_NORMAL\x10\x02\x12\x1a\n\x16TRAINING_PRIORITY_HIGH\x10\x03*\xa8\x01\n\rTrainingPhase\x12\x1e\n\x1aTRAINING_PHASE_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRAINING_PHASE_PREPARING\x10\x01\x12\x1b\n\x17TRAINING_PHASE_TRAINING\x10\x02\x12\x1d\n\x19TRAINING_PHASE_EVALUATING\x10\x03\x12\x1d\n\x19TRAINING_PHASE_PUBLISHING\x10\x04*^\n\x0cTrainingMode\x12\x1d\n\x19TRAINING_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12TRAINING_MODE_LORA\x10\x01\x12\x17\n\x13TRAINING_MODE_QLORA\x10\x02*\xa8\x01\n\x15\x41\x64\x61pterInitialization\x12&\n\"ADAPTER_INITIALIZATION_UNSPECIFIED\x10\x00\x12\"\n\x1e\x41\x44\x41PTER_INITIALIZATION_KAIMING\x10\x01\x12#\n\x1f\x41\x44\x41PTER_INITIALIZATION_GAUSSIAN\x10\x02\x12\x1e\n\x1a\x41\x44\x41PTER_INITIALIZATION_EVA\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldsmith.trainer.v1.training_job_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRAININGJOBSTATE']._serialized_start=1775
-  _globals['_TRAININGJOBSTATE']._serialized_end=2026
-  _globals['_TRAININGPHASE']._serialized_start=2029
-  _globals['_TRAININGPHASE']._serialized_end=2197
-  _globals['_TRAININGMODE']._serialized_start=2199
-  _globals['_TRAININGMODE']._serialized_end=2293
-  _globals['_ADAPTERINITIALIZATION']._serialized_start=2296
-  _globals['_ADAPTERINITIALIZATION']._serialized_end=2464
-  _globals['_TRAININGJOB']._serialized_start=99
-  _globals['_TRAININGJOB']._serialized_end=695
-  _globals['_TRAININGSPEC']._serialized_start=698
-  _globals['_TRAININGSPEC']._serialized_end=1113
-  _globals['_TRAININGPROGRESS']._serialized_start=1115
-  _globals['_TRAININGPROGRESS']._serialized_end=1202
-  _globals['_EVALUATION']._serialized_start=1205
-  _globals['_EVALUATION']._serialized_end=1417
-  _globals['_FAILURE']._serialized_start=1419
-  _globals['_FAILURE']._serialized_end=1481
-  _globals['_TRAININGEVENT']._serialized_start=1484
-  _globals['_TRAININGEVENT']._serialized_end=1744
-  _globals['_CHECKPOINT']._serialized_start=1746
-  _globals['_CHECKPOINT']._serialized_end=1772
+  _globals['_TRAININGJOBSTATE']._serialized_start=1984
+  _globals['_TRAININGJOBSTATE']._serialized_end=2400
+  _globals['_TRAININGPRIORITY']._serialized_start=2403
+  _globals['_TRAININGPRIORITY']._serialized_end=2541
+  _globals['_TRAININGPHASE']._serialized_start=2544
+  _globals['_TRAININGPHASE']._serialized_end=2712
+  _globals['_TRAININGMODE']._serialized_start=2714
+  _globals['_TRAININGMODE']._serialized_end=2808
+  _globals['_ADAPTERINITIALIZATION']._serialized_start=2811
+  _globals['_ADAPTERINITIALIZATION']._serialized_end=2979
+  _globals['_TRAININGJOB']._serialized_start=131
+  _globals['_TRAININGJOB']._serialized_end=904
+  _globals['_TRAININGSPEC']._serialized_start=907
+  _globals['_TRAININGSPEC']._serialized_end=1322
+  _globals['_TRAININGPROGRESS']._serialized_start=1324
+  _globals['_TRAININGPROGRESS']._serialized_end=1411
+  _globals['_EVALUATION']._serialized_start=1414
+  _globals['_EVALUATION']._serialized_end=1626
+  _globals['_FAILURE']._serialized_start=1628
+  _globals['_FAILURE']._serialized_end=1690
+  _globals['_TRAININGEVENT']._serialized_start=1693
+  _globals['_TRAININGEVENT']._serialized_end=1953
+  _globals['_CHECKPOINT']._serialized_start=1955
+  _globals['_CHECKPOINT']._serialized_end=1981
 # @@protoc_insertion_point(module_scope)

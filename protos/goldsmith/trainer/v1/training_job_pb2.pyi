@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -27,39 +28,105 @@ class _TrainingJobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trai
     TRAINING_JOB_STATE_UNSPECIFIED: _TrainingJobState.ValueType  # 0
     """Never sent. New values may be added."""
     TRAINING_JOB_STATE_QUEUED: _TrainingJobState.ValueType  # 1
-    """Waits for a worker."""
+    """Proved; waits for a worker."""
     TRAINING_JOB_STATE_RUNNING: _TrainingJobState.ValueType  # 2
-    """A worker process is at it."""
+    """A worker process prepares or trains; phase says which."""
     TRAINING_JOB_STATE_CANCELLING: _TrainingJobState.ValueType  # 3
     """Cancel was accepted, the worker has not stopped yet."""
     TRAINING_JOB_STATE_SUCCEEDED: _TrainingJobState.ValueType  # 4
     """Final. revision is set."""
     TRAINING_JOB_STATE_FAILED: _TrainingJobState.ValueType  # 5
-    """Final. failure is set."""
+    """Final. failure is set; its user_error tells the tenant's mistakes from the server's faults."""
     TRAINING_JOB_STATE_CANCELLED: _TrainingJobState.ValueType  # 6
     """Final. Nothing was published."""
+    TRAINING_JOB_STATE_PENDING: _TrainingJobState.ValueType  # 7
+    """Created; waits until its dataset is checked, then for its validation. The first state of every job."""
+    TRAINING_JOB_STATE_VALIDATING: _TrainingJobState.ValueType  # 8
+    """Settings and every example are proved, beside the jobs that run: a row that is too long is told now, and not after
+    hours in the queue.
+    """
+    TRAINING_JOB_STATE_EVALUATING: _TrainingJobState.ValueType  # 9
+    """Training is over: the worker generates on holdout rows (phase EVALUATING), then proves and packs the adapter (phase
+    PUBLISHING).
+    """
+    TRAINING_JOB_STATE_PAUSING: _TrainingJobState.ValueType  # 10
+    """Pause was accepted, the worker has not stopped yet."""
+    TRAINING_JOB_STATE_PAUSED: _TrainingJobState.ValueType  # 11
+    """Holds no worker, and keeps its checkpoint for as long as it is paused. It counts as waiting."""
 
 class TrainingJobState(_TrainingJobState, metaclass=_TrainingJobStateEnumTypeWrapper):
-    """Allowed moves: QUEUED -> RUNNING | CANCELLED; RUNNING -> SUCCEEDED | FAILED | CANCELLING | QUEUED (its worker or the
-    service died; the next attempt goes on from the last checkpoint); CANCELLING -> CANCELLED | SUCCEEDED (it had just
-    finished) | FAILED. The last three are final.
+    """Allowed moves: PENDING -> VALIDATING | FAILED (the check of its dataset refused it) | CANCELLED; VALIDATING -> QUEUED |
+    PENDING (its worker or the service died) | FAILED | CANCELLING; QUEUED -> RUNNING | PAUSED | CANCELLED; RUNNING ->
+    EVALUATING | SUCCEEDED | FAILED | PAUSING | CANCELLING | QUEUED (its worker or the service died, the next attempt goes
+    on from the last checkpoint); EVALUATING -> RUNNING (a next attempt prepares again) | SUCCEEDED | FAILED | PAUSING |
+    CANCELLING | QUEUED (as from RUNNING); PAUSING -> PAUSED | CANCELLING | SUCCEEDED (it had just finished) | FAILED;
+    PAUSED -> QUEUED (ResumeTrainingJob) | CANCELLED; CANCELLING -> CANCELLED | SUCCEEDED (it had just finished) | FAILED.
+    The last three are final.
+
+    The caller moves a job by CancelTrainingJob, PauseTrainingJob and ResumeTrainingJob, the server does all else. A
+    restart of the server leaves PENDING, QUEUED, PAUSED and the final states as they are.
     """
 
 TRAINING_JOB_STATE_UNSPECIFIED: TrainingJobState.ValueType  # 0
 """Never sent. New values may be added."""
 TRAINING_JOB_STATE_QUEUED: TrainingJobState.ValueType  # 1
-"""Waits for a worker."""
+"""Proved; waits for a worker."""
 TRAINING_JOB_STATE_RUNNING: TrainingJobState.ValueType  # 2
-"""A worker process is at it."""
+"""A worker process prepares or trains; phase says which."""
 TRAINING_JOB_STATE_CANCELLING: TrainingJobState.ValueType  # 3
 """Cancel was accepted, the worker has not stopped yet."""
 TRAINING_JOB_STATE_SUCCEEDED: TrainingJobState.ValueType  # 4
 """Final. revision is set."""
 TRAINING_JOB_STATE_FAILED: TrainingJobState.ValueType  # 5
-"""Final. failure is set."""
+"""Final. failure is set; its user_error tells the tenant's mistakes from the server's faults."""
 TRAINING_JOB_STATE_CANCELLED: TrainingJobState.ValueType  # 6
 """Final. Nothing was published."""
+TRAINING_JOB_STATE_PENDING: TrainingJobState.ValueType  # 7
+"""Created; waits until its dataset is checked, then for its validation. The first state of every job."""
+TRAINING_JOB_STATE_VALIDATING: TrainingJobState.ValueType  # 8
+"""Settings and every example are proved, beside the jobs that run: a row that is too long is told now, and not after
+hours in the queue.
+"""
+TRAINING_JOB_STATE_EVALUATING: TrainingJobState.ValueType  # 9
+"""Training is over: the worker generates on holdout rows (phase EVALUATING), then proves and packs the adapter (phase
+PUBLISHING).
+"""
+TRAINING_JOB_STATE_PAUSING: TrainingJobState.ValueType  # 10
+"""Pause was accepted, the worker has not stopped yet."""
+TRAINING_JOB_STATE_PAUSED: TrainingJobState.ValueType  # 11
+"""Holds no worker, and keeps its checkpoint for as long as it is paused. It counts as waiting."""
 Global___TrainingJobState: _TypeAlias = TrainingJobState  # noqa: Y015
+
+class _TrainingPriority:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrainingPriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrainingPriority.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRAINING_PRIORITY_UNSPECIFIED: _TrainingPriority.ValueType  # 0
+    """Same as NORMAL."""
+    TRAINING_PRIORITY_LOW: _TrainingPriority.ValueType  # 1
+    """After the others."""
+    TRAINING_PRIORITY_NORMAL: _TrainingPriority.ValueType  # 2
+    """The default."""
+    TRAINING_PRIORITY_HIGH: _TrainingPriority.ValueType  # 3
+    """Before the others."""
+
+class TrainingPriority(_TrainingPriority, metaclass=_TrainingPriorityEnumTypeWrapper):
+    """Order of queued jobs. A free worker takes the highest priority; in it the tenant with the fewest running jobs, then
+    the tenant that was served least recently, then the oldest job. Every hour in the queue raises a job by one priority,
+    so that LOW competes as HIGH after two. A running job is never stopped for another, whatever their priorities.
+    """
+
+TRAINING_PRIORITY_UNSPECIFIED: TrainingPriority.ValueType  # 0
+"""Same as NORMAL."""
+TRAINING_PRIORITY_LOW: TrainingPriority.ValueType  # 1
+"""After the others."""
+TRAINING_PRIORITY_NORMAL: TrainingPriority.ValueType  # 2
+"""The default."""
+TRAINING_PRIORITY_HIGH: TrainingPriority.ValueType  # 3
+"""Before the others."""
+Global___TrainingPriority: _TypeAlias = TrainingPriority  # noqa: Y015
 
 class _TrainingPhase:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -171,10 +238,16 @@ class TrainingJob(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     ENDED_CANARY_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    RUN_TIME_LIMIT_FIELD_NUMBER: _builtins.int
+    RUN_TIME_FIELD_NUMBER: _builtins.int
+    BASE_REVISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/jobs/{job}."""
     dataset: _builtins.str
-    """Required, immutable. tenants/{tenant}/datasets/{dataset}; must be ACTIVE."""
+    """Required, immutable. tenants/{tenant}/datasets/{dataset}; must be sealed: ACTIVE, or VALIDATING, whose check the
+    job then waits for.
+    """
     adapter: _builtins.str
     """Required, immutable. tenants/{tenant}/adapters/{adapter}: the adapter the new revision joins."""
     alias_id: _builtins.str
@@ -184,14 +257,21 @@ class TrainingJob(_message.Message):
     state: Global___TrainingJobState.ValueType
     """Output only. Where it is in its life."""
     phase: Global___TrainingPhase.ValueType
-    """Output only. Step of the pipeline while RUNNING."""
+    """Output only. Step of the pipeline while RUNNING or EVALUATING, and until a worker that shall stop has stopped."""
     attempt: _builtins.int
-    """Output only. 1 for the first run; grows when a killed run is taken up again."""
+    """Output only. 1 for the first run; grows when a killed or paused run is taken up again."""
     revision: _builtins.str
     """Output only. Revision published; set when SUCCEEDED."""
     ended_canary: _builtins.str
     """Output only. The revision that was the alias's canary until this job moved the alias; empty when none was on trial.
     tenants/{tenant}/adapters/{adapter}/revisions/{number}, to set it as a canary again.
+    """
+    priority: Global___TrainingPriority.ValueType
+    """Optional, immutable. Which of the queued jobs come first. Default NORMAL."""
+    base_revision: _builtins.str
+    """Optional, immutable. tenants/{tenant}/adapters/{adapter}/revisions/{number}, of this or another adapter of the
+    tenant: training begins with its weights, and with its rank, alpha and scaling, which spec may leave out but not
+    change. A revision of another base model or prompt template ends the job FAILED, before it is QUEUED. Default: fresh weights.
     """
     @_builtins.property
     def spec(self) -> Global___TrainingSpec:
@@ -221,6 +301,18 @@ class TrainingJob(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it became final."""
 
+    @_builtins.property
+    def run_time_limit(self) -> _duration_pb2.Duration:
+        """Optional, immutable. Limit of run_time, greater than 0. Past it the worker stops, keeping its checkpoint, and the
+        job ends FAILED with reason DEADLINE_EXCEEDED, unless it had just finished. Default: none.
+        """
+
+    @_builtins.property
+    def run_time(self) -> _duration_pb2.Duration:
+        """Output only. Time that workers were at the job while RUNNING or EVALUATING, summed over its attempts; waiting,
+        validation and pauses do not count. As of the last change of the job, so up to about 10 s behind.
+        """
+
     def __init__(
         self,
         *,
@@ -240,10 +332,14 @@ class TrainingJob(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         ended_canary: _builtins.str | None = ...,
+        priority: Global___TrainingPriority.ValueType | None = ...,
+        run_time_limit: _duration_pb2.Duration | None = ...,
+        run_time: _duration_pb2.Duration | None = ...,
+        base_revision: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "evaluation", b"evaluation", "failure", b"failure", "progress", b"progress", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "evaluation", b"evaluation", "failure", b"failure", "progress", b"progress", "run_time", b"run_time", "run_time_limit", b"run_time_limit", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "alias_id", b"alias_id", "attempt", b"attempt", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "ended_canary", b"ended_canary", "evaluation", b"evaluation", "failure", b"failure", "name", b"name", "phase", b"phase", "progress", b"progress", "revision", b"revision", "spec", b"spec", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "alias_id", b"alias_id", "attempt", b"attempt", "base_revision", b"base_revision", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "ended_canary", b"ended_canary", "evaluation", b"evaluation", "failure", b"failure", "name", b"name", "phase", b"phase", "priority", b"priority", "progress", b"progress", "revision", b"revision", "run_time", b"run_time", "run_time_limit", b"run_time_limit", "spec", b"spec", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -428,7 +524,10 @@ class Failure(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     USER_ERROR_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """UPPER_SNAKE cause, as in ErrorReason or a training cause such as LOSS_DIVERGED."""
+    """UPPER_SNAKE cause: one of ErrorReason, or one that only jobs have. DATASET_FAILED: the dataset's check refused it.
+    DEADLINE_EXCEEDED: run_time_limit is used up. DISK_FULL, OUT_OF_MEMORY: the worker's machine had no more.
+    WORKER_KILLED: the worker was killed three times without a new checkpoint.
+    """
     message: _builtins.str
     """For people; says what to change."""
     user_error: _builtins.bool

@@ -37,7 +37,7 @@ class CreateTrainingJobRequest(_message.Message):
     """Optional. UUID4; a repeat returns the first answer."""
     @_builtins.property
     def job(self) -> _training_job_pb2.TrainingJob:
-        """Required. dataset, adapter, spec and alias_id are read."""
+        """Required. dataset, adapter, spec, alias_id, priority, run_time_limit and base_revision are read."""
 
     def __init__(
         self,
@@ -156,6 +156,50 @@ class CancelTrainingJobRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelTrainingJobRequest: _TypeAlias = CancelTrainingJobRequest  # noqa: Y015
+
+@_typing.final
+class PauseTrainingJobRequest(_message.Message):
+    """Request of PauseTrainingJob."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The job."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseTrainingJobRequest: _TypeAlias = PauseTrainingJobRequest  # noqa: Y015
+
+@_typing.final
+class ResumeTrainingJobRequest(_message.Message):
+    """Request of ResumeTrainingJob."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The job."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeTrainingJobRequest: _TypeAlias = ResumeTrainingJobRequest  # noqa: Y015
 
 @_typing.final
 class WatchTrainingJobRequest(_message.Message):

@@ -56,6 +56,16 @@ class TrainingServiceStub(object):
                 request_serializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.CancelTrainingJobRequest.SerializeToString,
                 response_deserializer=goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingJob.FromString,
                 _registered_method=True)
+        self.PauseTrainingJob = channel.unary_unary(
+                '/goldsmith.trainer.v1.TrainingService/PauseTrainingJob',
+                request_serializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.PauseTrainingJobRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingJob.FromString,
+                _registered_method=True)
+        self.ResumeTrainingJob = channel.unary_unary(
+                '/goldsmith.trainer.v1.TrainingService/ResumeTrainingJob',
+                request_serializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.ResumeTrainingJobRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingJob.FromString,
+                _registered_method=True)
         self.WatchTrainingJob = channel.unary_stream(
                 '/goldsmith.trainer.v1.TrainingService/WatchTrainingJob',
                 request_serializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.WatchTrainingJobRequest.SerializeToString,
@@ -68,8 +78,11 @@ class TrainingServiceServicer(object):
     """
 
     def CreateTrainingJob(self, request, context):
-        """Queues a job; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset),
-        FAILED_PRECONDITION (dataset not ACTIVE or too small), INVALID_ARGUMENT (spec), ALREADY_EXISTS.
+        """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
+        base_revision),
+        FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec), ALREADY_EXISTS,
+        RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
+        QUEUE_FULL: all tenants together have).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +103,29 @@ class TrainingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelTrainingJob(self, request, context):
-        """Best effort: QUEUED is cancelled at once, RUNNING becomes CANCELLING and the job may still succeed. Idempotent.
+        """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after the
+        micro-step it is at, and may still succeed. Its last checkpoint is kept until the server removes old runs. Final
+        jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseTrainingJob(self, request, context):
+        """Stops a job until it is resumed, also over restarts of the server. QUEUED is PAUSED at once; RUNNING and EVALUATING
+        become PAUSING, stop after a checkpoint of the micro-step or the batch of answers they are at, which frees the
+        worker, and may still succeed. Nothing of the training is lost; an evaluation begins again. Idempotent: PAUSING and
+        PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
+        PUBLISHING, being cancelled, or final; metadata state).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeTrainingJob(self, request, context):
+        """Queues a PAUSED job again; it goes on from its checkpoint and gives the bytes it would have given without the pause.
+        Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT:
+        PAUSING, being cancelled, or final; metadata state).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +160,16 @@ def add_TrainingServiceServicer_to_server(servicer, server):
             'CancelTrainingJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelTrainingJob,
                     request_deserializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.CancelTrainingJobRequest.FromString,
+                    response_serializer=goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingJob.SerializeToString,
+            ),
+            'PauseTrainingJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseTrainingJob,
+                    request_deserializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.PauseTrainingJobRequest.FromString,
+                    response_serializer=goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingJob.SerializeToString,
+            ),
+            'ResumeTrainingJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeTrainingJob,
+                    request_deserializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.ResumeTrainingJobRequest.FromString,
                     response_serializer=goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingJob.SerializeToString,
             ),
             'WatchTrainingJob': grpc.unary_stream_rpc_method_handler(
@@ -241,6 +286,60 @@ class TrainingService(object):
             target,
             '/goldsmith.trainer.v1.TrainingService/CancelTrainingJob',
             goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.CancelTrainingJobRequest.SerializeToString,
+            goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseTrainingJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.trainer.v1.TrainingService/PauseTrainingJob',
+            goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.PauseTrainingJobRequest.SerializeToString,
+            goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeTrainingJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.trainer.v1.TrainingService/ResumeTrainingJob',
+            goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.ResumeTrainingJobRequest.SerializeToString,
             goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingJob.FromString,
             options,
             channel_credentials,

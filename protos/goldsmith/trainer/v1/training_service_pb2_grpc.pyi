@@ -35,15 +35,33 @@ class TrainingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TrainingServiceAsyncStub: ...
     CreateTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingJobRequest, _training_job_pb2.TrainingJob]
-    """Queues a job; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset),
-    FAILED_PRECONDITION (dataset not ACTIVE or too small), INVALID_ARGUMENT (spec), ALREADY_EXISTS.
+    """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
+    base_revision),
+    FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec), ALREADY_EXISTS,
+    RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
+    QUEUE_FULL: all tenants together have).
     """
     GetTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingJobRequest, _training_job_pb2.TrainingJob]
     """Idempotent. Errors: NOT_FOUND."""
     ListTrainingJobs: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingJobsRequest, _training_service_pb2.ListTrainingJobsResponse]
     """Newest first. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     CancelTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CancelTrainingJobRequest, _training_job_pb2.TrainingJob]
-    """Best effort: QUEUED is cancelled at once, RUNNING becomes CANCELLING and the job may still succeed. Idempotent."""
+    """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after the
+    micro-step it is at, and may still succeed. Its last checkpoint is kept until the server removes old runs. Final
+    jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
+    """
+    PauseTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.PauseTrainingJobRequest, _training_job_pb2.TrainingJob]
+    """Stops a job until it is resumed, also over restarts of the server. QUEUED is PAUSED at once; RUNNING and EVALUATING
+    become PAUSING, stop after a checkpoint of the micro-step or the batch of answers they are at, which frees the
+    worker, and may still succeed. Nothing of the training is lost; an evaluation begins again. Idempotent: PAUSING and
+    PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
+    PUBLISHING, being cancelled, or final; metadata state).
+    """
+    ResumeTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ResumeTrainingJobRequest, _training_job_pb2.TrainingJob]
+    """Queues a PAUSED job again; it goes on from its checkpoint and gives the bytes it would have given without the pause.
+    Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT:
+    PAUSING, being cancelled, or final; metadata state).
+    """
     WatchTrainingJob: _grpc.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingJobRequest, _training_job_pb2.TrainingEvent]
     """History after a sequence, then live events, then OK at a final state; a heartbeat every 15 s. Resume with the last
     sequence seen. Ends with UNAVAILABLE when the server drains. Errors: NOT_FOUND.
@@ -55,15 +73,33 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
-    """Queues a job; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset),
-    FAILED_PRECONDITION (dataset not ACTIVE or too small), INVALID_ARGUMENT (spec), ALREADY_EXISTS.
+    """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
+    base_revision),
+    FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec), ALREADY_EXISTS,
+    RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
+    QUEUE_FULL: all tenants together have).
     """
     GetTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
     """Idempotent. Errors: NOT_FOUND."""
     ListTrainingJobs: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingJobsRequest, _training_service_pb2.ListTrainingJobsResponse]  # type: ignore[assignment]
     """Newest first. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     CancelTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CancelTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
-    """Best effort: QUEUED is cancelled at once, RUNNING becomes CANCELLING and the job may still succeed. Idempotent."""
+    """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after the
+    micro-step it is at, and may still succeed. Its last checkpoint is kept until the server removes old runs. Final
+    jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
+    """
+    PauseTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.PauseTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
+    """Stops a job until it is resumed, also over restarts of the server. QUEUED is PAUSED at once; RUNNING and EVALUATING
+    become PAUSING, stop after a checkpoint of the micro-step or the batch of answers they are at, which frees the
+    worker, and may still succeed. Nothing of the training is lost; an evaluation begins again. Idempotent: PAUSING and
+    PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
+    PUBLISHING, being cancelled, or final; metadata state).
+    """
+    ResumeTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ResumeTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
+    """Queues a PAUSED job again; it goes on from its checkpoint and gives the bytes it would have given without the pause.
+    Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT:
+    PAUSING, being cancelled, or final; metadata state).
+    """
     WatchTrainingJob: _aio.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingJobRequest, _training_job_pb2.TrainingEvent]  # type: ignore[assignment]
     """History after a sequence, then live events, then OK at a final state; a heartbeat every 15 s. Resume with the last
     sequence seen. Ends with UNAVAILABLE when the server drains. Errors: NOT_FOUND.
@@ -78,8 +114,11 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.CreateTrainingJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_training_job_pb2.TrainingJob, _abc.Awaitable[_training_job_pb2.TrainingJob]]:
-        """Queues a job; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset),
-        FAILED_PRECONDITION (dataset not ACTIVE or too small), INVALID_ARGUMENT (spec), ALREADY_EXISTS.
+        """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
+        base_revision),
+        FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec), ALREADY_EXISTS,
+        RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
+        QUEUE_FULL: all tenants together have).
         """
 
     @_abc_1.abstractmethod
@@ -104,7 +143,34 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.CancelTrainingJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_training_job_pb2.TrainingJob, _abc.Awaitable[_training_job_pb2.TrainingJob]]:
-        """Best effort: QUEUED is cancelled at once, RUNNING becomes CANCELLING and the job may still succeed. Idempotent."""
+        """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after the
+        micro-step it is at, and may still succeed. Its last checkpoint is kept until the server removes old runs. Final
+        jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def PauseTrainingJob(
+        self,
+        request: _training_service_pb2.PauseTrainingJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_job_pb2.TrainingJob, _abc.Awaitable[_training_job_pb2.TrainingJob]]:
+        """Stops a job until it is resumed, also over restarts of the server. QUEUED is PAUSED at once; RUNNING and EVALUATING
+        become PAUSING, stop after a checkpoint of the micro-step or the batch of answers they are at, which frees the
+        worker, and may still succeed. Nothing of the training is lost; an evaluation begins again. Idempotent: PAUSING and
+        PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
+        PUBLISHING, being cancelled, or final; metadata state).
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeTrainingJob(
+        self,
+        request: _training_service_pb2.ResumeTrainingJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_job_pb2.TrainingJob, _abc.Awaitable[_training_job_pb2.TrainingJob]]:
+        """Queues a PAUSED job again; it goes on from its checkpoint and gives the bytes it would have given without the pause.
+        Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT:
+        PAUSING, being cancelled, or final; metadata state).
+        """
 
     @_abc_1.abstractmethod
     def WatchTrainingJob(

@@ -1,0 +1,237 @@
+"""Jobs before they are queued: they wait for their dataset, then they are proved."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+
+import pytest
+
+from shared.adapter.package import read_package
+from shared.errors import DomainError, Exhausted, InvalidInput, NotFound, StateConflict
+from shared.names import DatasetName, JobName
+from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
+from trainer_svc.app.jobs import Jobs
+from trainer_svc.domain.dataset import DatasetState
+from trainer_svc.domain.job import DATASET_FAILED, Job, JobState, Priority
+from trainer_svc.store import catalog, history
+
+DATASET = DatasetName("acme", "d")
+
+
+def _states(stage: Stage) -> list[JobState]:
+    events = asyncio.run(stage.database.run(lambda connection: history.events_after(connection, NAME, 0)))
+    return [event.changed.state for event in events if event.changed is not None]
+
+
+async def _set(stage: Stage, state: DatasetState) -> None:
+    dataset = await stage.database.run(lambda connection: catalog.get_dataset(connection, DATASET))
+    moved = dataclasses.replace(dataset, state=state)
+    await stage.database.run(lambda connection: catalog.save_dataset(connection, moved, None))
+
+
+class TestValidation:
+    """Between PENDING and QUEUED."""
+
+    def test_comes_before_the_queue(self, stage: Stage) -> None:
+        """Every state is in the history; the validation is no attempt."""
+        stage.act(FINISH)
+
+        job = stage.serve()
+
+        assert job.attempt == 1
+        assert _states(stage) == [
+            JobState.PENDING,
+            JobState.VALIDATING,
+            JobState.QUEUED,
+            JobState.RUNNING,
+            JobState.SUCCEEDED,
+        ]
+
+    def test_that_finds_a_mistake_ends_the_job_before_it_waits(self, stage: Stage) -> None:
+        """The tenant is told what the child found."""
+        body = '{"reason":"CONTEXT_TOO_LONG","message":"rows[3]","user_error":true}'
+        stage.validation = f"printf '{body}' > \"$3/failure.json\"; exit 3"
+        stage.act(FINISH)
+
+        job = stage.serve()
+
+        assert (job.state, job.attempt) == (JobState.FAILED, 0)
+        assert job.failure is not None
+        assert (job.failure.reason, job.failure.user_error) == ("CONTEXT_TOO_LONG", True)
+        assert JobState.QUEUED not in _states(stage)
+
+    def test_that_is_killed_is_tried_again(self, stage: Stage) -> None:
+        """Three times, as a training."""
+        stage.validation = 'if [ ! -e "$3/died" ]; then touch "$3/died"; kill -9 $$; fi; exit 0'
+        stage.act(FINISH)
+
+        assert stage.serve().state is JobState.SUCCEEDED
+        assert _states(stage).count(JobState.VALIDATING) == 2
+
+    def test_can_be_cancelled(self, stage: Stage) -> None:
+        """The child is stopped."""
+        stage.validation = "trap 'exit 5' TERM; touch \"$3/begun\"; while :; do sleep 0.05; done"
+        stage.act(FINISH)
+
+        async def cancel() -> None:
+            while not list(stage.folder.glob("runs/*/begun")):  # noqa: ASYNC110  # the child says nothing else
+                await asyncio.sleep(0.01)
+            assert (await stage.jobs.cancel(NAME)).state is JobState.CANCELLING
+            await stage.final()
+
+        job = stage.serve(cancel)
+
+        assert (job.state, job.run_seconds) == (JobState.CANCELLED, 0.0)
+
+    def test_goes_on_while_another_job_trains(self, stage: Stage) -> None:
+        """The mistake of a job that waits is told while the only worker is busy."""
+        other = JobName("globex", "other")
+        body = '{"reason":"CONTEXT_TOO_LONG","message":"rows[3]","user_error":true}'
+        stage.validation = f'case "$3" in *globex*) printf \'{body}\' > "$3/failure.json"; exit 3;; esac; exit 0'
+        stage.act('touch "$3/begun"; while :; do sleep 0.05; done\n')
+
+        async def second() -> None:
+            while not list(stage.folder.glob("runs/*/begun")):  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.01)
+            job = dataclasses.replace(await stage.jobs.get(NAME), name=str(other), state=JobState.PENDING)
+            await stage.database.run(lambda connection: history.add_job(connection, job))
+            stage.changes.ring()
+            async for _ in stage.jobs.watch(other, 0):
+                pass
+
+        assert stage.serve(second).state is JobState.RUNNING
+
+
+class TestDataset:
+    """The check that a pending job waits for."""
+
+    def test_is_waited_for(self, stage: Stage) -> None:
+        """The job runs once the dataset is active, and nobody has to say so."""
+        stage.act(FINISH)
+        asyncio.run(_set(stage, DatasetState.VALIDATING))
+
+        async def pass_later() -> None:
+            for _ in range(3):
+                stage.changes.ring()
+                assert (await stage.jobs.get(NAME)).state is JobState.PENDING
+            await _set(stage, DatasetState.ACTIVE)
+            await stage.final()
+
+        assert stage.serve(pass_later).state is JobState.SUCCEEDED
+
+    def test_that_refuses_it_ends_the_job(self, stage: Stage) -> None:
+        """The failure is the tenant's, and names the dataset."""
+        stage.act(FINISH)
+        asyncio.run(_set(stage, DatasetState.FAILED))
+
+        job = stage.serve()
+
+        assert job.state is JobState.FAILED
+        assert job.failure is not None
+        assert (job.failure.reason, job.failure.user_error) == (DATASET_FAILED, True)
+        assert str(DATASET) in job.failure.message
+
+
+class TestBaseRevision:
+    """A job that begins with the weights of an earlier revision."""
+
+    def test_finds_its_package_in_the_runs_folder(self, stage: Stage) -> None:
+        """Byte for byte, and without what a crash left there; gone once the job is published."""
+        stage.act(FINISH)
+        first = stage.serve()
+        second = JobName("acme", "second")
+        job = dataclasses.replace(
+            first, name=str(second), state=JobState.PENDING, base_revision=first.revision, attempt=0, end_time=None
+        )
+        asyncio.run(stage.database.run(lambda connection: history.add_job(connection, job)))
+        left = stage.folder / "runs" / "tenants_acme_jobs_second" / "start"
+        left.mkdir(parents=True)
+        (left / ".manifest.json.torn").touch()
+        stage.act('cp -r "$3/start" "$3/seen"\n' + FINISH)
+
+        async def end() -> None:
+            async for _ in stage.jobs.watch(second, 0):
+                pass
+
+        stage.serve(end)
+
+        digest = json.loads((left.parent / "run.json").read_text())["start_digest"]
+        assert read_package(left.parent / "seen", digest)
+        assert not left.exists()
+
+
+class TestCreate:
+    """What may be created."""
+
+    def _job(self, stage: Stage, tenant: str = "acme", name: str = "second", **changes: object) -> Job:
+        job = asyncio.run(stage.jobs.get(NAME))
+        return dataclasses.replace(job, name=f"tenants/{tenant}/jobs/{name}", **changes)  # type: ignore[arg-type]  # fields by name
+
+    @pytest.mark.parametrize("state", list(DatasetState))
+    def test_needs_a_sealed_dataset(self, stage: Stage, state: DatasetState) -> None:
+        """One that is being checked will do; one that is open or was refused will not."""
+        asyncio.run(_set(stage, state))
+        job = self._job(stage)
+
+        if state in (DatasetState.VALIDATING, DatasetState.ACTIVE):
+            assert asyncio.run(stage.jobs.create(job, "")).state is JobState.PENDING
+        else:
+            with pytest.raises(StateConflict, match=state.value):
+                asyncio.run(stage.jobs.create(job, ""))
+
+    @pytest.mark.parametrize("seconds", [0.0, -1.0, 1e12])
+    def test_needs_a_run_time_limit_in_range(self, stage: Stage, seconds: float) -> None:
+        """The error names the field."""
+        with pytest.raises(InvalidInput) as caught:
+            asyncio.run(stage.jobs.create(self._job(stage, run_time_limit_seconds=seconds), ""))
+
+        assert caught.value.violations[0].path == "job.run_time_limit"
+
+    @pytest.mark.parametrize(
+        ("name", "error"),
+        [
+            ("tenants/acme/adapters/a/revisions/1", NotFound),
+            ("tenants/globex/adapters/a/revisions/1", InvalidInput),
+            ("tenants/acme/adapters/a", InvalidInput),
+        ],
+    )
+    def test_needs_a_base_revision_of_the_tenant(self, stage: Stage, name: str, error: type[DomainError]) -> None:
+        """One that exists; nothing is created otherwise."""
+        with pytest.raises(error):
+            asyncio.run(stage.jobs.create(self._job(stage, base_revision=name), ""))
+
+        with pytest.raises(NotFound):
+            asyncio.run(stage.jobs.get(JobName("acme", "second")))
+
+    def test_is_refused_when_too_many_of_the_tenant_wait(self, stage: Stage) -> None:
+        """Paused ones count, running and final ones do not; a repeated request still gets its answer."""
+        jobs, request = Jobs(stage.database, stage.changes, stage.clock, tenant_limit=2), "7f4d1c52"
+        second = asyncio.run(jobs.create(self._job(stage), request))
+        with pytest.raises(Exhausted) as caught:
+            asyncio.run(jobs.create(self._job(stage, name="third"), ""))
+        assert caught.value.reason == "QUOTA_EXCEEDED"
+        assert asyncio.run(jobs.create(self._job(stage), request)) == second
+
+        asyncio.run(jobs.cancel(NAME))
+
+        assert asyncio.run(jobs.create(self._job(stage, name="third"), "")).name.endswith("third")
+
+    def test_is_refused_when_too_many_of_all_wait(self, stage: Stage) -> None:
+        """The whole queue has its own bound."""
+        jobs = Jobs(stage.database, stage.changes, stage.clock, limit=1)
+
+        with pytest.raises(Exhausted) as caught:
+            asyncio.run(jobs.create(self._job(stage), ""))
+
+        assert caught.value.reason == "QUEUE_FULL"
+
+    def test_tells_requests_apart_by_priority_and_limit(self, stage: Stage) -> None:
+        """A request id with another priority is another request."""
+        asyncio.run(stage.jobs.create(self._job(stage), "7f4d1c52"))
+
+        with pytest.raises(InvalidInput) as caught:
+            asyncio.run(stage.jobs.create(self._job(stage, priority=Priority.HIGH), "7f4d1c52"))
+
+        assert caught.value.reason == "REQUEST_ID_REUSED"

@@ -1,0 +1,68 @@
+"""Starts a run's child process and stops it: politely, then by force, and always when the service lets go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+
+from trainer_svc.domain.run import RunFolder
+
+_LOOK_SECONDS = 0.25
+_GRACE_SECONDS = 30.0
+"""A micro-step of a large base on CPU; after it the child is killed, its last checkpoint stays."""
+
+
+async def run_worker(
+    folder: RunFolder, *, threads: int, look: Callable[[], Awaitable[str]], flags: Sequence[str] = ()
+) -> int:
+    """Runs the child to its end; its exit status, negative for the signal that killed it.
+
+    `look` is called four times a second, and once after the end; the first text that is not empty says why the child
+    shall stop.
+    """
+    process = await _start(folder, threads, flags)
+    ended = asyncio.create_task(process.wait())
+    stopper: asyncio.Task[None] | None = None
+    try:
+        while not ended.done():
+            await asyncio.wait({ended}, timeout=_LOOK_SECONDS)
+            why = await look()
+            if why and stopper is None:
+                stopper = asyncio.create_task(_stop(process, folder, why))
+        await look()
+        return ended.result()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        if stopper is not None:
+            stopper.cancel()
+
+
+async def _start(folder: RunFolder, threads: int, flags: Sequence[str]) -> asyncio.subprocess.Process:
+    environment = {
+        **os.environ,
+        "GOLDSMITH_PARENT_PID": str(os.getpid()),
+        "OMP_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    with (folder.path / "log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "trainer_svc.worker", str(folder.path), *flags,
+            stdout=log, stderr=log, env=environment,
+        )  # fmt: skip
+
+
+async def _stop(process: asyncio.subprocess.Process, folder: RunFolder, why: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk: the signal says the same
+        folder.stop.write_text(why)
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(_GRACE_SECONDS)
+        process.kill()

@@ -1,0 +1,54 @@
+"""What a run stands on, proved before a step is taken: settings, contract, every example. Loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.base_model import BaseModel
+from shared.contracts.compiled import CompiledContract
+from shared.contracts.compiler import ContractCompiler
+from shared.contracts.spec import ContractKind, ContractSpec
+from shared.prompt import PromptRenderer
+from trainer_svc.domain.plan import TrainingPlan, plan_training, settings
+from trainer_svc.domain.run import RunFolder, RunSpec
+from trainer_svc.engine.example import Example, Row, compile_examples, read_rows
+from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.start import adopt
+from trainer_svc.evaluation.execution import open_database
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Inputs of a run, as the steps need them."""
+
+    spec: RunSpec
+    """With rank and alpha of the revision to begin with, where there is one."""
+    base: BaseModel
+    renderer: PromptRenderer
+    contract: CompiledContract
+    plan: TrainingPlan
+    examples: list[Example]
+    holdout: list[Row]
+
+
+def prepare(spec: RunSpec, folder: RunFolder, journal: Journal) -> Prepared:
+    """Reads and proves everything, and tells the settings as filled in.
+
+    Raises:
+        DomainError: the dataset or the settings do not allow the run.
+    """
+    base = BaseModel.load(Path(spec.base_model_dir))
+    renderer = PromptRenderer.load(base)
+    spec = adopt(spec, folder, base, renderer)
+    train, holdout = read_rows(folder.train_rows), read_rows(folder.holdout_rows)
+    examples = compile_examples(train, renderer, base.max_positions)
+    contract = ContractCompiler(Path(spec.contract_cache_dir), base.vocabulary()).compile(
+        ContractSpec.from_canonical(spec.contract.encode())
+    )
+    plan = plan_training(spec, train_count=len(examples), hidden_size=base.hidden_size)
+    journal.settings(settings(plan, spec))
+    if contract.spec.kind is ContractKind.SQL and spec.database_sql:
+        with open_database(contract.spec.ddl, spec.database_sql):
+            pass  # a database that cannot be built is told now, not after the training
+    return Prepared(spec, base, renderer, contract, plan, examples, holdout)
