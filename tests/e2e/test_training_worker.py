@@ -23,6 +23,7 @@ from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_file
 from shared.errors import InvalidInput
 from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
+from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.run import (
     EXIT_CANCELLED,
     EXIT_DONE,
@@ -33,7 +34,6 @@ from trainer_svc.domain.run import (
     RunSpec,
     TrainingMode,
 )
-from trainer_svc.engine.example import Row
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.pipeline import run
 
@@ -50,7 +50,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
 def prepare(base: BaseModel, tmp_path: Path) -> Callable[..., RunFolder]:
     """Writes a run's folder as the service would."""
 
-    def write(name: str, train: list[Row] | None = None, **settings: Any) -> RunFolder:
+    def write(name: str, train: list[CheckedRow] | None = None, **settings: Any) -> RunFolder:
         folder = RunFolder(tmp_path / name)
         folder.path.mkdir()
         spec = RunSpec(
@@ -69,7 +69,7 @@ def prepare(base: BaseModel, tmp_path: Path) -> Callable[..., RunFolder]:
         )
         folder.spec.write_bytes(spec.to_json())
         for path, part in ((folder.train_rows, train or rows(160)), (folder.holdout_rows, rows(9))):
-            lines = (json.dumps({"row": r.number, "input": r.input, "output": r.output}) for r in part)
+            lines = (json.dumps({"row": r.row, "input": r.input, "output": r.output}) for r in part)
             path.write_text("\n".join(lines) + "\n")
         return folder
 
@@ -188,7 +188,7 @@ class TestFailure:
 
     def test_a_row_that_does_not_fit_is_the_tenants_mistake(self, prepare: Callable[..., RunFolder]) -> None:
         """Nothing is cut: the run fails naming the row."""
-        folder = prepare("long", [*rows(20), Row(21, "x" * 3000, '{"city":"Rome","count":1}')])
+        folder = prepare("long", [*rows(20), CheckedRow(21, "x" * 3000, '{"city":"Rome","count":1}')])
 
         assert _start(folder).wait() == EXIT_USER_ERROR
 

@@ -20,7 +20,8 @@ from shared.storage.base import BlobStore
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.check import Checked, check_rows
-from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Finding, InvalidRowPolicy
+from trainer_svc.curation.row_file import dump_rows
+from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
 
@@ -132,8 +133,8 @@ class Datasets:
             dataset,
             state=DatasetState.ACTIVE,
             report=checked.report,
-            train_rows=self._blobs.put_bytes(_lines(checked.train)),
-            holdout_rows=self._blobs.put_bytes(_lines(checked.holdout)),
+            train_rows=self._blobs.put_bytes(dump_rows(checked.train)),
+            holdout_rows=self._blobs.put_bytes(dump_rows(checked.holdout)),
         )
 
     async def _save(self, dataset: Dataset, found: Sequence[Finding] | None = None) -> None:
@@ -148,8 +149,3 @@ def _compare(name: DatasetName, stored: int, stored_digest: str, size: int, dige
             hint="upload the missing bytes, or start a new dataset",
             metadata={"size_bytes": str(stored), "digest": stored_digest},
         )
-
-
-def _lines(rows: Sequence[CheckedRow]) -> bytes:
-    lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows)
-    return "".join(lines).encode(errors="surrogatepass")

@@ -21,11 +21,13 @@ from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.files import publish_folder, write_atomic
 from shared.prompt import PromptRenderer
+from trainer_svc.curation.compiled_example import Example, ExampleCompiler, compile_examples
+from trainer_svc.curation.row_file import load_rows
+from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.plan import RANKS, TrainingPlan, plan_training, settings
 from trainer_svc.domain.run import Cancelled, Evaluation, Phase, RunFolder, RunResult, RunSpec, TrainingMode
 from trainer_svc.engine.base import best_device, compute_dtype, load_base
 from trainer_svc.engine.canary import pick_canaries
-from trainer_svc.engine.example import Example, Row, compile_examples, read_rows
 from trainer_svc.engine.export import load_served, save_adapter
 from trainer_svc.engine.generation import generate
 from trainer_svc.engine.journal import Journal
@@ -69,7 +71,7 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     journal.phase(Phase.PREPARING)
     base = BaseModel.load(Path(spec.base_model_dir))
     renderer = PromptRenderer.load(base)
-    train, holdout = read_rows(folder.train_rows), read_rows(folder.holdout_rows)
+    train, holdout = load_rows(folder.train_rows.read_bytes()), load_rows(folder.holdout_rows.read_bytes())
     examples = compile_examples(train, renderer, base.max_positions)
     contract = ContractCompiler(Path(spec.contract_cache_dir), base.vocabulary()).compile(
         ContractSpec.from_canonical(spec.contract.encode())
@@ -99,7 +101,7 @@ def _train(ground: _Ground, examples: Sequence[Example]) -> None:
     save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
 
 
-def _publish(ground: _Ground, holdout: list[Row]) -> RunResult:
+def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
     ground.journal.phase(Phase.EVALUATING)
     # A fresh base, never the one that was trained on: that one may be quantised.
     base = load_base(ground.base.folder, TrainingMode.LORA).to(best_device())
@@ -122,7 +124,9 @@ def _publish(ground: _Ground, holdout: list[Row]) -> RunResult:
     return result
 
 
-def _evaluate(ground: _Ground, model: Any, holdout: list[Row], answers: list[list[int]]) -> Evaluation:  # a PEFT model
+def _evaluate(
+    ground: _Ground, model: Any, holdout: list[CheckedRow], answers: list[list[int]]
+) -> Evaluation:  # a PEFT model
     texts = [ground.renderer.decode(answer) for answer in answers]
     score = score_outputs(ground.contract.spec, [row.output for row in holdout], texts, ground.spec.database_sql)
     plain = [len(ground.renderer.prompt_ids(row.input)) for row in holdout]
@@ -139,20 +143,17 @@ def _evaluate(ground: _Ground, model: Any, holdout: list[Row], answers: list[lis
 
 
 @torch.inference_mode()
-def _holdout_loss(ground: _Ground, model: Any, holdout: list[Row]) -> float:  # a PEFT model
-    """Mean loss per label token over the rows that fit the context."""
-    limit = ground.base.max_positions
-    fitting = [
-        r
-        for r in holdout
-        if len(ground.renderer.prompt_ids(r.input)) + len(ground.renderer.completion_ids(r.output)) <= limit
-    ]
-    examples = compile_examples(fitting, ground.renderer, limit)
+def _holdout_loss(ground: _Ground, model: Any, holdout: list[CheckedRow]) -> float:  # a PEFT model
+    """Mean loss per label token over the rows that could have been trained on; the report named the others."""
+    compiler = ExampleCompiler(ground.renderer, ground.base.max_positions)
     total, count = 0.0, 0
-    for example in examples:
+    for compiled in compiler.compile(holdout):
+        example = compiled.example
+        if example is None or compiled.faults:
+            continue
         ids, labels = torch.tensor([example.input_ids, example.labels], device=model.device)[:, None]
         total += float(completion_loss(model, ids, torch.ones_like(ids), labels))
-        count += len(example.input_ids) - example.prompt_length
+        count += example.completion_length
     return total / count if count else 0.0
 
 

@@ -14,11 +14,11 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from shared.adapter.validate import TARGET_MODULES
 from shared.errors import InvalidInput
+from trainer_svc.curation.compiled_example import IGNORED, Example
 from trainer_svc.domain.plan import WARMUP_RATIO, TrainingPlan
 from trainer_svc.domain.run import Cancelled
 from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
-from trainer_svc.engine.example import IGNORED, Example
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
 
