@@ -21,6 +21,7 @@ from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
+from shared.prompt import PromptRenderer
 from shared.storage.local import LocalBlobStore
 from shared.telemetry.telemetry import Telemetry
 from trainer_svc.app.contracts import Contracts
@@ -31,6 +32,7 @@ from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.runner import Runner, RunnerSettings
 from trainer_svc.app.upload import Uploads
 from trainer_svc.config import Settings
+from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
 from trainer_svc.service.registry import RegistryServicer
@@ -72,7 +74,9 @@ class TrainerApplication:
         )
         self._contracts = ContractServicer(Contracts(self._database, compiler, clock))
         uploads = Uploads(data_dir / "uploads")
-        self._datasets = DatasetServicer(Datasets(self._database, uploads, blobs, clock, observer=observer), clock)
+        examples = ExampleCompiler(PromptRenderer.load(self._base), self._base.max_positions)
+        datasets = Datasets(self._database, uploads, blobs, clock, compiler=examples, observer=observer)
+        self._datasets = DatasetServicer(datasets, clock)
         self._training = TrainingServicer(Jobs(self._database, self._changes, clock), clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None

@@ -111,7 +111,7 @@ class PromptRenderer:
         return [*self._content_ids(output), self._stop_ids[0]]
 
     def pairs_of_ids(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-        """`prompt_ids` and `completion_ids` of many inputs and outputs at once, several times as fast."""
+        """`prompt_ids` and `completion_ids` of many inputs and outputs at once, on every core."""
         texts = [text for pair in pairs for text in pair]
         found = [
             encoding.ids for encoding in self._content_tokenizer.encode_batch_fast(texts, add_special_tokens=False)

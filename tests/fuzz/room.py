@@ -15,11 +15,13 @@ from google.protobuf.message import Message
 from sqlalchemy import Connection, select
 
 from shared.adapter.manifest import PackageFile
+from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.contracts.report import CompileReport, EngineName, Guarantee
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput
 from shared.names import AdapterName, AliasName, DatasetName, RevisionName
+from shared.prompt import PromptRenderer
 from shared.rpc.access.check import authorise
 from shared.rpc.access.table import RULES
 from shared.rpc.identity import Identity
@@ -31,6 +33,7 @@ from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.upload import Uploads
+from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.dataset import Dataset, DatasetState, Finding
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract, Revision
@@ -45,6 +48,7 @@ from trainer_svc.store.table import metadata
 MARKS = {"acme": "mark-kd83", "globex": "mark-zq71"}
 """In everything that a tenant owns, and in nothing that a target writes."""
 _MAX_RESPONSES = 8
+_BASE = Path(__file__).parents[2] / "deploy" / "base_model" / "weights"
 _ZERO = "sha256:" + "0" * 64
 
 
@@ -60,10 +64,13 @@ class Room:
         self.database = Database(f"sqlite:///{self.folder}/trainer.db")
         self.database.migrate()
         self.blobs, self.uploads = LocalBlobStore(self.folder / "blobs"), Uploads(self.folder / "uploads")
+        base = BaseModel.load(_BASE)
+        examples = ExampleCompiler(PromptRenderer.load(base), base.max_positions)
+        datasets = Datasets(self.database, self.uploads, self.blobs, clock, compiler=examples)
         compiler = SimpleNamespace(compile=_refuse_to_compile)  # compiling has tests of its own, and takes seconds
         self._servicers = {
             "ContractService": ContractServicer(Contracts(self.database, compiler, clock)),  # type: ignore[arg-type]
-            "DatasetService": DatasetServicer(Datasets(self.database, self.uploads, self.blobs, clock), clock),
+            "DatasetService": DatasetServicer(datasets, clock),
             "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), clock),
             "RegistryService": RegistryServicer(RegistryReader(self.database, self.blobs, changes, clock)),
         }

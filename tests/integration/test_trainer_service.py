@@ -137,6 +137,8 @@ class TestUpload:
         assert sealed.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_ACTIVE
         assert sealed.digest == "sha256:" + hashlib.sha256(data).hexdigest()
         assert (sealed.report.train_count, sealed.report.holdout_count) == (36, 4)
+        assert sealed.report.token_lengths.row_count == 40
+        assert 0 < sealed.report.token_lengths.total.p50 <= sealed.report.token_lengths.total.max < 512
         assert trainer.upload(dataset, data) == sealed
         with pytest.raises(StateConflict):
             upload(len(data), b"more")

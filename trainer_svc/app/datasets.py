@@ -20,7 +20,9 @@ from shared.storage.base import BlobStore
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.check import Checked, check_rows
+from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.row_file import dump_rows
+from trainer_svc.curation.token_gauge import TokenGauge
 from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
@@ -34,10 +36,11 @@ class Datasets:
     """Creates, fills, seals and finds golden datasets."""
 
     def __init__(
-        self, database: Database, uploads: Uploads, blobs: BlobStore, clock: Clock, *, observer: Observer = UNOBSERVED
-    ) -> None:
+        self, database: Database, uploads: Uploads, blobs: BlobStore, clock: Clock, *, compiler: ExampleCompiler,
+        observer: Observer = UNOBSERVED,
+    ) -> None:  # fmt: skip
         self._database, self._uploads, self._blobs, self._clock = database, uploads, blobs, clock
-        self._observer = observer
+        self._compiler, self._observer = compiler, observer
         self._locks: defaultdict[DatasetName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def create(self, dataset: Dataset, request_id: str) -> Dataset:
@@ -100,7 +103,8 @@ class Datasets:
             await self._save(sealed)
             contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(dataset.contract)))
             spec = ContractSpec.from_canonical(contract.spec.encode())
-            checked = await asyncio.to_thread(check_rows, data, spec, policy)
+            gauge = TokenGauge(self._compiler, dataset.instruction_prompt)
+            checked = await asyncio.to_thread(check_rows, data, spec, policy, gauge=gauge)
             finished = await asyncio.to_thread(self._finish, sealed, checked)
             await self._save(finished, checked.findings)
             self._observer.dataset_checked(finished)

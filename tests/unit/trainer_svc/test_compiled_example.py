@@ -146,14 +146,13 @@ class TestProofs:
         assert _faults(renderer) == {}
         assert renderer.prompt_ids("a")[0] == renderer.bos_id == 2
 
-    def test_the_prompt_is_a_prefix(self, renderer: PromptRenderer) -> None:
-        """What the server makes of the input decides, not what the example says."""
-        (compiled,) = ExampleCompiler(renderer, 512).compile([ROW])
-        assert compiled.example is not None
+    def test_the_prompt_is_a_prefix(self, renderer: PromptRenderer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the server makes of the input decides, not what many inputs at once become."""
+        batch = renderer.pairs_of_ids
+        padded = lambda pairs: [([0, *prompt], completion) for prompt, completion in batch(pairs)]  # noqa: E731
+        monkeypatch.setattr(renderer, "pairs_of_ids", padded)
 
-        faults = prove(compiled.example, CheckedRow(7, "two for  Lisbon", ROW.output), renderer, 512)
-
-        assert list(faults) == [Proof.PROMPT_IS_PREFIX]
+        assert list(_faults(renderer)) == [Proof.PROMPT_IS_PREFIX]
 
     @pytest.mark.parametrize(
         ("change", "proof"),
@@ -175,7 +174,7 @@ class TestProofs:
 
         broken = Example(*change(good.example.input_ids, good.example.labels, good.example.prompt_length))
 
-        assert proof in prove(broken, ROW, renderer, 512)
+        assert proof in prove(broken, ROW.output, renderer, 512)
 
     def test_length_is_told_with_both_parts_and_the_limit(self, renderer: PromptRenderer) -> None:
         """Prompt and answer, so that one sees which to shorten."""
