@@ -13,6 +13,7 @@ from goldsmith.registry.v1 import adapter_pb2, registry_service_pb2, registry_se
 from goldsmith.trainer.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
+    example_preview_pb2,
     golden_dataset_pb2,
     training_job_pb2,
     training_service_pb2,
@@ -150,6 +151,11 @@ class TrainerClient:
             token = page.next_page_token
             if not token:
                 return
+
+    def preview(self, name: str, row_number: int) -> example_preview_pb2.ExamplePreview:
+        """A row of an active dataset, token by token, with its loss mask."""
+        request = dataset_service_pb2.PreviewExampleRequest(name=name, row_number=row_number)
+        return call(self._datasets.PreviewExample, request, _TIMEOUT_SECONDS)
 
     def train(self, name: str, job: training_job_pb2.TrainingJob) -> training_job_pb2.TrainingJob:
         """Queues a training job; `job` gives dataset, adapter and, where wanted, spec and alias."""

@@ -32,6 +32,7 @@ MAY_CALL: dict[str, str] = {
     "DatasetService/GetGoldenDataset": "UAO",
     "DatasetService/ListGoldenDatasets": "UAO",
     "DatasetService/ListDatasetFindings": "UAO",
+    "DatasetService/PreviewExample": "UAO",
     "TrainingService/CreateTrainingJob": "AO",
     "TrainingService/GetTrainingJob": "UAO",
     "TrainingService/ListTrainingJobs": "UAO",

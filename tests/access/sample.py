@@ -29,6 +29,7 @@ SAMPLES: dict[str, dict[str, object]] = {
     "DatasetService/GetGoldenDataset": {"name": "{t}/datasets/golden{x}"},
     "DatasetService/ListGoldenDatasets": {"parent": "{t}"},
     "DatasetService/ListDatasetFindings": {"parent": "{t}/datasets/golden{x}"},
+    "DatasetService/PreviewExample": {"name": "{t}/datasets/golden{x}", "rowNumber": 1},
     "TrainingService/CreateTrainingJob": {"parent": "{t}", "jobId": "new", "requestId": REQUEST_ID, "job": _JOB},
     "TrainingService/GetTrainingJob": {"name": "{t}/jobs/first{x}"},
     "TrainingService/ListTrainingJobs": {"parent": "{t}"},

@@ -34,7 +34,8 @@ from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.compiled_example import ExampleCompiler
-from trainer_svc.domain.dataset import Dataset, DatasetState, Finding
+from trainer_svc.curation.row_file import dump_rows
+from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Finding
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract, Revision
 from trainer_svc.service.contract import ContractServicer
@@ -107,8 +108,12 @@ class Room:
         spec = ContractSpec(ContractKind.CHOICE, choices=(mark,))
         report = CompileReport(Guarantee.CERTAIN, EngineName.OUTLINES, 1, 1, 1, 1, ())
         catalog.add_contract(connection, Contract.of(f"{own}/contracts/answer", spec, report, now))
+        rows = self.blobs.put_bytes(dump_rows([CheckedRow(1, mark, mark)]))
         for name, state in (("open", DatasetState.IMPORTING), ("golden", DatasetState.ACTIVE)):
-            stored = Dataset(f"{own}/datasets/{name}", f"{own}/contracts/answer", mark, "", now, state)
+            stored = Dataset(
+                f"{own}/datasets/{name}", f"{own}/contracts/answer", mark, "", now, state,
+                train_rows=rows, holdout_rows=rows,
+            )  # fmt: skip
             catalog.add_dataset(connection, stored)
             catalog.save_dataset(connection, stored, [Finding(row, "X", mark, mark) for row in (1, 2, 3)])
         for name in ("first", "second"):
