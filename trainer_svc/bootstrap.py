@@ -26,6 +26,7 @@ from shared.storage.local import LocalBlobStore
 from shared.telemetry.telemetry import Telemetry
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
@@ -33,6 +34,7 @@ from trainer_svc.app.runner import Runner, RunnerSettings
 from trainer_svc.app.upload import Uploads
 from trainer_svc.config import Settings
 from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.domain.estimate import Price
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
 from trainer_svc.service.registry import RegistryServicer
@@ -77,7 +79,9 @@ class TrainerApplication:
         examples = ExampleCompiler(PromptRenderer.load(self._base), self._base.max_positions)
         datasets = Datasets(self._database, uploads, blobs, clock, compiler=examples, observer=observer)
         self._datasets = DatasetServicer(datasets, clock)
-        self._training = TrainingServicer(Jobs(self._database, self._changes, clock), clock)
+        price = Price(settings.price_per_hour, settings.currency, settings.watts)
+        estimates = Estimates(self._database, self._base, threads=settings.training_threads, price=price)
+        self._training = TrainingServicer(Jobs(self._database, self._changes, clock), estimates, clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None
 

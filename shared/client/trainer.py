@@ -15,6 +15,7 @@ from goldsmith.trainer.v1 import (
     dataset_service_pb2_grpc,
     example_preview_pb2,
     golden_dataset_pb2,
+    training_estimate_pb2,
     training_job_pb2,
     training_service_pb2,
     training_service_pb2_grpc,
@@ -164,6 +165,11 @@ class TrainerClient:
             parent=str(own.parent), job_id=own.id, job=job, request_id=str(uuid.uuid4())
         )
         return call(self._jobs.CreateTrainingJob, request, _TIMEOUT_SECONDS)
+
+    def estimate(self, parent: str, job: training_job_pb2.TrainingJob) -> training_estimate_pb2.TrainingEstimate:
+        """What a job of `tenants/{tenant}` would take; `job` gives dataset and, where wanted, spec."""
+        request = training_service_pb2.EstimateTrainingJobRequest(parent=parent, job=job)
+        return call(self._jobs.EstimateTrainingJob, request, _TIMEOUT_SECONDS)
 
     def job(self, name: str) -> training_job_pb2.TrainingJob:
         """A job as it is now."""

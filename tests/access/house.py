@@ -30,8 +30,10 @@ from tests.access.issuer import AUDIENCE, ISSUER, Certificate, CertificateAuthor
 from tests.unit.inference_svc.conftest import ALIAS, Replica
 from trainer_svc.bootstrap import TrainerApplication
 from trainer_svc.config import Settings
+from trainer_svc.domain.estimate import Usage
 from trainer_svc.domain.registry import Revision
-from trainer_svc.store import shelf
+from trainer_svc.domain.run import TrainingMode
+from trainer_svc.store import calibration, shelf
 from trainer_svc.store.database import Database
 
 TENANT = "tenants/acme"
@@ -113,7 +115,7 @@ async def open_house(base: BaseModel, folder: Path) -> AsyncIterator[House]:
     security = house.secured(authority.issue("service", "127.0.0.1"))
     data = folder / "trainer"
     await asyncio.to_thread(data.mkdir)
-    await _publish(data)
+    await _publish(data, base)
     application = TrainerApplication(Settings(base.folder, data, parallel_jobs=0))
     replica = Replica(base, folder / "inference")
     servers = [
@@ -146,14 +148,16 @@ async def open_house(base: BaseModel, folder: Path) -> AsyncIterator[House]:
         await replica.fleet.stop()
 
 
-async def _publish(data: Path) -> None:
-    """A revision that nobody trained."""
+async def _publish(data: Path, base: BaseModel) -> None:
+    """A revision that nobody trained, and what a run took."""
     database, blobs = Database(f"sqlite:///{data}/trainer.db"), LocalBlobStore(data / "blobs")
     database.migrate()
     files = (PackageFile("manifest.json", 8, blobs.put_bytes(b"manifest")),)
     zero = "sha256:" + "0" * 64
     revision = Revision("", zero, files, f"{TENANT}/jobs/j", f"{TENANT}/contracts/c", zero, ManualClock().now())
     await database.run(lambda connection: shelf.add_revision(connection, AdapterName("acme", "answer"), revision))
+    usage = Usage(base.digest, TrainingMode.LORA, 16, 2, "cpu", 100, 10, 1, 1.0, 1.0, 1.0, 1)
+    await database.run(lambda connection: calibration.add_usage(connection, usage))
     database.close()
 
 

@@ -38,6 +38,7 @@ MAY_CALL: dict[str, str] = {
     "TrainingService/ListTrainingJobs": "UAO",
     "TrainingService/CancelTrainingJob": "AO",
     "TrainingService/WatchTrainingJob": "UAO",
+    "TrainingService/EstimateTrainingJob": "UAO",
     "RegistryService/GetRevision": "UAOS",
     "RegistryService/ListRevisions": "UAO",
     "RegistryService/DownloadRevision": "AOS",

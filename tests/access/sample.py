@@ -35,6 +35,7 @@ SAMPLES: dict[str, dict[str, object]] = {
     "TrainingService/ListTrainingJobs": {"parent": "{t}"},
     "TrainingService/CancelTrainingJob": {"name": "{t}/jobs/first{x}"},
     "TrainingService/WatchTrainingJob": {"name": "{t}/jobs/first{x}"},
+    "TrainingService/EstimateTrainingJob": {"parent": "{t}", "job": {"dataset": "{t}/datasets/golden{x}"}},
     "RegistryService/GetRevision": {"name": "{t}/adapters/answer{x}/revisions/1"},
     "RegistryService/ListRevisions": {"parent": "{t}/adapters/answer{x}"},
     "RegistryService/DownloadRevision": {"name": "{t}/adapters/answer{x}/revisions/1"},

@@ -22,7 +22,10 @@ from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_file
 from shared.errors import InvalidInput
+from shared.prompt import PromptRenderer
 from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
+from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.curation.row_file import load_rows
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.run import (
     EXIT_CANCELLED,
@@ -108,6 +111,12 @@ def _run_here(folder: RunFolder, is_cancelled: Callable[[], bool] = lambda: Fals
         run(RunSpec.from_json(folder.spec.read_bytes()), folder, journal, is_cancelled)
 
 
+def _train_tokens(base: BaseModel, folder: RunFolder) -> int:
+    examples = ExampleCompiler(PromptRenderer.load(base), base.max_positions)
+    compiled = examples.compile(load_rows(folder.train_rows.read_bytes()))
+    return sum(len(one.example.input_ids) for one in compiled if one.example is not None)
+
+
 class TestResume:
     """Attempts that follow a death."""
 
@@ -127,6 +136,13 @@ class TestResume:
 
         assert sha256_file(killed.package / WEIGHTS_NAME) == sha256_file(whole.package / WEIGHTS_NAME)
         assert [event["step"] for event in _events(killed, "progress")].count(5) == 1, "it started from the beginning"
+        assert _events(killed, "usage") == [], "it knows only its own part"
+        (usage,) = _events(whole, "usage")
+        assert usage["trained_tokens"] == 3 * _train_tokens(base, whole)
+        assert usage["batch_tokens"] <= 8 * usage["trained_tokens"] / 3 / 160 * 2
+        assert min(usage[f"{part}_seconds"] for part in ("startup", "training", "evaluation")) > 0
+        assert usage["peak_bytes"] > 100 << 20, "torch alone takes more"
+        assert (usage["device"], usage["threads"], usage["rank"], usage["holdout_count"]) == ("cpu", 1, 4, 9)
         manifest = read_package(killed.package)
         validate_adapter(killed.package, manifest, base, max_rank=64)
         assert manifest.canaries

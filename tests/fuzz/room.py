@@ -30,12 +30,14 @@ from shared.testing import ManualClock
 from tests.access.rpcs import Rpc
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.row_file import dump_rows
 from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Finding
+from trainer_svc.domain.estimate import Price
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract, Revision
 from trainer_svc.service.contract import ContractServicer
@@ -68,11 +70,12 @@ class Room:
         base = BaseModel.load(_BASE)
         examples = ExampleCompiler(PromptRenderer.load(base), base.max_positions)
         datasets = Datasets(self.database, self.uploads, self.blobs, clock, compiler=examples)
+        estimates = Estimates(self.database, base, threads=1, price=Price())
         compiler = SimpleNamespace(compile=_refuse_to_compile)  # compiling has tests of its own, and takes seconds
         self._servicers = {
             "ContractService": ContractServicer(Contracts(self.database, compiler, clock)),  # type: ignore[arg-type]
             "DatasetService": DatasetServicer(datasets, clock),
-            "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), clock),
+            "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), estimates, clock),
             "RegistryService": RegistryServicer(RegistryReader(self.database, self.blobs, changes, clock)),
         }
         self._loop = asyncio.new_event_loop()

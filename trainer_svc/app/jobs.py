@@ -47,7 +47,7 @@ class Jobs:
             raise invalid_field("job.dataset", "job, dataset and adapter belong to one tenant")
         if job.alias_id != NO_ALIAS:
             check_id(job.alias_id, "job.alias_id")
-        _check_spec(job.spec)
+        check_spec(job.spec)
         payload = sha256_bytes(json.dumps([job.name, job.dataset, job.adapter, job.alias_id, dump(job.spec)]).encode())
 
         def work(connection: Connection) -> Job:
@@ -119,7 +119,8 @@ class Jobs:
                 yield Event(after, self._clock.now())
 
 
-def _check_spec(spec: JobSpec) -> None:
+def check_spec(spec: JobSpec) -> None:
+    """Refuses settings out of range (`InvalidInput`), by their place in the request."""
     if spec.rank is not None and spec.rank not in RANKS:
         raise invalid_field("job.spec.rank", f"must be one of {RANKS}, got {spec.rank}")
     if spec.alpha is not None and not 0 < spec.alpha <= 16 * (spec.rank or RANKS[0]):

@@ -91,7 +91,7 @@ def check_rows(
     else:
         findings.extend(advice(spec, train, [row for row in holdout if row.row not in broken]))
     findings.sort(key=lambda finding: finding.row_number)
-    report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)), measured.lengths)
+    report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)), measured.lengths(train))
     is_usable = not too_small and (invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
     return Checked(tuple(train), tuple(holdout), tuple(findings), report, is_usable)
 

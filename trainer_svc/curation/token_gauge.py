@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,14 +16,36 @@ _SHARES = (0.5, 0.95, 0.99, 1.0)
 
 @dataclass(frozen=True)
 class Measured:
-    """Lengths (None without a row), what was found, and the rows that neither training nor evaluation can read."""
+    """Rows in tokens, what was found, and the rows that neither training nor evaluation can read."""
 
-    lengths: TokenLengths | None
+    sizes: Mapping[int, tuple[int, int]]
+    """Tokens of prompt and completion by row number."""
     findings: tuple[Finding, ...]
     unusable: frozenset[int]
+    context_tokens: int
+    instruction_tokens: int
+
+    def lengths(self, train: Sequence[CheckedRow]) -> TokenLengths | None:
+        """Lengths of all rows that were measured; None without any. `train` are those that are trained on."""
+        if not self.sizes:
+            return None
+        prompts, completions = np.array([*self.sizes.values()]).T
+        trained = [sum(self.sizes[row.row]) for row in train]
+        return TokenLengths(
+            prompt=_quantiles(prompts),
+            completion=_quantiles(completions),
+            total=_quantiles(prompts + completions),
+            context_tokens=self.context_tokens,
+            instruction_tokens=self.instruction_tokens,
+            row_count=len(self.sizes),
+            token_count=int(prompts.sum() + completions.sum()),
+            train_token_count=sum(trained),
+            longest_train_tokens=max(trained, default=0),
+            learned_token_count=int(completions.sum()),
+        )
 
 
-UNMEASURED = Measured(None, (), frozenset())
+UNMEASURED = Measured({}, (), frozenset(), 0, 0)
 
 
 class TokenGauge:
@@ -39,33 +61,19 @@ class TokenGauge:
         """
         findings: list[Finding] = []
         unusable: set[int] = set()
-        sizes: list[tuple[int, int]] = []
+        sizes: dict[int, tuple[int, int]] = {}
         for rows, is_trained in ((train, True), (holdout, False)):
             for compiled in self._compiler.tokenize(rows):
                 is_blocking = is_trained or compiled.example is None
-                if compiled.example is not None:
-                    sizes.append((compiled.example.prompt_length, compiled.example.completion_length))
+                example = compiled.example
+                if example is not None:
+                    sizes[compiled.row.row] = example.prompt_length, example.completion_length
                 if compiled.faults and is_blocking:
                     unusable.add(compiled.row.row)
                 findings.extend(_findings(compiled, is_blocking=is_blocking))
-        return Measured(self._lengths(sizes), tuple(findings), frozenset(unusable))
-
-    def _lengths(self, sizes: Sequence[tuple[int, int]]) -> TokenLengths | None:
-        if not sizes:
-            return None
-        prompts, completions = np.array(sizes).T
-        renderer, instructions = self._compiler.renderer, self._instruction_prompt
-        plain = len(renderer.prompt_ids(""))
-        return TokenLengths(
-            prompt=_quantiles(prompts),
-            completion=_quantiles(completions),
-            total=_quantiles(prompts + completions),
-            context_tokens=self._compiler.max_tokens,
-            instruction_tokens=len(renderer.prompt_ids("", instructions)) - plain,
-            row_count=len(sizes),
-            token_count=int(prompts.sum() + completions.sum()),
-            learned_token_count=int(completions.sum()),
-        )
+        renderer = self._compiler.renderer
+        saved = len(renderer.prompt_ids("", self._instruction_prompt)) - len(renderer.prompt_ids(""))
+        return Measured(sizes, tuple(findings), frozenset(unusable), self._compiler.max_tokens, saved)
 
 
 def _quantiles(lengths: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Quantiles:

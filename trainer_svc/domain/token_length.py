@@ -32,5 +32,9 @@ class TokenLengths:
     """Rows that were measured."""
     token_count: int
     """Tokens of all of them."""
+    train_token_count: int
+    """Those of the rows that are trained on: one epoch."""
+    longest_train_tokens: int
+    """The longest row that is trained on."""
     learned_token_count: int
     """Those of them that are learned: outputs and stop tokens."""

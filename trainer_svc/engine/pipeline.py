@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from trainer_svc.engine.generation import generate
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
 from trainer_svc.engine.training import train_adapter
+from trainer_svc.engine.usage import Stopwatch, device_name, peak_bytes
 from trainer_svc.evaluation.execution import open_database
 from trainer_svc.evaluation.score import score_outputs
 
@@ -51,6 +53,7 @@ class _Ground:
     plan: TrainingPlan
     journal: Journal
     is_cancelled: Callable[[], bool]
+    stopwatch: Stopwatch
 
     def stop_if_cancelled(self) -> None:
         """Raises Cancelled once the run was asked to stop."""
@@ -68,6 +71,7 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     torch.set_num_threads(spec.threads)
     if folder.result.is_file():
         return RunResult.from_json(folder.result.read_bytes())
+    stopwatch = Stopwatch()
     journal.phase(Phase.PREPARING)
     base = BaseModel.load(Path(spec.base_model_dir))
     renderer = PromptRenderer.load(base)
@@ -81,24 +85,46 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     if contract.spec.kind is ContractKind.SQL and spec.database_sql:
         with open_database(contract.spec.ddl, spec.database_sql):
             pass  # a database that cannot be built is told now, not after the training
-    ground = _Ground(spec, folder, base, renderer, contract, plan, journal, is_cancelled)
+    ground = _Ground(spec, folder, base, renderer, contract, plan, journal, is_cancelled, stopwatch)
     if not folder.adapter.is_dir():
         _train(ground, examples)
-    return _publish(ground, holdout)
+    result = _publish(ground, holdout)
+    if stopwatch.has_trained:
+        journal.usage(_usage(ground, examples, len(holdout)))
+    return result
 
 
 def _train(ground: _Ground, examples: Sequence[Example]) -> None:
     ground.journal.phase(Phase.TRAINING)
-    model = train_adapter(
-        load_base(ground.base.folder, ground.spec.mode),
-        examples,
-        ground.plan,
-        seed=ground.spec.seed,
-        checkpoints=ground.folder.checkpoints,
-        journal=ground.journal,
-        is_cancelled=ground.is_cancelled,
-    )
+    base = load_base(ground.base.folder, ground.spec.mode)
+    # A run that goes on from a checkpoint tells nothing of how long a whole one takes.
+    with nullcontext() if ground.folder.checkpoints.is_dir() else ground.stopwatch.training():
+        model = train_adapter(
+            base,
+            examples,
+            ground.plan,
+            seed=ground.spec.seed,
+            checkpoints=ground.folder.checkpoints,
+            journal=ground.journal,
+            is_cancelled=ground.is_cancelled,
+        )
     save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
+
+
+def _usage(ground: _Ground, examples: Sequence[Example], holdout_count: int) -> dict[str, str | int | float]:
+    plan, lengths = ground.plan, [len(example.input_ids) for example in examples]
+    return {
+        "base_model_digest": ground.base.digest,
+        "mode": ground.spec.mode.value,
+        "rank": plan.rank,
+        "threads": ground.spec.threads,
+        "device": device_name(),
+        "trained_tokens": sum(lengths) * plan.epoch_count,
+        "batch_tokens": min(plan.batch_size, len(lengths)) * max(lengths),
+        "holdout_count": holdout_count,
+        **ground.stopwatch.seconds(),
+        "peak_bytes": peak_bytes(),
+    }
 
 
 def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:

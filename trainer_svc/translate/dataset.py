@@ -81,6 +81,8 @@ def _token_lengths(lengths: TokenLengths) -> pb.TokenLengths:
         row_count=lengths.row_count,
         token_count=lengths.token_count,
         learned_token_count=lengths.learned_token_count,
+        train_token_count=lengths.train_token_count,
+        longest_train_tokens=lengths.longest_train_tokens,
     )
 
 

@@ -11,7 +11,7 @@ from shared.contracts.spec import ContractKind, ContractSpec
 from shared.prompt import PromptRenderer
 from trainer_svc.curation.check import Checked, check_rows
 from trainer_svc.curation.compiled_example import ExampleCompiler
-from trainer_svc.curation.token_gauge import Measured, TokenGauge
+from trainer_svc.curation.token_gauge import TokenGauge
 from trainer_svc.domain.dataset import CheckedRow, InvalidRowPolicy
 from trainer_svc.domain.token_length import Quantiles
 
@@ -35,7 +35,7 @@ class TestLengths:
 
     def test_are_lengths_of_rows(self, compiler: ExampleCompiler) -> None:
         """Half, 95, 99 and 100 of 100 rows are not longer; the template and the stop token count."""
-        lengths = TokenGauge(ExampleCompiler(compiler.renderer, 512)).measure(_rows(100), []).lengths
+        lengths = TokenGauge(ExampleCompiler(compiler.renderer, 512)).measure(_rows(100), []).lengths(_rows(60))
 
         assert lengths is not None
         by_row = {n: len(compiler.renderer.prompt_ids("#" * n)) for n in (51, 96, 100)}
@@ -43,12 +43,14 @@ class TestLengths:
         assert lengths.completion == Quantiles(2, 2, 2, 2)
         assert lengths.total.max == lengths.prompt.max + 2
         assert (lengths.row_count, lengths.learned_token_count, lengths.context_tokens) == (100, 200, 512)
+        assert lengths.longest_train_tokens == len(compiler.renderer.prompt_ids("#" * 60)) + 2
+        assert lengths.token_count > lengths.train_token_count > 60 * 4
 
     def test_count_train_and_holdout_and_what_is_too_long(self, compiler: ExampleCompiler) -> None:
         """Nothing is cut before it is counted."""
         long = CheckedRow(9, "#" * 200, "1")
 
-        lengths = TokenGauge(compiler).measure(_rows(3), [long]).lengths
+        lengths = TokenGauge(compiler).measure(_rows(3), [long]).lengths(_rows(3))
 
         assert lengths is not None
         assert lengths.total.max == len(compiler.renderer.prompt_ids(long.input)) + 2 > LIMIT
@@ -56,7 +58,7 @@ class TestLengths:
 
     def test_say_what_an_adapter_saves(self, compiler: ExampleCompiler) -> None:
         """The instruction prompt with its part of the template."""
-        lengths = TokenGauge(compiler, "Answer with JSON.").measure(_rows(1), []).lengths
+        lengths = TokenGauge(compiler, "Answer with JSON.").measure(_rows(1), []).lengths(_rows(1))
 
         renderer = compiler.renderer
         assert lengths is not None
@@ -65,7 +67,9 @@ class TestLengths:
 
     def test_are_none_without_rows(self, compiler: ExampleCompiler) -> None:
         """An empty upload has no lengths, not lengths of 0."""
-        assert TokenGauge(compiler).measure([], []) == Measured(None, (), frozenset())
+        measured = TokenGauge(compiler).measure([], [])
+
+        assert (measured.lengths([]), measured.findings, measured.unusable) == (None, (), frozenset())
 
 
 class TestRowsThatCannotBeTrainedOn:

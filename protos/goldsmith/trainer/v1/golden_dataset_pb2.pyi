@@ -220,6 +220,8 @@ class TokenLengths(_message.Message):
     ROW_COUNT_FIELD_NUMBER: _builtins.int
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     LEARNED_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    TRAIN_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    LONGEST_TRAIN_TOKENS_FIELD_NUMBER: _builtins.int
     context_tokens: _builtins.int
     """The base model's context: the most that total may be. Train rows above it are refused (ROW_TOO_LONG); held-out rows
     above it stay, are answered if their prompt leaves room, and are no part of the holdout loss.
@@ -232,6 +234,10 @@ class TokenLengths(_message.Message):
     """Tokens of all of them."""
     learned_token_count: _builtins.int
     """Those of token_count that are learned."""
+    train_token_count: _builtins.int
+    """Those of token_count in rows that are trained on: one epoch."""
+    longest_train_tokens: _builtins.int
+    """Tokens of the longest row that is trained on."""
     @_builtins.property
     def prompt(self) -> Global___TokenQuantiles:
         """The input in its prompt template."""
@@ -255,10 +261,12 @@ class TokenLengths(_message.Message):
         row_count: _builtins.int | None = ...,
         token_count: _builtins.int | None = ...,
         learned_token_count: _builtins.int | None = ...,
+        train_token_count: _builtins.int | None = ...,
+        longest_train_tokens: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "prompt", b"prompt", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "context_tokens", b"context_tokens", "instruction_tokens", b"instruction_tokens", "learned_token_count", b"learned_token_count", "prompt", b"prompt", "row_count", b"row_count", "token_count", b"token_count", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "context_tokens", b"context_tokens", "instruction_tokens", b"instruction_tokens", "learned_token_count", b"learned_token_count", "longest_train_tokens", b"longest_train_tokens", "prompt", b"prompt", "row_count", b"row_count", "token_count", b"token_count", "total", b"total", "train_token_count", b"train_token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
