@@ -21,10 +21,12 @@ from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
+from shared.prompt import PromptRenderer
 from shared.storage.local import LocalBlobStore
 from shared.telemetry.telemetry import Telemetry
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
@@ -32,6 +34,8 @@ from trainer_svc.app.retention import Retention
 from trainer_svc.app.runner import Runner, RunnerSettings
 from trainer_svc.app.upload import Uploads
 from trainer_svc.config import Settings
+from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.domain.estimate import Price
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
 from trainer_svc.service.registry import RegistryServicer
@@ -76,13 +80,16 @@ class TrainerApplication:
         )
         self._contracts = ContractServicer(Contracts(self._database, compiler, clock))
         uploads = Uploads(data_dir / "uploads")
-        self._datasets = DatasetServicer(Datasets(self._database, uploads, blobs, clock, observer=observer), clock)
-        self._training = TrainingServicer(
-            Jobs(
-                self._database, self._changes, clock,
-                tenant_limit=settings.tenant_waiting_jobs, limit=settings.waiting_jobs, observer=observer,
-            ), clock,
+        examples = ExampleCompiler(PromptRenderer.load(self._base), self._base.max_positions)
+        datasets = Datasets(self._database, uploads, blobs, clock, compiler=examples, observer=observer)
+        self._datasets = DatasetServicer(datasets, clock)
+        price = Price(settings.price_per_hour, settings.currency, settings.watts)
+        estimates = Estimates(self._database, self._base, threads=settings.training_threads, price=price)
+        jobs = Jobs(
+            self._database, self._changes, clock,
+            tenant_limit=settings.tenant_waiting_jobs, limit=settings.waiting_jobs, observer=observer,
         )  # fmt: skip
+        self._training = TrainingServicer(jobs, estimates, clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None

@@ -10,7 +10,7 @@ from shared.rpc.security import SecuritySettings
 
 _LEAST = {
     "training_threads": 1, "parallel_jobs": 0, "metrics_label_sets": 1, "tenant_waiting_jobs": 1, "waiting_jobs": 1,
-    "run_retention_hours": 0,
+    "run_retention_hours": 0, "price_per_hour": 0, "watts": 0,
 }  # fmt: skip
 DESCRIPTION = "Check golden datasets, train adapters and publish them in the registry."
 
@@ -37,6 +37,9 @@ class Settings(SecuritySettings):
     )
     database_url: str = field(default="", metadata={"help": "SQLAlchemy URL; empty means SQLite in data_dir"})
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
+    price_per_hour: float = field(default=0.0, metadata={"help": "of a training hour, for estimates; 0 is none"})
+    currency: str = field(default="", metadata={"help": "of price_per_hour, for example EUR"})
+    watts: float = field(default=0.0, metadata={"help": "drawn while training, for estimates; 0 is unknown"})
     parallel_jobs: int = field(default=1, metadata={"help": "training jobs at once"})
     tenant_waiting_jobs: int = field(
         default=100, metadata={"help": "training jobs of one tenant that may wait or be paused"}

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from goldsmith.contract.v1 import contract_pb2
 from goldsmith.inference.v1 import inference_service_pb2
+from shared.cli.visible import visible
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordFate
 from shared.errors import DomainError
 from shared.rpc.contract_message import report_of, spec_of
@@ -116,12 +117,13 @@ def errors_shown() -> Iterator[None]:
         yield
     except DomainError as err:
         console = Console(stderr=True, highlight=False)
-        console.print(Text(f"{err.reason}: {err}", style="red"))
+        # What a server says may quote a tenant's rows.
+        console.print(Text(visible(f"{err.reason}: {err}"), style="red"))
         if err.violations:
             table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
             table.add_column("where", overflow="fold")
             table.add_column("what", overflow="fold")
             for violation in err.violations:
-                table.add_row(Text(violation.path), Text(violation.description))
+                table.add_row(Text(visible(violation.path)), Text(visible(violation.description)))
             console.print(table)
         raise typer.Exit(1) from err

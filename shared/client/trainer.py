@@ -13,7 +13,9 @@ from goldsmith.registry.v1 import adapter_pb2, registry_service_pb2, registry_se
 from goldsmith.trainer.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
+    example_preview_pb2,
     golden_dataset_pb2,
+    training_estimate_pb2,
     training_job_pb2,
     training_service_pb2,
     training_service_pb2_grpc,
@@ -151,6 +153,11 @@ class TrainerClient:
             if not token:
                 return
 
+    def preview(self, name: str, row_number: int) -> example_preview_pb2.ExamplePreview:
+        """A row of an active dataset, token by token, with its loss mask."""
+        request = dataset_service_pb2.PreviewExampleRequest(name=name, row_number=row_number)
+        return call(self._datasets.PreviewExample, request, _TIMEOUT_SECONDS)
+
     def train(self, name: str, job: training_job_pb2.TrainingJob) -> training_job_pb2.TrainingJob:
         """Queues a training job; `job` gives dataset, adapter and, where wanted, spec, alias, priority and limit."""
         own = JobName.parse(name)
@@ -158,6 +165,11 @@ class TrainerClient:
             parent=str(own.parent), job_id=own.id, job=job, request_id=str(uuid.uuid4())
         )
         return call(self._jobs.CreateTrainingJob, request, _TIMEOUT_SECONDS)
+
+    def estimate(self, parent: str, job: training_job_pb2.TrainingJob) -> training_estimate_pb2.TrainingEstimate:
+        """What a job of `tenants/{tenant}` would take; `job` gives dataset and, where wanted, spec."""
+        request = training_service_pb2.EstimateTrainingJobRequest(parent=parent, job=job)
+        return call(self._jobs.EstimateTrainingJob, request, _TIMEOUT_SECONDS)
 
     def job(self, name: str) -> training_job_pb2.TrainingJob:
         """A job as it is now."""

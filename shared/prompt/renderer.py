@@ -7,7 +7,7 @@ template trained on and the template served is the most cited failure of fine-tu
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -52,10 +52,14 @@ class PromptRenderer:
         self._content_tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._content_tokenizer.encode_special_tokens = True
         self._stop_ids = base.stop_ids
-        facts = [sha256_file(base.tokenizer_file), template, list(base.stop_ids)]
+        self._bos_id = _bos_of(tokenizer, base)
+        special = {name: text for name, text in _special_tokens(base.folder).items() if name in template}
+        facts: list[object] = [sha256_file(base.tokenizer_file), template, list(base.stop_ids)]
+        if special or self._bos_id is not None:  # bases without them keep the digest that their adapters name
+            facts.append([special, self._bos_id])
         self._digest = sha256_bytes(json.dumps(facts).encode())
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        self._template = environment.from_string(template)
+        self._template = environment.from_string(template, globals=special)
         self._with_system = self._split(with_system=True)
         self._without_system = self._split(with_system=False)
         self._instruction_ids = lru_cache(_INSTRUCTION_CACHE_SIZE)(self._content_ids)
@@ -72,6 +76,16 @@ class PromptRenderer:
     def stop_ids(self) -> tuple[int, ...]:
         """Tokens that end an answer; the first one ends every training example."""
         return self._stop_ids
+
+    @property
+    def bos_id(self) -> int | None:
+        """The token that every prompt begins with; None where the tokenizer has none."""
+        return self._bos_id
+
+    @property
+    def frame_tokens(self) -> tuple[int, int]:
+        """How many tokens of the template stand before and after the input of a prompt without instructions."""
+        return len(self._without_system.head), len(self._without_system.tail)
 
     @property
     def digest(self) -> str:
@@ -95,6 +109,25 @@ class PromptRenderer:
     def completion_ids(self, output: str) -> list[int]:
         """Token ids of an answer, ending with the stop token."""
         return [*self._content_ids(output), self._stop_ids[0]]
+
+    def pairs_of_ids(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+        """`prompt_ids` and `completion_ids` of many inputs and outputs at once, on every core."""
+        texts = [text for pair in pairs for text in pair]
+        found = [
+            encoding.ids for encoding in self._content_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        ]
+        head, tail, stop = self._without_system.head, self._without_system.tail, self._stop_ids[0]
+        return [
+            ([*head, *given, *tail], [*wanted, stop]) for given, wanted in zip(found[::2], found[1::2], strict=True)
+        ]
+
+    def token_bytes(self, token: int) -> bytes | None:
+        """The text that a token stands for, which may be half a character; None for a control token."""
+        return self._token_bytes.get(token)
+
+    def token_name(self, token: int) -> str:
+        """How the tokenizer writes a token; for control tokens, which stand for no text."""
+        return str(self._template_tokenizer.id_to_token(token))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids, without the stop token at the end.
@@ -123,7 +156,26 @@ class PromptRenderer:
         parts = [
             tuple(self._template_tokenizer.encode(t, add_special_tokens=False).ids) for t in (before, middle, tail)
         ]
-        return _Pieces(*parts) if with_system else _Pieces(parts[1], (), parts[2])
+        first, second, last = parts
+        head, between = (first, second) if with_system else (second, ())
+        # A template that says nothing of it leaves it to the tokenizer, which is asked for contents alone here.
+        begin = () if self._bos_id is None or head[:1] == (self._bos_id,) else (self._bos_id,)
+        return _Pieces((*begin, *head), between, last)
+
+
+def _bos_of(tokenizer: Tokenizer, base: BaseModel) -> int | None:
+    """What the tokenizer puts before every text: some name a token for it that they never use."""
+    ids = tokenizer.encode("").ids
+    return ids[0] if ids and ids[0] not in base.stop_ids else None
+
+
+def _special_tokens(folder: Path) -> Mapping[str, str]:
+    """Texts that templates call by name: `bos_token` and its like, written as text or as an object with `content`."""
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    named = {name: config.get(name) for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
+    texts = {name: value.get("content") if isinstance(value, dict) else value for name, value in named.items()}
+    return {name: text for name, text in texts.items() if isinstance(text, str)}
 
 
 def _template_of(folder: Path) -> str:

@@ -30,9 +30,11 @@ from tests.access.issuer import AUDIENCE, ISSUER, Certificate, CertificateAuthor
 from tests.unit.inference_svc.conftest import ALIAS, Replica
 from trainer_svc.bootstrap import TrainerApplication
 from trainer_svc.config import Settings
+from trainer_svc.domain.estimate import Usage
 from trainer_svc.domain.job import Job, JobSpec, JobState
 from trainer_svc.domain.registry import Revision
-from trainer_svc.store import history, shelf
+from trainer_svc.domain.run import TrainingMode
+from trainer_svc.store import calibration, history, shelf
 from trainer_svc.store.database import Database
 
 TENANT = "tenants/acme"
@@ -114,7 +116,7 @@ async def open_house(base: BaseModel, folder: Path) -> AsyncIterator[House]:
     security = house.secured(authority.issue("service", "127.0.0.1"))
     data = folder / "trainer"
     await asyncio.to_thread(data.mkdir)
-    await _publish(data)
+    await _publish(data, base)
     application = TrainerApplication(Settings(base.folder, data, parallel_jobs=0))
     replica = Replica(base, folder / "inference")
     servers = [
@@ -147,8 +149,8 @@ async def open_house(base: BaseModel, folder: Path) -> AsyncIterator[House]:
         await replica.fleet.stop()
 
 
-async def _publish(data: Path) -> None:
-    """A revision that nobody trained, and a job that was paused."""
+async def _publish(data: Path, base: BaseModel) -> None:
+    """A revision that nobody trained, a job that was paused, and what a run took."""
     database, blobs = Database(f"sqlite:///{data}/trainer.db"), LocalBlobStore(data / "blobs")
     database.migrate()
     files = (PackageFile("manifest.json", 8, blobs.put_bytes(b"manifest")),)
@@ -160,6 +162,8 @@ async def _publish(data: Path) -> None:
         ManualClock().now(), state=JobState.PAUSED,
     )  # fmt: skip
     await database.run(lambda connection: history.add_job(connection, held))
+    usage = Usage(base.digest, TrainingMode.LORA, 16, 2, "cpu", 100, 10, 1, 1.0, 1.0, 1.0, 1)
+    await database.run(lambda connection: calibration.add_usage(connection, usage))
     database.close()
 
 

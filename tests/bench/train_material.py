@@ -11,9 +11,10 @@ from deploy.quickstart.invoices import invoices
 from deploy.quickstart.tenant import GoldenRow
 from shared.base_model import BaseModel
 from shared.prompt import PromptRenderer
+from trainer_svc.curation.compiled_example import Example, compile_examples
+from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.plan import TrainingPlan, plan_training
 from trainer_svc.domain.run import RunSpec
-from trainer_svc.engine.example import Example, Row, compile_examples
 
 BASE = Path(__file__).parents[2] / "deploy" / "base_model" / "weights"
 _FILE = "material.json"
@@ -56,8 +57,8 @@ class Material:
         return cls(Path(body["base"]), TrainingPlan(**body["plan"]), train, holdout)
 
 
-def _rows(rows: tuple[GoldenRow, ...]) -> list[Row]:
-    return [Row(number, row.input, row.output) for number, row in enumerate(rows, 1)]
+def _rows(rows: tuple[GoldenRow, ...]) -> list[CheckedRow]:
+    return [CheckedRow(number, row.input, row.output) for number, row in enumerate(rows, 1)]
 
 
 def _example(body: dict[str, object]) -> Example:

@@ -7,8 +7,8 @@ from itertools import chain
 
 import pytest
 
+from trainer_svc.curation.compiled_example import IGNORED, Example
 from trainer_svc.engine.batching import LengthGroupedSampler, collate
-from trainer_svc.engine.example import IGNORED, Example
 
 pytestmark = pytest.mark.engine  # imports torch
 

@@ -11,11 +11,11 @@ import torch
 from shared.base_model import BaseModel
 from shared.prompt import PromptRenderer
 from tests.e2e.training_sample import rows, tiny_llama
+from trainer_svc.curation.compiled_example import compile_examples
 from trainer_svc.domain.plan import TrainingPlan
 from trainer_svc.domain.run import Initialization, TrainingMode
 from trainer_svc.engine.adapter import new_adapter
 from trainer_svc.engine.base import load_base
-from trainer_svc.engine.example import compile_examples
 from trainer_svc.engine.training import AdapterTrainer, training_arguments
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]

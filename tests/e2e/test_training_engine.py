@@ -15,11 +15,11 @@ from shared.contracts.compiler import ContractCompiler
 from shared.prompt import PromptRenderer
 from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
 from tests.quantized_base import changed_share, cosine, gradient, stored_weights
+from trainer_svc.curation.compiled_example import IGNORED, compile_examples
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine import base as engine_base
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
-from trainer_svc.engine.example import IGNORED, compile_examples
 from trainer_svc.engine.generation import generate
 from trainer_svc.engine.loss import completion_loss
 

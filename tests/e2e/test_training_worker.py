@@ -23,7 +23,11 @@ from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_file
 from shared.errors import InvalidInput
+from shared.prompt import PromptRenderer
 from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
+from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.curation.row_file import load_rows
+from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.run import (
     EXIT_DISK_FULL,
@@ -38,7 +42,6 @@ from trainer_svc.domain.run import (
     RunSpec,
     TrainingMode,
 )
-from trainer_svc.engine.example import Row
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.pipeline import run
 
@@ -55,7 +58,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
 def prepare(base: BaseModel, tmp_path: Path) -> Callable[..., RunFolder]:
     """Writes a run's folder as the service would."""
 
-    def write(name: str, train: list[Row] | None = None, **settings: Any) -> RunFolder:
+    def write(name: str, train: list[CheckedRow] | None = None, **settings: Any) -> RunFolder:
         folder = RunFolder(tmp_path / name)
         folder.path.mkdir()
         spec = RunSpec(
@@ -74,7 +77,7 @@ def prepare(base: BaseModel, tmp_path: Path) -> Callable[..., RunFolder]:
         )
         folder.spec.write_bytes(spec.to_json())
         for path, part in ((folder.train_rows, train or rows(160)), (folder.holdout_rows, rows(9))):
-            lines = (json.dumps({"row": r.number, "input": r.input, "output": r.output}) for r in part)
+            lines = (json.dumps({"row": r.row, "input": r.input, "output": r.output}) for r in part)
             path.write_text("\n".join(lines) + "\n")
         return folder
 
@@ -125,6 +128,12 @@ def _run_here(folder: RunFolder, is_cancelled: Callable[[], bool] = lambda: Fals
         run(RunSpec.from_json(folder.spec.read_bytes()), folder, journal, is_cancelled)
 
 
+def _train_tokens(base: BaseModel, folder: RunFolder) -> int:
+    examples = ExampleCompiler(PromptRenderer.load(base), base.max_positions)
+    compiled = examples.compile(load_rows(folder.train_rows.read_bytes()))
+    return sum(len(one.example.input_ids) for one in compiled if one.example is not None)
+
+
 class TestResume:
     """Attempts that follow a death."""
 
@@ -144,6 +153,13 @@ class TestResume:
 
         assert sha256_file(killed.package / WEIGHTS_NAME) == sha256_file(whole.package / WEIGHTS_NAME)
         assert [event["step"] for event in _events(killed, "progress")].count(5) == 1, "it started from the beginning"
+        assert _events(killed, "usage") == [], "it knows only its own part"
+        (usage,) = _events(whole, "usage")
+        assert usage["trained_tokens"] == 3 * _train_tokens(base, whole)
+        assert usage["batch_tokens"] <= 8 * usage["trained_tokens"] / 3 / 160 * 2
+        assert min(usage[f"{part}_seconds"] for part in ("startup", "training", "evaluation")) > 0
+        assert usage["peak_bytes"] > 100 << 20, "torch alone takes more"
+        assert (usage["device"], usage["threads"], usage["rank"], usage["holdout_count"]) == ("cpu", 1, 4, 9)
         manifest = read_package(killed.package)
         validate_adapter(killed.package, manifest, base, max_rank=64)
         assert manifest.canaries
@@ -200,7 +216,7 @@ class TestValidate:
 
     def test_tells_a_row_that_does_not_fit(self, prepare: Callable[..., RunFolder]) -> None:
         """As the training would, hours later."""
-        folder = prepare("proved-long", [*rows(20), Row(21, "x" * 3000, '{"city":"Rome","count":1}')])
+        folder = prepare("proved-long", [*rows(20), CheckedRow(21, "x" * 3000, '{"city":"Rome","count":1}')])
 
         assert _start(folder, VALIDATE_FLAG).wait() == EXIT_USER_ERROR
 
@@ -279,7 +295,7 @@ class TestFailure:
 
     def test_a_row_that_does_not_fit_is_the_tenants_mistake(self, prepare: Callable[..., RunFolder]) -> None:
         """Nothing is cut: the run fails naming the row."""
-        folder = prepare("long", [*rows(20), Row(21, "x" * 3000, '{"city":"Rome","count":1}')])
+        folder = prepare("long", [*rows(20), CheckedRow(21, "x" * 3000, '{"city":"Rome","count":1}')])
 
         assert _start(folder).wait() == EXIT_USER_ERROR
 

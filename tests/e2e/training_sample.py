@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from tests.conftest import write_tiny_base
-from trainer_svc.engine.example import Row
+from trainer_svc.domain.dataset import CheckedRow
 
 CONTRACT = ContractSpec(
     ContractKind.JSON,
@@ -41,10 +41,10 @@ def tiny_llama(folder: Path) -> BaseModel:
     return BaseModel.load(folder)
 
 
-def rows(count: int) -> list[Row]:
+def rows(count: int) -> list[CheckedRow]:
     """Golden rows whose answers can be read off their inputs."""
     cities = ("Rome", "Oslo", "Lima")
     return [
-        Row(i, f"{i % 100} people in {cities[i % 3]}", f'{{"city":"{cities[i % 3]}","count":{i % 100}}}')
+        CheckedRow(i, f"{i % 100} people in {cities[i % 3]}", f'{{"city":"{cities[i % 3]}","count":{i % 100}}}')
         for i in range(count)
     ]

@@ -15,11 +15,13 @@ from google.protobuf.message import Message
 from sqlalchemy import Connection, select
 
 from shared.adapter.manifest import PackageFile
+from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.contracts.report import CompileReport, EngineName, Guarantee
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput
 from shared.names import AdapterName, AliasName, DatasetName, RevisionName
+from shared.prompt import PromptRenderer
 from shared.rpc.access.check import authorise
 from shared.rpc.access.table import RULES
 from shared.rpc.identity import Identity
@@ -28,10 +30,14 @@ from shared.testing import ManualClock
 from tests.access.rpcs import Rpc
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.upload import Uploads
-from trainer_svc.domain.dataset import Dataset, DatasetState, Finding
+from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.curation.row_file import dump_rows
+from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Finding
+from trainer_svc.domain.estimate import Price
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract, Revision
 from trainer_svc.service.contract import ContractServicer
@@ -45,6 +51,7 @@ from trainer_svc.store.table import metadata
 MARKS = {"acme": "mark-kd83", "globex": "mark-zq71"}
 """In everything that a tenant owns, and in nothing that a target writes."""
 _MAX_RESPONSES = 8
+_BASE = Path(__file__).parents[2] / "deploy" / "base_model" / "weights"
 _ZERO = "sha256:" + "0" * 64
 
 
@@ -60,11 +67,15 @@ class Room:
         self.database = Database(f"sqlite:///{self.folder}/trainer.db")
         self.database.migrate()
         self.blobs, self.uploads = LocalBlobStore(self.folder / "blobs"), Uploads(self.folder / "uploads")
+        base = BaseModel.load(_BASE)
+        examples = ExampleCompiler(PromptRenderer.load(base), base.max_positions)
+        datasets = Datasets(self.database, self.uploads, self.blobs, clock, compiler=examples)
+        estimates = Estimates(self.database, base, threads=1, price=Price())
         compiler = SimpleNamespace(compile=_refuse_to_compile)  # compiling has tests of its own, and takes seconds
         self._servicers = {
             "ContractService": ContractServicer(Contracts(self.database, compiler, clock)),  # type: ignore[arg-type]
-            "DatasetService": DatasetServicer(Datasets(self.database, self.uploads, self.blobs, clock), clock),
-            "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), clock),
+            "DatasetService": DatasetServicer(datasets, clock),
+            "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), estimates, clock),
             "RegistryService": RegistryServicer(RegistryReader(self.database, self.blobs, changes, clock)),
         }
         self._loop = asyncio.new_event_loop()
@@ -100,8 +111,12 @@ class Room:
         spec = ContractSpec(ContractKind.CHOICE, choices=(mark,))
         report = CompileReport(Guarantee.CERTAIN, EngineName.OUTLINES, 1, 1, 1, 1, ())
         catalog.add_contract(connection, Contract.of(f"{own}/contracts/answer", spec, report, now))
+        rows = self.blobs.put_bytes(dump_rows([CheckedRow(1, mark, mark)]))
         for name, state in (("open", DatasetState.IMPORTING), ("golden", DatasetState.ACTIVE)):
-            stored = Dataset(f"{own}/datasets/{name}", f"{own}/contracts/answer", mark, "", now, state)
+            stored = Dataset(
+                f"{own}/datasets/{name}", f"{own}/contracts/answer", mark, "", now, state,
+                train_rows=rows, holdout_rows=rows,
+            )  # fmt: skip
             catalog.add_dataset(connection, stored)
             catalog.save_dataset(connection, stored, [Finding(row, "X", mark, mark) for row in (1, 2, 3)])
         for name in ("first", "second"):

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import grpc
 import pytest
+from typer.testing import CliRunner
 
 from deploy.quickstart.service_process import ServiceProcess
 from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
 from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
 from goldsmith.trainer.v1 import dataset_service_pb2 as dataset_pb
 from goldsmith.trainer.v1 import dataset_service_pb2_grpc, golden_dataset_pb2, training_job_pb2
+from shared.cli.main import app
 from shared.client import TrainerClient
 from shared.client.channel import domain_errors
 from shared.errors import AlreadyExists, Conflict, InvalidInput, NotFound, OutOfRange, StateConflict
@@ -137,6 +139,8 @@ class TestUpload:
         assert sealed.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_ACTIVE
         assert sealed.digest == "sha256:" + hashlib.sha256(data).hexdigest()
         assert (sealed.report.train_count, sealed.report.holdout_count) == (36, 4)
+        assert sealed.report.token_lengths.row_count == 40
+        assert 0 < sealed.report.token_lengths.total.p50 <= sealed.report.token_lengths.total.max < 512
         assert trainer.upload(dataset, data) == sealed
         with pytest.raises(StateConflict):
             upload(len(data), b"more")
@@ -181,6 +185,55 @@ class TestUpload:
         with pytest.raises(InvalidInput) as caught, domain_errors():
             stub.CreateGoldenDataset(request, timeout=10)
         assert caught.value.reason == "REQUEST_ID_REUSED"
+
+
+class TestPreview:
+    """PreviewExample, and the command that draws it."""
+
+    def test_shows_rows_of_an_active_dataset(self, trainer: TrainerClient, dataset: str) -> None:
+        """Each token with its role; other rows do not exist."""
+        trainer.upload(dataset, _rows())
+
+        preview = trainer.preview(dataset, 7)
+
+        learned = b"".join(token.text for token in preview.tokens if token.learned)
+        assert learned == b'{"n":6}'
+        assert [result.fault for result in preview.proofs] == [""] * 6
+        with pytest.raises(NotFound, match="no row 41"):
+            trainer.preview(dataset, 41)
+        with pytest.raises(InvalidInput):
+            trainer.preview(dataset, 0)
+
+    def test_says_why_a_row_is_not_there(self, trainer: TrainerClient, dataset: str) -> None:
+        """A row that was left out is named with its finding; before the seal there are no rows."""
+        with pytest.raises(StateConflict):
+            trainer.preview(dataset, 1)
+        long = json.dumps({"input": "#" * 600, "output": {"n": 1}}).encode()
+        rows = b"\n".join([*_rows().splitlines(), long, b'{"input":"x","output":{"n":"no"}}'])
+        trainer.upload(dataset, rows, golden_dataset_pb2.INVALID_ROW_POLICY_EXCLUDE)
+
+        with pytest.raises(NotFound, match=r"CONTRACT_VIOLATED rows.42..output#/n"):
+            trainer.preview(dataset, 42)
+        with pytest.raises(NotFound, match=r"ROW_TOO_LONG .* the context holds 512"):
+            trainer.preview(dataset, 41)
+
+    def test_is_drawn_by_the_command(self, trainer: TrainerClient, address: str, dataset: str) -> None:
+        """Text for people and JSON for machines; a row that is not there ends with 1."""
+        trainer.upload(dataset, _rows())
+        command = ["dataset", "preview", dataset, "--address", address]
+        shell = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+
+        drawn = CliRunner().invoke(app, [*command, "7"], env=shell)
+        machine = CliRunner().invoke(app, [*command, "7", "--json"], env=shell)
+        absent = CliRunner().invoke(app, [*command, "99"], env=shell)
+
+        assert drawn.exit_code == 0, drawn.output
+        assert drawn.stdout.startswith("<|input|>row 6<|output|>|{")
+        assert "6 of 6 proofs hold" in drawn.stdout
+        assert json.loads(machine.stdout)["row_number"] == 7
+        assert json.loads(machine.stdout)["tokens"][0]["learned"] is False
+        assert absent.exit_code == 1
+        assert "no row 99" in absent.stderr
 
 
 class TestJobs:

@@ -13,30 +13,37 @@ from sqlalchemy import Connection
 from shared.clock import Clock
 from shared.contracts.spec import ContractSpec
 from shared.digest import sha256_bytes
-from shared.errors import StateConflict
+from shared.errors import NotFound, StateConflict
 from shared.names import ContractName, DatasetName, TenantName, invalid_field
 from shared.rpc.page import Page
 from shared.storage.base import BlobStore
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.check import Checked, check_rows
-from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Finding, InvalidRowPolicy
+from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.curation.preview import Preview, preview_row
+from trainer_svc.curation.row_file import dump_rows
+from trainer_svc.curation.token_gauge import TokenGauge
+from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
 
 MAX_CHUNK_BYTES = 1 << 20
 MAX_INSTRUCTION_BYTES = 64 << 10
 MAX_DATABASE_BYTES = 4 << 20
+_SHOWN_REFUSALS = 3
 
 
 class Datasets:
     """Creates, fills, seals and finds golden datasets."""
 
     def __init__(
-        self, database: Database, uploads: Uploads, blobs: BlobStore, clock: Clock, *, observer: Observer = UNOBSERVED
-    ) -> None:
+        self, database: Database, uploads: Uploads, blobs: BlobStore, clock: Clock, *, compiler: ExampleCompiler,
+        observer: Observer = UNOBSERVED,
+    ) -> None:  # fmt: skip
         self._database, self._uploads, self._blobs, self._clock = database, uploads, blobs, clock
-        self._observer = observer
+        self._compiler, self._observer = compiler, observer
+        self._previewing = asyncio.Semaphore(1)
         self._locks: defaultdict[DatasetName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def create(self, dataset: Dataset, request_id: str) -> Dataset:
@@ -99,7 +106,8 @@ class Datasets:
             await self._save(sealed)
             contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(dataset.contract)))
             spec = ContractSpec.from_canonical(contract.spec.encode())
-            checked = await asyncio.to_thread(check_rows, data, spec, policy)
+            gauge = TokenGauge(self._compiler, dataset.instruction_prompt)
+            checked = await asyncio.to_thread(check_rows, data, spec, policy, gauge=gauge)
             finished = await asyncio.to_thread(self._finish, sealed, checked)
             await self._save(finished, checked.findings)
             self._observer.dataset_checked(finished)
@@ -125,6 +133,30 @@ class Datasets:
 
         return await self._database.run(work)
 
+    async def preview(self, name: DatasetName, number: int) -> Preview:
+        """A row as it is trained on, token by token.
+
+        Raises:
+            NotFound: the dataset or the row does not exist, or the row was refused: why is said.
+            StateConflict: the dataset is not active.
+        """
+        if number < 1:
+            raise invalid_field("row_number", f"must be 1 or more, got {number}")
+        dataset = await self._database.run(lambda c: catalog.get_dataset(c, name))
+        if dataset.state is not DatasetState.ACTIVE:
+            raise StateConflict(
+                "STATE_CONFLICT",
+                f"{name} is {dataset.state}, only rows of an active dataset can be shown",
+                hint="seal it, and mend the rows that ListDatasetFindings names",
+                metadata={"state": dataset.state.value},
+            )
+        async with self._previewing:  # stored rows may take 64 MiB each time
+            preview = await asyncio.to_thread(preview_row, self._blobs, dataset, number, self._compiler)
+        if preview is None:
+            refusals = await self._database.run(lambda c: catalog.list_row_findings(c, name, number))
+            raise _absent_row(name, number, [found for found in refusals if found.blocking])
+        return preview
+
     def _finish(self, dataset: Dataset, checked: Checked) -> Dataset:
         if not checked.is_usable:
             return dataclasses.replace(dataset, state=DatasetState.FAILED, report=checked.report)
@@ -132,12 +164,18 @@ class Datasets:
             dataset,
             state=DatasetState.ACTIVE,
             report=checked.report,
-            train_rows=self._blobs.put_bytes(_lines(checked.train)),
-            holdout_rows=self._blobs.put_bytes(_lines(checked.holdout)),
+            train_rows=self._blobs.put_bytes(dump_rows(checked.train)),
+            holdout_rows=self._blobs.put_bytes(dump_rows(checked.holdout)),
         )
 
     async def _save(self, dataset: Dataset, found: Sequence[Finding] | None = None) -> None:
         await self._database.run(lambda c: catalog.save_dataset(c, dataset, found))
+
+
+def _absent_row(name: DatasetName, number: int, refusals: Sequence[Finding]) -> NotFound:
+    why = "; ".join(f"{found.reason} {found.path}: {found.message}" for found in refusals[:_SHOWN_REFUSALS])
+    message = f"row {number} of {name} was refused: {why}" if why else f"{name} has no row {number}"
+    return NotFound("RESOURCE_NOT_FOUND", message, hint="rows are counted as lines of the upload, from 1")
 
 
 def _compare(name: DatasetName, stored: int, stored_digest: str, size: int, digest: str) -> None:
@@ -148,8 +186,3 @@ def _compare(name: DatasetName, stored: int, stored_digest: str, size: int, dige
             hint="upload the missing bytes, or start a new dataset",
             metadata={"size_bytes": str(stored), "digest": stored_digest},
         )
-
-
-def _lines(rows: Sequence[CheckedRow]) -> bytes:
-    lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows)
-    return "".join(lines).encode(errors="surrogatepass")

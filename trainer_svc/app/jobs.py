@@ -64,7 +64,7 @@ class Jobs:
             raise invalid_field("job.base_revision", "belongs to another tenant")
         if job.alias_id != NO_ALIAS:
             check_id(job.alias_id, "job.alias_id")
-        _check_spec(job.spec)
+        check_spec(job.spec)
         _check_run_time(job.run_time_limit_seconds)
         payload = _payload(job)
 
@@ -165,7 +165,8 @@ def _check_run_time(seconds: float | None) -> None:
         raise invalid_field("job.run_time_limit", f"must lie in (0 s, {_MAX_RUN_TIME_SECONDS:g} s], got {seconds:g} s")
 
 
-def _check_spec(spec: JobSpec) -> None:
+def check_spec(spec: JobSpec) -> None:
+    """Refuses settings out of range (`InvalidInput`), by their place in the request."""
     if spec.rank is not None and spec.rank not in RANKS:
         raise invalid_field("job.spec.rank", f"must be one of {RANKS}, got {spec.rank}")
     if spec.alpha is not None and not 0 < spec.alpha <= 16 * (spec.rank or RANKS[0]):

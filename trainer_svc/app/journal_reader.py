@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from shared.names import JobName
+from trainer_svc.domain.estimate import Usage
 from trainer_svc.domain.job import Event, Job, JobSpec, JobState, Progress
-from trainer_svc.domain.run import Phase
-from trainer_svc.store import history
+from trainer_svc.domain.run import Phase, TrainingMode
+from trainer_svc.store import calibration, history
 
 _SPEC_FIELDS = ("rank", "alpha", "learning_rate", "epoch_count", "batch_size", "use_rslora", "loraplus_ratio")
 
@@ -78,9 +79,15 @@ def _checkpoint(connection: Connection, job: Job, body: dict[str, Any], now: dat
     return dataclasses.replace(job, stalled_attempts=0)
 
 
+def _usage(connection: Connection, job: Job, body: dict[str, Any], now: datetime) -> Job:
+    calibration.add_usage(connection, Usage(**{**body, "mode": TrainingMode(body["mode"])}))
+    return job
+
+
 _KINDS: dict[str, Callable[[Connection, Job, dict[str, Any], datetime], Job]] = {
     "phase": _phase,
     "settings": _settings,
     "progress": _progress,
     "checkpoint": _checkpoint,
+    "usage": _usage,
 }

@@ -15,6 +15,7 @@ from trainer_svc.curation.advice import advice
 from trainer_svc.curation.likeness import MAX_COMPARED_INPUTS, cluster, find_links, normal
 from trainer_svc.curation.repetition import repetition_findings
 from trainer_svc.curation.split import split_by_cluster
+from trainer_svc.curation.token_gauge import UNMEASURED, TokenGauge
 from trainer_svc.domain.dataset import CheckedRow, Finding, InvalidRowPolicy, Report
 
 MAX_INPUT_BYTES = 32 << 10
@@ -41,12 +42,14 @@ class _RowError(Exception):
         self.findings = findings
 
 
-def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: int = 0) -> Checked:
+def check_rows(
+    data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: int = 0, *, gauge: TokenGauge | None = None
+) -> Checked:
     """Reads JSON Lines and holds each output against the contract.
 
     Rows that name their split keep it; if none is named "holdout", about a tenth is split off by a seeded hash, and
     rows that repeat or contradict each other stay together, unless next to nothing could be held out then: findings
-    name those that do not.
+    name those that do not. Without a gauge rows are not measured in tokens.
     """
     rows: dict[str, list[CheckedRow]] = {split: [] for split in _SPLITS}
     findings: list[Finding] = []
@@ -66,7 +69,10 @@ def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: 
                 broken.add(number)
             continue
         rows[split].append(row)
-    train, holdout = rows["train"], rows["holdout"]
+    measured = gauge.measure(rows["train"], rows["holdout"]) if gauge is not None else UNMEASURED
+    findings.extend(measured.findings)
+    invalid += len(measured.unusable - broken)
+    train, holdout = ([row for row in rows[split] if row.row not in measured.unusable] for split in _SPLITS)
     usable = [*train, *holdout]  # a held-out row is told what it has in common with those that are trained on
     links = find_links(usable)
     clusters = cluster(len(usable), links)
@@ -85,7 +91,7 @@ def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: 
     else:
         findings.extend(advice(spec, train, [row for row in holdout if row.row not in broken]))
     findings.sort(key=lambda finding: finding.row_number)
-    report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)))
+    report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)), measured.lengths(train))
     is_usable = not too_small and (invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
     return Checked(tuple(train), tuple(holdout), tuple(findings), report, is_usable)
 

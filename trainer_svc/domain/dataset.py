@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from trainer_svc.domain.token_length import TokenLengths
+
 _MAX_PATH_CHARS = 500
 _MAX_MESSAGE_CHARS = 1_000
 
@@ -62,6 +64,8 @@ class Report:
     holdout_count: int
     invalid_count: int
     finding_counts: dict[str, int] = field(default_factory=dict)
+    token_lengths: TokenLengths | None = None
+    """None where no row could be measured, and for datasets that were sealed before lengths were."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.run import Initialization, RunSpec
 
 RANKS = (4, 8, 16, 32, 64)
@@ -37,7 +38,7 @@ class TrainingPlan:
     initialization: Initialization = Initialization.KAIMING
 
 
-def plan_training(spec: RunSpec, *, train_count: int, hidden_size: int) -> TrainingPlan:
+def plan_training(spec: RunSpec | JobSpec, *, train_count: int, hidden_size: int) -> TrainingPlan:
     """The plan for `train_count` rows on a base of width `hidden_size`; what the job sets is kept."""
     rank = spec.rank or DEFAULT_RANK
     batch = spec.batch_size or DEFAULT_BATCH_SIZE

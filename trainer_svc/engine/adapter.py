@@ -9,10 +9,10 @@ import torch
 from peft import EvaConfig, LoraConfig, get_peft_model, initialize_lora_eva_weights
 
 from shared.adapter.validate import TARGET_MODULES
+from trainer_svc.curation.compiled_example import Example
 from trainer_svc.domain.plan import TrainingPlan
 from trainer_svc.domain.run import Initialization
 from trainer_svc.engine.batching import collate
-from trainer_svc.engine.example import Example
 
 _INITIAL = {Initialization.KAIMING: True, Initialization.GAUSSIAN: "gaussian", Initialization.EVA: "eva"}
 _EVA_ROWS_PER_RANK = 16

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.utils.data import Sampler
 
-from trainer_svc.engine.example import IGNORED, Example
+from trainer_svc.curation.compiled_example import IGNORED, Example
 
 _POOL_BATCHES = 16
 """Batches that are sorted together: padding falls with it, and so does the variety of a row's neighbours."""

@@ -35,6 +35,10 @@ class Journal:
         """State from which a new attempt can go on is on disk."""
         self._write({"type": "checkpoint", "step": step})
 
+    def usage(self, values: dict[str, str | int | float]) -> None:
+        """What the whole run took, by the fields of `trainer_svc.domain.estimate.Usage`."""
+        self._write({"type": "usage", **values})
+
     def close(self) -> None:
         """Ends the writing; what was told stays."""
         self._file.close()

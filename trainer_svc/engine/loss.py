@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from trainer_svc.engine.example import IGNORED
+from trainer_svc.curation.compiled_example import IGNORED
 
 CHUNK_TOKENS = 256
 """256 x 128,000 logits in float32 are 131 MB; the vocabulary decides, not the batch."""

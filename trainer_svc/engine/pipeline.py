@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,17 +19,19 @@ from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.files import publish_folder, write_atomic
 from shared.prompt import PromptRenderer
+from trainer_svc.curation.compiled_example import Example, ExampleCompiler
+from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.plan import RANKS, TrainingPlan, settings
 from trainer_svc.domain.run import Cancelled, Evaluation, Phase, RunFolder, RunResult, RunSpec, TrainingMode
 from trainer_svc.engine.base import best_device, compute_dtype, load_base
 from trainer_svc.engine.canary import pick_canaries
-from trainer_svc.engine.example import Example, Row, compile_examples
 from trainer_svc.engine.export import load_served, save_adapter
 from trainer_svc.engine.generation import generate
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
 from trainer_svc.engine.preparation import prepare
 from trainer_svc.engine.training import train_adapter
+from trainer_svc.engine.usage import Stopwatch, device_name, peak_bytes
 from trainer_svc.evaluation.score import score_outputs
 
 _LIBRARIES = ("goldsmith", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "tokenizers")
@@ -46,6 +49,7 @@ class _Ground:
     plan: TrainingPlan
     journal: Journal
     is_cancelled: Callable[[], bool]
+    stopwatch: Stopwatch
 
     def stop_if_cancelled(self) -> None:
         """Raises Cancelled once the run was asked to stop."""
@@ -63,31 +67,56 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     torch.set_num_threads(spec.threads)
     if folder.result.is_file():
         return RunResult.from_json(folder.result.read_bytes())
+    stopwatch = Stopwatch()
     journal.phase(Phase.PREPARING)
     ready = prepare(spec, folder, journal)
-    ground = _Ground(ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled)
+    ground = _Ground(
+        ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled, stopwatch
+    )
     ground.stop_if_cancelled()
     if not folder.adapter.is_dir():
         _train(ground, ready.examples)
-    return _publish(ground, ready.holdout)
+    result = _publish(ground, ready.holdout)
+    if stopwatch.has_trained:
+        journal.usage(_usage(ground, ready.examples, len(ready.holdout)))
+    return result
 
 
 def _train(ground: _Ground, examples: Sequence[Example]) -> None:
     ground.journal.phase(Phase.TRAINING)
-    model = train_adapter(
-        load_base(ground.base.folder, ground.spec.mode),
-        examples,
-        ground.plan,
-        seed=ground.spec.seed,
-        checkpoints=ground.folder.checkpoints,
-        journal=ground.journal,
-        is_cancelled=ground.is_cancelled,
-        start=ground.folder.start if ground.spec.start_digest else None,
-    )
+    base = load_base(ground.base.folder, ground.spec.mode)
+    # A run that goes on from a checkpoint tells nothing of how long a whole one takes.
+    with nullcontext() if ground.folder.checkpoints.is_dir() else ground.stopwatch.training():
+        model = train_adapter(
+            base,
+            examples,
+            ground.plan,
+            seed=ground.spec.seed,
+            checkpoints=ground.folder.checkpoints,
+            journal=ground.journal,
+            is_cancelled=ground.is_cancelled,
+            start=ground.folder.start if ground.spec.start_digest else None,
+        )
     save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
 
 
-def _publish(ground: _Ground, holdout: list[Row]) -> RunResult:
+def _usage(ground: _Ground, examples: Sequence[Example], holdout_count: int) -> dict[str, str | int | float]:
+    plan, lengths = ground.plan, [len(example.input_ids) for example in examples]
+    return {
+        "base_model_digest": ground.base.digest,
+        "mode": ground.spec.mode.value,
+        "rank": plan.rank,
+        "threads": ground.spec.threads,
+        "device": device_name(),
+        "trained_tokens": sum(lengths) * plan.epoch_count,
+        "batch_tokens": min(plan.batch_size, len(lengths)) * max(lengths),
+        "holdout_count": holdout_count,
+        **ground.stopwatch.seconds(),
+        "peak_bytes": peak_bytes(),
+    }
+
+
+def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
     ground.journal.phase(Phase.EVALUATING)
     # A fresh base, never the one that was trained on: that one may be quantised.
     base = load_base(ground.base.folder, TrainingMode.LORA).to(best_device())
@@ -110,7 +139,9 @@ def _publish(ground: _Ground, holdout: list[Row]) -> RunResult:
     return result
 
 
-def _evaluate(ground: _Ground, model: Any, holdout: list[Row], answers: list[list[int]]) -> Evaluation:  # a PEFT model
+def _evaluate(
+    ground: _Ground, model: Any, holdout: list[CheckedRow], answers: list[list[int]]
+) -> Evaluation:  # a PEFT model
     texts = [ground.renderer.decode(answer) for answer in answers]
     score = score_outputs(ground.contract.spec, [row.output for row in holdout], texts, ground.spec.database_sql)
     plain = [len(ground.renderer.prompt_ids(row.input)) for row in holdout]
@@ -127,20 +158,17 @@ def _evaluate(ground: _Ground, model: Any, holdout: list[Row], answers: list[lis
 
 
 @torch.inference_mode()
-def _holdout_loss(ground: _Ground, model: Any, holdout: list[Row]) -> float:  # a PEFT model
-    """Mean loss per label token over the rows that fit the context."""
-    limit = ground.base.max_positions
-    fitting = [
-        r
-        for r in holdout
-        if len(ground.renderer.prompt_ids(r.input)) + len(ground.renderer.completion_ids(r.output)) <= limit
-    ]
-    examples = compile_examples(fitting, ground.renderer, limit)
+def _holdout_loss(ground: _Ground, model: Any, holdout: list[CheckedRow]) -> float:  # a PEFT model
+    """Mean loss per label token over the rows that could have been trained on; the report named the others."""
+    compiler = ExampleCompiler(ground.renderer, ground.base.max_positions)
     total, count = 0.0, 0
-    for example in examples:
+    for compiled in compiler.compile(holdout):
+        example = compiled.example
+        if example is None or compiled.faults:
+            continue
         ids, labels = torch.tensor([example.input_ids, example.labels], device=model.device)[:, None]
         total += float(completion_loss(model, ids, torch.ones_like(ids), labels))
-        count += len(example.input_ids) - example.prompt_length
+        count += example.completion_length
     return total / count if count else 0.0
 
 

@@ -10,9 +10,11 @@ from shared.contracts.compiled import CompiledContract
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.prompt import PromptRenderer
+from trainer_svc.curation.compiled_example import Example, compile_examples
+from trainer_svc.curation.row_file import load_rows
+from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.plan import TrainingPlan, plan_training, settings
 from trainer_svc.domain.run import RunFolder, RunSpec
-from trainer_svc.engine.example import Example, Row, compile_examples, read_rows
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.start import adopt
 from trainer_svc.evaluation.execution import open_database
@@ -29,7 +31,7 @@ class Prepared:
     contract: CompiledContract
     plan: TrainingPlan
     examples: list[Example]
-    holdout: list[Row]
+    holdout: list[CheckedRow]
 
 
 def prepare(spec: RunSpec, folder: RunFolder, journal: Journal) -> Prepared:
@@ -41,7 +43,7 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal) -> Prepared:
     base = BaseModel.load(Path(spec.base_model_dir))
     renderer = PromptRenderer.load(base)
     spec = adopt(spec, folder, base, renderer)
-    train, holdout = read_rows(folder.train_rows), read_rows(folder.holdout_rows)
+    train, holdout = (load_rows(path.read_bytes()) for path in (folder.train_rows, folder.holdout_rows))
     examples = compile_examples(train, renderer, base.max_positions)
     contract = ContractCompiler(Path(spec.contract_cache_dir), base.vocabulary()).compile(
         ContractSpec.from_canonical(spec.contract.encode())

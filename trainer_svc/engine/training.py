@@ -13,13 +13,13 @@ from peft.optimizers import create_loraplus_optimizer
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from shared.errors import InvalidInput
+from trainer_svc.curation.compiled_example import IGNORED, Example
 from trainer_svc.domain.plan import WARMUP_RATIO, TrainingPlan
 from trainer_svc.domain.run import Cancelled
 from trainer_svc.engine.adapter import new_adapter
 from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.batching import LengthGroupedSampler, collate
 from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
-from trainer_svc.engine.example import IGNORED, Example
 from trainer_svc.engine.export import load_weights
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss

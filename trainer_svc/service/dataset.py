@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goldsmith.trainer.v1 import dataset_service_pb2 as pb
-from goldsmith.trainer.v1 import dataset_service_pb2_grpc, golden_dataset_pb2
+from goldsmith.trainer.v1 import dataset_service_pb2_grpc, example_preview_pb2, golden_dataset_pb2
 from shared.clock import Clock
 from shared.names import DatasetName, TenantName, check_id
 from shared.rpc.page import Page
@@ -11,6 +11,7 @@ from shared.rpc.request_id import check_request_id
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.service import Context
 from trainer_svc.translate import dataset as translate
+from trainer_svc.translate import preview as translate_preview
 
 
 class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
@@ -64,3 +65,11 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         page = Page.parse(request.page_size, request.page_token)
         found, token = await self._datasets.findings(DatasetName.parse(request.parent, "parent"), page)
         return pb.ListDatasetFindingsResponse(findings=map(translate.finding, found), next_page_token=token)
+
+    async def PreviewExample(
+        self, request: pb.PreviewExampleRequest, context: Context
+    ) -> example_preview_pb2.ExamplePreview:
+        """A row, token by token."""
+        return translate_preview.preview(
+            await self._datasets.preview(DatasetName.parse(request.name), request.row_number)
+        )

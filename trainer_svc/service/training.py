@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from goldsmith.trainer.v1 import training_job_pb2, training_service_pb2_grpc
+from goldsmith.trainer.v1 import training_estimate_pb2, training_job_pb2, training_service_pb2_grpc
 from goldsmith.trainer.v1 import training_service_pb2 as pb
 from shared.clock import Clock
 from shared.names import JobName, TenantName, check_id
 from shared.rpc.page import Page
 from shared.rpc.request_id import check_request_id
+from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.service import Context
+from trainer_svc.translate import estimate as translate_estimate
 from trainer_svc.translate import job as translate
 
 
 class TrainingServicer(training_service_pb2_grpc.TrainingServiceServicer):
     """Training jobs of a tenant."""
 
-    def __init__(self, jobs: Jobs, clock: Clock) -> None:
-        self._jobs, self._clock = jobs, clock
+    def __init__(self, jobs: Jobs, estimates: Estimates, clock: Clock) -> None:
+        self._jobs, self._estimates, self._clock = jobs, estimates, clock
 
     async def CreateTrainingJob(
         self, request: pb.CreateTrainingJobRequest, context: Context
@@ -66,3 +68,11 @@ class TrainingServicer(training_service_pb2_grpc.TrainingServiceServicer):
         """History, then live events."""
         async for event in self._jobs.watch(JobName.parse(request.name), request.after_sequence):
             yield translate.event(event)
+
+    async def EstimateTrainingJob(
+        self, request: pb.EstimateTrainingJobRequest, context: Context
+    ) -> training_estimate_pb2.TrainingEstimate:
+        """What a job would take."""
+        spec = translate.job_spec(request.job.spec)
+        found, plan = await self._estimates.of_job(TenantName.parse(request.parent), request.job.dataset, spec)
+        return translate_estimate.estimate(found, plan, spec, self._estimates.price)

@@ -143,6 +143,13 @@ def list_datasets(connection: Connection, tenant: str, page: Page) -> tuple[list
     return [load(Dataset, row.body) for row in taken], token
 
 
+def list_row_findings(connection: Connection, name: DatasetName, number: int) -> list[Finding]:
+    """Findings of one row, in order."""
+    where = (findings.c.tenant == name.tenant) & (findings.c.dataset == name.id) & (findings.c.row_number == number)
+    rows = connection.execute(select(findings).where(where).order_by(findings.c.position)).all()
+    return [Finding(r.row_number, r.reason, r.path, r.message, r.blocking) for r in rows]
+
+
 def list_findings(connection: Connection, name: DatasetName, page: Page) -> tuple[list[Finding], str]:
     """One page in the order of the rows, with the token of the next."""
     after = page.number()

@@ -75,6 +75,18 @@ alias_changes = Table(
     sqlite_autoincrement=True,
 )  # fmt: skip
 
+# What the newest runs took; of no tenant, since it says something about the machine alone.
+calibrations = Table(
+    "calibrations", metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("base_model_digest", String, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("threads", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("calibrations_by_kind", "base_model_digest", "mode", "threads"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
 # In the same transaction as the row that the request creates, so that a repeat finds either both or neither.
 request_ids = Table(
     "request_ids", metadata,

@@ -7,6 +7,7 @@ from datetime import datetime
 from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
 from shared.names import DatasetName
 from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy, Report
+from trainer_svc.domain.token_length import Quantiles, TokenLengths
 from trainer_svc.translate.time import timestamp
 
 _STATES = {state: pb.GoldenDatasetState.Value(f"GOLDEN_DATASET_STATE_{state.name}") for state in DatasetState}
@@ -66,4 +67,24 @@ def _report(report: Report) -> pb.DatasetReport:
         holdout_count=report.holdout_count,
         invalid_count=report.invalid_count,
         finding_counts=report.finding_counts,
+        token_lengths=_token_lengths(report.token_lengths) if report.token_lengths else None,
     )
+
+
+def _token_lengths(lengths: TokenLengths) -> pb.TokenLengths:
+    return pb.TokenLengths(
+        prompt=_quantiles(lengths.prompt),
+        completion=_quantiles(lengths.completion),
+        total=_quantiles(lengths.total),
+        context_tokens=lengths.context_tokens,
+        instruction_tokens=lengths.instruction_tokens,
+        row_count=lengths.row_count,
+        token_count=lengths.token_count,
+        learned_token_count=lengths.learned_token_count,
+        train_token_count=lengths.train_token_count,
+        longest_train_tokens=lengths.longest_train_tokens,
+    )
+
+
+def _quantiles(quantiles: Quantiles) -> pb.TokenQuantiles:
+    return pb.TokenQuantiles(p50=quantiles.p50, p95=quantiles.p95, p99=quantiles.p99, max=quantiles.max)

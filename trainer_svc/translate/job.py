@@ -24,28 +24,32 @@ _PRIORITY_OF = {number: priority for priority, number in _PRIORITIES.items()}
 
 def new_job(name: JobName, message: pb.TrainingJob, now: datetime) -> Job:
     """What a caller wants to create."""
-    spec = message.spec
     return Job(
         name=str(name),
         dataset=message.dataset,
         adapter=message.adapter,
         alias_id=message.alias_id or DEFAULT_ALIAS,
-        spec=JobSpec(
-            mode=TrainingMode.QLORA if spec.mode == pb.TRAINING_MODE_QLORA else TrainingMode.LORA,
-            rank=spec.rank if spec.HasField("rank") else None,
-            alpha=spec.alpha if spec.HasField("alpha") else None,
-            learning_rate=spec.learning_rate if spec.HasField("learning_rate") else None,
-            epoch_count=spec.epoch_count if spec.HasField("epoch_count") else None,
-            batch_size=spec.batch_size if spec.HasField("batch_size") else None,
-            seed=spec.seed if spec.HasField("seed") else 0,
-            use_rslora=spec.use_rslora,
-            loraplus_ratio=spec.loraplus_ratio if spec.HasField("loraplus_ratio") else None,
-            initialization=_INITIALIZATION_OF.get(spec.initialization, Initialization.KAIMING),
-        ),
+        spec=job_spec(message.spec),
         create_time=now,
         base_revision=message.base_revision,
         priority=_PRIORITY_OF.get(message.priority, Priority.NORMAL),
         run_time_limit_seconds=seconds(message.run_time_limit) if message.HasField("run_time_limit") else None,
+    )
+
+
+def job_spec(spec: pb.TrainingSpec) -> JobSpec:
+    """Settings that a caller wants; absent ones stay open."""
+    return JobSpec(
+        mode=TrainingMode.QLORA if spec.mode == pb.TRAINING_MODE_QLORA else TrainingMode.LORA,
+        rank=spec.rank if spec.HasField("rank") else None,
+        alpha=spec.alpha if spec.HasField("alpha") else None,
+        learning_rate=spec.learning_rate if spec.HasField("learning_rate") else None,
+        epoch_count=spec.epoch_count if spec.HasField("epoch_count") else None,
+        batch_size=spec.batch_size if spec.HasField("batch_size") else None,
+        seed=spec.seed if spec.HasField("seed") else 0,
+        use_rslora=spec.use_rslora,
+        loraplus_ratio=spec.loraplus_ratio if spec.HasField("loraplus_ratio") else None,
+        initialization=_INITIALIZATION_OF.get(spec.initialization, Initialization.KAIMING),
     )
 
 
@@ -55,7 +59,7 @@ def job(stored: Job) -> pb.TrainingJob:
         name=stored.name,
         dataset=stored.dataset,
         adapter=stored.adapter,
-        spec=_spec(stored.spec),
+        spec=spec_message(stored.spec),
         alias_id=stored.alias_id,
         state=_STATES[stored.state],
         phase=_PHASES[stored.phase] if stored.phase else pb.TRAINING_PHASE_UNSPECIFIED,
@@ -87,7 +91,8 @@ def event(entry: Event) -> pb.TrainingEvent:
     return message
 
 
-def _spec(spec: JobSpec) -> pb.TrainingSpec:
+def spec_message(spec: JobSpec) -> pb.TrainingSpec:
+    """Settings; what is open is absent."""
     return pb.TrainingSpec(
         mode=_MODES[spec.mode],
         rank=spec.rank,

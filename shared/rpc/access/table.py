@@ -29,6 +29,7 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.DatasetService/GetGoldenDataset": Rule(_READ, _NAME),
     "/goldsmith.trainer.v1.DatasetService/ListGoldenDatasets": Rule(_READ, _PARENT),
     "/goldsmith.trainer.v1.DatasetService/ListDatasetFindings": Rule(_READ, _PARENT),
+    "/goldsmith.trainer.v1.DatasetService/PreviewExample": Rule(_READ, _NAME),
     "/goldsmith.trainer.v1.TrainingService/CreateTrainingJob": Rule(
         _WRITE, _PARENT, changes=True, creates=("jobs", "job_id")
     ),
@@ -38,6 +39,7 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.TrainingService/PauseTrainingJob": Rule(_WRITE, _NAME, changes=True),
     "/goldsmith.trainer.v1.TrainingService/ResumeTrainingJob": Rule(_WRITE, _NAME, changes=True),
     "/goldsmith.trainer.v1.TrainingService/WatchTrainingJob": Rule(_READ, _NAME, follows=True),
+    "/goldsmith.trainer.v1.TrainingService/EstimateTrainingJob": Rule(_READ, _PARENT),
     "/goldsmith.registry.v1.RegistryService/GetRevision": Rule(_READ | _SERVICE, _NAME),
     "/goldsmith.registry.v1.RegistryService/ListRevisions": Rule(_READ, _PARENT),
     # Weights may hold what they were trained on, so that asking an adapter does not entail taking it away.

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_bytes
 from shared.names import DatasetName, JobName
+from shared.prompt import PromptRenderer
 from shared.storage.local import LocalBlobStore
 from shared.telemetry.label import OTHER
 from shared.testing import ManualClock
@@ -20,6 +22,7 @@ from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.upload import Uploads
+from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.dataset import Dataset, InvalidRowPolicy, Report
 from trainer_svc.domain.job import WORKER_KILLED, Failure, Job, JobSpec, JobState
 from trainer_svc.domain.registry import Contract
@@ -163,12 +166,15 @@ class TestRows:
         ("policy", "state"), [(InvalidRowPolicy.EXCLUDE, "active"), (InvalidRowPolicy.REFUSE, "failed")]
     )
     def test_are_counted_once(
-        self, database: Database, clock: ManualClock, tmp_path: Path, policy: InvalidRowPolicy, state: str
-    ) -> None:
+        self, database: Database, clock: ManualClock, tmp_path: Path, tiny_base: BaseModel,
+        policy: InvalidRowPolicy, state: str,
+    ) -> None:  # fmt: skip
         """Accepted and refused rows at the check, and nothing when the dataset is sealed again."""
         measured, name = Measured(), DatasetName("acme", "d")
         uploads = Uploads(tmp_path / "uploads")
-        datasets = Datasets(database, uploads, LocalBlobStore(tmp_path / "blobs"), clock, observer=measured.observer)
+        compiler = ExampleCompiler(PromptRenderer.load(tiny_base), tiny_base.max_positions)
+        blobs = LocalBlobStore(tmp_path / "blobs")
+        datasets = Datasets(database, uploads, blobs, clock, compiler=compiler, observer=measured.observer)
         spec = ContractSpec(ContractKind.JSON, json_schema='{"type":"boolean"}')
         contract = Contract("tenants/acme/contracts/c", spec.canonical().decode(), spec.digest, 1, 1, (), clock.now())
         data = b"".join(b'{"input":"row %d","output":%s}\n' % (i, b"7" if i < 3 else b"true") for i in range(40))

@@ -8,11 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.base_model import BaseModel
-from shared.errors import InvalidInput
-from shared.prompt import PromptRenderer
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, RunResult, RunSpec, TrainingMode
-from trainer_svc.engine.example import IGNORED, Row, compile_examples, read_rows
 from trainer_svc.engine.journal import Journal
 
 
@@ -71,45 +67,3 @@ class TestJournal:
             kinds = [json.loads(line)["type"] for line in path.read_text().splitlines()]
 
         assert kinds == ["progress", "checkpoint"]
-
-
-class TestCompileExamples:
-    """Golden rows as tokens, proved before a step is taken."""
-
-    def test_learns_the_answer_and_its_stop_token_and_nothing_else(self, tiny_base: BaseModel) -> None:
-        """Labels cover exactly the completion; the prompt is a token prefix of the example."""
-        renderer = PromptRenderer.load(tiny_base)
-
-        (example,) = compile_examples([Row(1, "two for Lisbon", '{"city":"Lisbon"}')], renderer, 512)
-
-        prompt = renderer.prompt_ids("two for Lisbon")
-        assert list(example.input_ids[: example.prompt_length]) == prompt
-        assert set(example.labels[: example.prompt_length]) == {IGNORED}
-        assert example.labels[example.prompt_length :] == example.input_ids[example.prompt_length :]
-        assert renderer.decode(example.labels[example.prompt_length :]) == '{"city":"Lisbon"}'
-        assert example.labels[-1] == tiny_base.stop_ids[0]
-
-    def test_text_that_spells_a_marker_stays_text(self, tiny_base: BaseModel) -> None:
-        """Neither an input nor an answer can end a turn by writing the stop token's name."""
-        renderer = PromptRenderer.load(tiny_base)
-
-        (example,) = compile_examples([Row(1, "a<|end|>b", '"<|end|>"')], renderer, 512)
-
-        assert list(example.input_ids).count(tiny_base.stop_ids[0]) == 1
-
-    def test_names_every_row_that_does_not_fit(self, tiny_base: BaseModel) -> None:
-        """Nothing is cut, and all faults are told at once."""
-        rows = [Row(1, "short", "1"), Row(2, "x" * 600, "1"), Row(3, "short", "9" * 600)]
-
-        with pytest.raises(InvalidInput) as caught:
-            compile_examples(rows, PromptRenderer.load(tiny_base), 512)
-
-        assert caught.value.reason == "CONTEXT_TOO_LONG"
-        assert [violation.path for violation in caught.value.violations] == ["rows[2]", "rows[3]"]
-
-    def test_keeps_rows_in_order_with_their_numbers(self, tmp_path: Path) -> None:
-        """Row numbers are those of the upload, not of the split."""
-        path = tmp_path / "train.jsonl"
-        path.write_text('{"row":3,"input":"a","output":"1"}\n{"row":7,"input":"\\u2028","output":"2"}\n')
-
-        assert read_rows(path) == [Row(3, "a", "1"), Row(7, "\u2028", "2")]

@@ -112,6 +112,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the adapter revision computed NaN or infinity; this request was not answered, and this replica
     does not serve that revision again. Train a new one, or point the alias at an older one.
     """
+    ERROR_REASON_NOT_MEASURED: _ErrorReason.ValueType  # 40
+    """FAILED_PRECONDITION: what an estimate rests on was not measured yet; the message says what to run or upload."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Machine-readable causes. The name without the prefix is sent as google.rpc.ErrorInfo.reason with domain
@@ -208,4 +210,6 @@ ERROR_REASON_ADAPTER_QUARANTINED: ErrorReason.ValueType  # 37
 """FAILED_PRECONDITION: the adapter revision computed NaN or infinity; this request was not answered, and this replica
 does not serve that revision again. Train a new one, or point the alias at an older one.
 """
+ERROR_REASON_NOT_MEASURED: ErrorReason.ValueType  # 40
+"""FAILED_PRECONDITION: what an estimate rests on was not measured yet; the message says what to run or upload."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

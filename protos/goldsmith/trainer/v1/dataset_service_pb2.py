@@ -22,34 +22,37 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from goldsmith.trainer.v1 import example_preview_pb2 as goldsmith_dot_trainer_dot_v1_dot_example__preview__pb2
 from goldsmith.trainer.v1 import golden_dataset_pb2 as goldsmith_dot_trainer_dot_v1_dot_golden__dataset__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*goldsmith/trainer/v1/dataset_service.proto\x12\x14goldsmith.trainer.v1\x1a)goldsmith/trainer/v1/golden_dataset.proto\"\x8a\x01\n\x1a\x43reateGoldenDatasetRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\ndataset_id\x18\x02 \x01(\t\x12\x34\n\x07\x64\x61taset\x18\x03 \x01(\x0b\x32#.goldsmith.trainer.v1.GoldenDataset\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"G\n\x19UploadDatasetChunkRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"1\n\x1aUploadDatasetChunkResponse\x12\x13\n\x0bnext_offset\x18\x01 \x01(\x03\"\x90\x01\n\x18SealGoldenDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x42\n\x12invalid_row_policy\x18\x04 \x01(\x0e\x32&.goldsmith.trainer.v1.InvalidRowPolicy\"\'\n\x17GetGoldenDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"R\n\x19ListGoldenDatasetsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x1aListGoldenDatasetsResponse\x12\x35\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32#.goldsmith.trainer.v1.GoldenDataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x1aListDatasetFindingsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"n\n\x1bListDatasetFindingsResponse\x12\x36\n\x08\x66indings\x18\x01 \x03(\x0b\x32$.goldsmith.trainer.v1.DatasetFinding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbe\x05\n\x0e\x44\x61tasetService\x12l\n\x13\x43reateGoldenDataset\x12\x30.goldsmith.trainer.v1.CreateGoldenDatasetRequest\x1a#.goldsmith.trainer.v1.GoldenDataset\x12w\n\x12UploadDatasetChunk\x12/.goldsmith.trainer.v1.UploadDatasetChunkRequest\x1a\x30.goldsmith.trainer.v1.UploadDatasetChunkResponse\x12h\n\x11SealGoldenDataset\x12..goldsmith.trainer.v1.SealGoldenDatasetRequest\x1a#.goldsmith.trainer.v1.GoldenDataset\x12\x66\n\x10GetGoldenDataset\x12-.goldsmith.trainer.v1.GetGoldenDatasetRequest\x1a#.goldsmith.trainer.v1.GoldenDataset\x12w\n\x12ListGoldenDatasets\x12/.goldsmith.trainer.v1.ListGoldenDatasetsRequest\x1a\x30.goldsmith.trainer.v1.ListGoldenDatasetsResponse\x12z\n\x13ListDatasetFindings\x12\x30.goldsmith.trainer.v1.ListDatasetFindingsRequest\x1a\x31.goldsmith.trainer.v1.ListDatasetFindingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*goldsmith/trainer/v1/dataset_service.proto\x12\x14goldsmith.trainer.v1\x1a*goldsmith/trainer/v1/example_preview.proto\x1a)goldsmith/trainer/v1/golden_dataset.proto\"\x8a\x01\n\x1a\x43reateGoldenDatasetRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\ndataset_id\x18\x02 \x01(\t\x12\x34\n\x07\x64\x61taset\x18\x03 \x01(\x0b\x32#.goldsmith.trainer.v1.GoldenDataset\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"G\n\x19UploadDatasetChunkRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"1\n\x1aUploadDatasetChunkResponse\x12\x13\n\x0bnext_offset\x18\x01 \x01(\x03\"\x90\x01\n\x18SealGoldenDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x42\n\x12invalid_row_policy\x18\x04 \x01(\x0e\x32&.goldsmith.trainer.v1.InvalidRowPolicy\"\'\n\x17GetGoldenDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"R\n\x19ListGoldenDatasetsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x1aListGoldenDatasetsResponse\x12\x35\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32#.goldsmith.trainer.v1.GoldenDataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x1aListDatasetFindingsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"n\n\x1bListDatasetFindingsResponse\x12\x36\n\x08\x66indings\x18\x01 \x03(\x0b\x32$.goldsmith.trainer.v1.DatasetFinding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x15PreviewExampleRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrow_number\x18\x02 \x01(\x05\x32\xa3\x06\n\x0e\x44\x61tasetService\x12l\n\x13\x43reateGoldenDataset\x12\x30.goldsmith.trainer.v1.CreateGoldenDatasetRequest\x1a#.goldsmith.trainer.v1.GoldenDataset\x12w\n\x12UploadDatasetChunk\x12/.goldsmith.trainer.v1.UploadDatasetChunkRequest\x1a\x30.goldsmith.trainer.v1.UploadDatasetChunkResponse\x12h\n\x11SealGoldenDataset\x12..goldsmith.trainer.v1.SealGoldenDatasetRequest\x1a#.goldsmith.trainer.v1.GoldenDataset\x12\x66\n\x10GetGoldenDataset\x12-.goldsmith.trainer.v1.GetGoldenDatasetRequest\x1a#.goldsmith.trainer.v1.GoldenDataset\x12w\n\x12ListGoldenDatasets\x12/.goldsmith.trainer.v1.ListGoldenDatasetsRequest\x1a\x30.goldsmith.trainer.v1.ListGoldenDatasetsResponse\x12z\n\x13ListDatasetFindings\x12\x30.goldsmith.trainer.v1.ListDatasetFindingsRequest\x1a\x31.goldsmith.trainer.v1.ListDatasetFindingsResponse\x12\x63\n\x0ePreviewExample\x12+.goldsmith.trainer.v1.PreviewExampleRequest\x1a$.goldsmith.trainer.v1.ExamplePreviewb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldsmith.trainer.v1.dataset_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATEGOLDENDATASETREQUEST']._serialized_start=112
-  _globals['_CREATEGOLDENDATASETREQUEST']._serialized_end=250
-  _globals['_UPLOADDATASETCHUNKREQUEST']._serialized_start=252
-  _globals['_UPLOADDATASETCHUNKREQUEST']._serialized_end=323
-  _globals['_UPLOADDATASETCHUNKRESPONSE']._serialized_start=325
-  _globals['_UPLOADDATASETCHUNKRESPONSE']._serialized_end=374
-  _globals['_SEALGOLDENDATASETREQUEST']._serialized_start=377
-  _globals['_SEALGOLDENDATASETREQUEST']._serialized_end=521
-  _globals['_GETGOLDENDATASETREQUEST']._serialized_start=523
-  _globals['_GETGOLDENDATASETREQUEST']._serialized_end=562
-  _globals['_LISTGOLDENDATASETSREQUEST']._serialized_start=564
-  _globals['_LISTGOLDENDATASETSREQUEST']._serialized_end=646
-  _globals['_LISTGOLDENDATASETSRESPONSE']._serialized_start=648
-  _globals['_LISTGOLDENDATASETSRESPONSE']._serialized_end=756
-  _globals['_LISTDATASETFINDINGSREQUEST']._serialized_start=758
-  _globals['_LISTDATASETFINDINGSREQUEST']._serialized_end=841
-  _globals['_LISTDATASETFINDINGSRESPONSE']._serialized_start=843
-  _globals['_LISTDATASETFINDINGSRESPONSE']._serialized_end=953
-  _globals['_DATASETSERVICE']._serialized_start=956
-  _globals['_DATASETSERVICE']._serialized_end=1658
+  _globals['_CREATEGOLDENDATASETREQUEST']._serialized_start=156
+  _globals['_CREATEGOLDENDATASETREQUEST']._serialized_end=294
+  _globals['_UPLOADDATASETCHUNKREQUEST']._serialized_start=296
+  _globals['_UPLOADDATASETCHUNKREQUEST']._serialized_end=367
+  _globals['_UPLOADDATASETCHUNKRESPONSE']._serialized_start=369
+  _globals['_UPLOADDATASETCHUNKRESPONSE']._serialized_end=418
+  _globals['_SEALGOLDENDATASETREQUEST']._serialized_start=421
+  _globals['_SEALGOLDENDATASETREQUEST']._serialized_end=565
+  _globals['_GETGOLDENDATASETREQUEST']._serialized_start=567
+  _globals['_GETGOLDENDATASETREQUEST']._serialized_end=606
+  _globals['_LISTGOLDENDATASETSREQUEST']._serialized_start=608
+  _globals['_LISTGOLDENDATASETSREQUEST']._serialized_end=690
+  _globals['_LISTGOLDENDATASETSRESPONSE']._serialized_start=692
+  _globals['_LISTGOLDENDATASETSRESPONSE']._serialized_end=800
+  _globals['_LISTDATASETFINDINGSREQUEST']._serialized_start=802
+  _globals['_LISTDATASETFINDINGSREQUEST']._serialized_end=885
+  _globals['_LISTDATASETFINDINGSRESPONSE']._serialized_start=887
+  _globals['_LISTDATASETFINDINGSRESPONSE']._serialized_end=997
+  _globals['_PREVIEWEXAMPLEREQUEST']._serialized_start=999
+  _globals['_PREVIEWEXAMPLEREQUEST']._serialized_end=1056
+  _globals['_DATASETSERVICE']._serialized_start=1059
+  _globals['_DATASETSERVICE']._serialized_end=1862
 # @@protoc_insertion_point(module_scope)

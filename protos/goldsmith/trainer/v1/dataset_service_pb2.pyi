@@ -278,3 +278,29 @@ class ListDatasetFindingsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListDatasetFindingsResponse: _TypeAlias = ListDatasetFindingsResponse  # noqa: Y015
+
+@_typing.final
+class PreviewExampleRequest(_message.Message):
+    """Request of PreviewExample."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ROW_NUMBER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The dataset."""
+    row_number: _builtins.int
+    """Required. Line of the upload, from 1."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str | None = ...,
+        row_number: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "row_number", b"row_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewExampleRequest: _TypeAlias = PreviewExampleRequest  # noqa: Y015

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from goldsmith.trainer.v1 import dataset_service_pb2 as goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2
+from goldsmith.trainer.v1 import example_preview_pb2 as goldsmith_dot_trainer_dot_v1_dot_example__preview__pb2
 from goldsmith.trainer.v1 import golden_dataset_pb2 as goldsmith_dot_trainer_dot_v1_dot_golden__dataset__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -66,6 +67,11 @@ class DatasetServiceStub(object):
                 request_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsRequest.SerializeToString,
                 response_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsResponse.FromString,
                 _registered_method=True)
+        self.PreviewExample = channel.unary_unary(
+                '/goldsmith.trainer.v1.DatasetService/PreviewExample',
+                request_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.PreviewExampleRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_trainer_dot_v1_dot_example__preview__pb2.ExamplePreview.FromString,
+                _registered_method=True)
 
 
 class DatasetServiceServicer(object):
@@ -117,6 +123,14 @@ class DatasetServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewExample(self, request, context):
+        """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
+        a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DatasetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -149,6 +163,11 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.ListDatasetFindings,
                     request_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsRequest.FromString,
                     response_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsResponse.SerializeToString,
+            ),
+            'PreviewExample': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewExample,
+                    request_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.PreviewExampleRequest.FromString,
+                    response_serializer=goldsmith_dot_trainer_dot_v1_dot_example__preview__pb2.ExamplePreview.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -314,6 +333,33 @@ class DatasetService(object):
             '/goldsmith.trainer.v1.DatasetService/ListDatasetFindings',
             goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsRequest.SerializeToString,
             goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewExample(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.trainer.v1.DatasetService/PreviewExample',
+            goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.PreviewExampleRequest.SerializeToString,
+            goldsmith_dot_trainer_dot_v1_dot_example__preview__pb2.ExamplePreview.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from goldsmith.trainer.v1 import dataset_service_pb2 as _dataset_service_pb2
+from goldsmith.trainer.v1 import example_preview_pb2 as _example_preview_pb2
 from goldsmith.trainer.v1 import golden_dataset_pb2 as _golden_dataset_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -51,6 +52,10 @@ class DatasetServiceStub:
     """By name. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     ListDatasetFindings: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetFindingsRequest, _dataset_service_pb2.ListDatasetFindingsResponse]
     """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+    PreviewExample: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.PreviewExampleRequest, _example_preview_pb2.ExamplePreview]
+    """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
+    a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
+    """
 
 @_typing.type_check_only
 class DatasetServiceAsyncStub(DatasetServiceStub):
@@ -74,6 +79,10 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """By name. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     ListDatasetFindings: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetFindingsRequest, _dataset_service_pb2.ListDatasetFindingsResponse]  # type: ignore[assignment]
     """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+    PreviewExample: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.PreviewExampleRequest, _example_preview_pb2.ExamplePreview]  # type: ignore[assignment]
+    """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
+    a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
+    """
 
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
     """Golden datasets of a tenant."""
@@ -130,5 +139,15 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.ListDatasetFindingsResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetFindingsResponse]]:
         """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def PreviewExample(
+        self,
+        request: _dataset_service_pb2.PreviewExampleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_example_preview_pb2.ExamplePreview, _abc.Awaitable[_example_preview_pb2.ExamplePreview]]:
+        """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
+        a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
+        """
 
 def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

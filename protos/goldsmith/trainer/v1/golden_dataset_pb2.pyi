@@ -167,6 +167,7 @@ class DatasetReport(_message.Message):
     HOLDOUT_COUNT_FIELD_NUMBER: _builtins.int
     INVALID_COUNT_FIELD_NUMBER: _builtins.int
     FINDING_COUNTS_FIELD_NUMBER: _builtins.int
+    TOKEN_LENGTHS_FIELD_NUMBER: _builtins.int
     row_count: _builtins.int
     """Rows in the upload."""
     train_count: _builtins.int
@@ -179,6 +180,12 @@ class DatasetReport(_message.Message):
     def finding_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """UPPER_SNAKE kind of finding to number of rows."""
 
+    @_builtins.property
+    def token_lengths(self) -> Global___TokenLengths:
+        """Lengths of rows in tokens of the server's base model. Absent when no row keeps its contract, and for datasets that
+        were sealed before lengths were measured.
+        """
+
     def __init__(
         self,
         *,
@@ -187,14 +194,117 @@ class DatasetReport(_message.Message):
         holdout_count: _builtins.int | None = ...,
         invalid_count: _builtins.int | None = ...,
         finding_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        token_lengths: Global___TokenLengths | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["token_lengths", b"token_lengths"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_counts", b"finding_counts", "holdout_count", b"holdout_count", "invalid_count", b"invalid_count", "row_count", b"row_count", "train_count", b"train_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_counts", b"finding_counts", "holdout_count", b"holdout_count", "invalid_count", b"invalid_count", "row_count", b"row_count", "token_lengths", b"token_lengths", "train_count", b"train_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DatasetReport: _TypeAlias = DatasetReport  # noqa: Y015
+
+@_typing.final
+class TokenLengths(_message.Message):
+    """Lengths in tokens of all rows that keep their contract, those over the context too: nothing is cut before it is
+    counted, or later.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    COMPLETION_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
+    INSTRUCTION_TOKENS_FIELD_NUMBER: _builtins.int
+    ROW_COUNT_FIELD_NUMBER: _builtins.int
+    TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    LEARNED_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    TRAIN_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    LONGEST_TRAIN_TOKENS_FIELD_NUMBER: _builtins.int
+    context_tokens: _builtins.int
+    """The base model's context: the most that total may be. Train rows above it are refused (ROW_TOO_LONG); held-out rows
+    above it stay, are answered if their prompt leaves room, and are no part of the holdout loss.
+    """
+    instruction_tokens: _builtins.int
+    """Tokens that the instruction prompt adds to every request, and that an adapter saves; 0 without one."""
+    row_count: _builtins.int
+    """Rows that were measured."""
+    token_count: _builtins.int
+    """Tokens of all of them."""
+    learned_token_count: _builtins.int
+    """Those of token_count that are learned."""
+    train_token_count: _builtins.int
+    """Those of token_count in rows that are trained on: one epoch."""
+    longest_train_tokens: _builtins.int
+    """Tokens of the longest row that is trained on."""
+    @_builtins.property
+    def prompt(self) -> Global___TokenQuantiles:
+        """The input in its prompt template."""
+
+    @_builtins.property
+    def completion(self) -> Global___TokenQuantiles:
+        """The output with the stop token: what is learned."""
+
+    @_builtins.property
+    def total(self) -> Global___TokenQuantiles:
+        """Prompt and completion together."""
+
+    def __init__(
+        self,
+        *,
+        prompt: Global___TokenQuantiles | None = ...,
+        completion: Global___TokenQuantiles | None = ...,
+        total: Global___TokenQuantiles | None = ...,
+        context_tokens: _builtins.int | None = ...,
+        instruction_tokens: _builtins.int | None = ...,
+        row_count: _builtins.int | None = ...,
+        token_count: _builtins.int | None = ...,
+        learned_token_count: _builtins.int | None = ...,
+        train_token_count: _builtins.int | None = ...,
+        longest_train_tokens: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "prompt", b"prompt", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "context_tokens", b"context_tokens", "instruction_tokens", b"instruction_tokens", "learned_token_count", b"learned_token_count", "longest_train_tokens", b"longest_train_tokens", "prompt", b"prompt", "row_count", b"row_count", "token_count", b"token_count", "total", b"total", "train_token_count", b"train_token_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenLengths: _TypeAlias = TokenLengths  # noqa: Y015
+
+@_typing.final
+class TokenQuantiles(_message.Message):
+    """Lengths in tokens that so many of the rows do not exceed; each is the length of some row."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    P50_FIELD_NUMBER: _builtins.int
+    P95_FIELD_NUMBER: _builtins.int
+    P99_FIELD_NUMBER: _builtins.int
+    MAX_FIELD_NUMBER: _builtins.int
+    p50: _builtins.int
+    """Half of the rows."""
+    p95: _builtins.int
+    """95 %."""
+    p99: _builtins.int
+    """99 %."""
+    max: _builtins.int
+    """All rows."""
+    def __init__(
+        self,
+        *,
+        p50: _builtins.int | None = ...,
+        p95: _builtins.int | None = ...,
+        p99: _builtins.int | None = ...,
+        max: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max", b"max", "p50", b"p50", "p95", b"p95", "p99", b"p99"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenQuantiles: _TypeAlias = TokenQuantiles  # noqa: Y015
 
 @_typing.final
 class DatasetFinding(_message.Message):

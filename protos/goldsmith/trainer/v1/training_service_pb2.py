@@ -22,32 +22,35 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from goldsmith.trainer.v1 import training_estimate_pb2 as goldsmith_dot_trainer_dot_v1_dot_training__estimate__pb2
 from goldsmith.trainer.v1 import training_job_pb2 as goldsmith_dot_trainer_dot_v1_dot_training__job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+goldsmith/trainer/v1/training_service.proto\x12\x14goldsmith.trainer.v1\x1a\'goldsmith/trainer/v1/training_job.proto\"~\n\x18\x43reateTrainingJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12.\n\x03job\x18\x03 \x01(\x0b\x32!.goldsmith.trainer.v1.TrainingJob\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"%\n\x15GetTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"P\n\x17ListTrainingJobsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x18ListTrainingJobsResponse\x12/\n\x04jobs\x18\x01 \x03(\x0b\x32!.goldsmith.trainer.v1.TrainingJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x18\x43\x61ncelTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\'\n\x17PauseTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"(\n\x18ResumeTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x17WatchTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x32\xee\x05\n\x0fTrainingService\x12\x66\n\x11\x43reateTrainingJob\x12..goldsmith.trainer.v1.CreateTrainingJobRequest\x1a!.goldsmith.trainer.v1.TrainingJob\x12`\n\x0eGetTrainingJob\x12+.goldsmith.trainer.v1.GetTrainingJobRequest\x1a!.goldsmith.trainer.v1.TrainingJob\x12q\n\x10ListTrainingJobs\x12-.goldsmith.trainer.v1.ListTrainingJobsRequest\x1a..goldsmith.trainer.v1.ListTrainingJobsResponse\x12\x66\n\x11\x43\x61ncelTrainingJob\x12..goldsmith.trainer.v1.CancelTrainingJobRequest\x1a!.goldsmith.trainer.v1.TrainingJob\x12\x64\n\x10PauseTrainingJob\x12-.goldsmith.trainer.v1.PauseTrainingJobRequest\x1a!.goldsmith.trainer.v1.TrainingJob\x12\x66\n\x11ResumeTrainingJob\x12..goldsmith.trainer.v1.ResumeTrainingJobRequest\x1a!.goldsmith.trainer.v1.TrainingJob\x12h\n\x10WatchTrainingJob\x12-.goldsmith.trainer.v1.WatchTrainingJobRequest\x1a#.goldsmith.trainer.v1.TrainingEvent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+goldsmith/trainer/v1/training_service.proto\x12\x14goldsmith.trainer.v1\x1a,goldsmith/trainer/v1/training_estimate.proto\x1a\'goldsmith/trainer/v1/training_job.proto\"~\n\x18\x43reateTrainingJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12.\n\x03job\x18\x03 \x01(\x0b\x32!.goldsmith.trainer.v1.TrainingJob\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"%\n\x15GetTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"P\n\x17ListTrainingJobsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x18ListTrainingJobsResponse\x12/\n\x04jobs\x18\x01 \x03(\x0b\x32!.goldsmith.trainer.v1.TrainingJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x18\x43\x61ncelTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\'\n\x17PauseTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"(\n\x18ResumeTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x17WatchTrainingJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\"\\\n\x1a\x45stimateTrainingJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12.\n\x03job\x18\x02 \x01(\x0b\x32!.goldsmith.trainer.v1.TrainingJob2\xdf\x06\n\x0fTrainingService\x12\x66\n\x11\x43reateTrainingJob\x12..goldsmith.trainer.v1.CreateTrainingJobRequest\x1a!.goldsmith.trainer.v1.TrainingJob\x12`\n\x0eGetTrainingJob\x12+.goldsmith.trainer.v1.GetTrainingJobRequest\x1a!.goldsmith.trainer.v1.TrainingJob\x12q\n\x10ListTrainingJobs\x12-.goldsmith.trainer.v1.ListTrainingJobsRequest\x1a..goldsmith.trainer.v1.ListTrainingJobsResponse\x12\x66\n\x11\x43\x61ncelTrainingJob\x12..goldsmith.trainer.v1.CancelTrainingJobRequest\x1a!.goldsmith.trainer.v1.TrainingJob\x12\x64\n\x10PauseTrainingJob\x12-.goldsmith.trainer.v1.PauseTrainingJobRequest\x1a!.goldsmith.trainer.v1.TrainingJob\x12\x66\n\x11ResumeTrainingJob\x12..goldsmith.trainer.v1.ResumeTrainingJobRequest\x1a!.goldsmith.trainer.v1.TrainingJob\x12h\n\x10WatchTrainingJob\x12-.goldsmith.trainer.v1.WatchTrainingJobRequest\x1a#.goldsmith.trainer.v1.TrainingEvent0\x01\x12o\n\x13\x45stimateTrainingJob\x12\x30.goldsmith.trainer.v1.EstimateTrainingJobRequest\x1a&.goldsmith.trainer.v1.TrainingEstimateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldsmith.trainer.v1.training_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATETRAININGJOBREQUEST']._serialized_start=110
-  _globals['_CREATETRAININGJOBREQUEST']._serialized_end=236
-  _globals['_GETTRAININGJOBREQUEST']._serialized_start=238
-  _globals['_GETTRAININGJOBREQUEST']._serialized_end=275
-  _globals['_LISTTRAININGJOBSREQUEST']._serialized_start=277
-  _globals['_LISTTRAININGJOBSREQUEST']._serialized_end=357
-  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_start=359
-  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_end=459
-  _globals['_CANCELTRAININGJOBREQUEST']._serialized_start=461
-  _globals['_CANCELTRAININGJOBREQUEST']._serialized_end=501
-  _globals['_PAUSETRAININGJOBREQUEST']._serialized_start=503
-  _globals['_PAUSETRAININGJOBREQUEST']._serialized_end=542
-  _globals['_RESUMETRAININGJOBREQUEST']._serialized_start=544
-  _globals['_RESUMETRAININGJOBREQUEST']._serialized_end=584
-  _globals['_WATCHTRAININGJOBREQUEST']._serialized_start=586
-  _globals['_WATCHTRAININGJOBREQUEST']._serialized_end=649
-  _globals['_TRAININGSERVICE']._serialized_start=652
-  _globals['_TRAININGSERVICE']._serialized_end=1402
+  _globals['_CREATETRAININGJOBREQUEST']._serialized_start=156
+  _globals['_CREATETRAININGJOBREQUEST']._serialized_end=282
+  _globals['_GETTRAININGJOBREQUEST']._serialized_start=284
+  _globals['_GETTRAININGJOBREQUEST']._serialized_end=321
+  _globals['_LISTTRAININGJOBSREQUEST']._serialized_start=323
+  _globals['_LISTTRAININGJOBSREQUEST']._serialized_end=403
+  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_start=405
+  _globals['_LISTTRAININGJOBSRESPONSE']._serialized_end=505
+  _globals['_CANCELTRAININGJOBREQUEST']._serialized_start=507
+  _globals['_CANCELTRAININGJOBREQUEST']._serialized_end=547
+  _globals['_PAUSETRAININGJOBREQUEST']._serialized_start=549
+  _globals['_PAUSETRAININGJOBREQUEST']._serialized_end=588
+  _globals['_RESUMETRAININGJOBREQUEST']._serialized_start=590
+  _globals['_RESUMETRAININGJOBREQUEST']._serialized_end=630
+  _globals['_WATCHTRAININGJOBREQUEST']._serialized_start=632
+  _globals['_WATCHTRAININGJOBREQUEST']._serialized_end=695
+  _globals['_ESTIMATETRAININGJOBREQUEST']._serialized_start=697
+  _globals['_ESTIMATETRAININGJOBREQUEST']._serialized_end=789
+  _globals['_TRAININGSERVICE']._serialized_start=792
+  _globals['_TRAININGSERVICE']._serialized_end=1655
 # @@protoc_insertion_point(module_scope)

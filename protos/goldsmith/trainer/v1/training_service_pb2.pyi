@@ -226,3 +226,31 @@ class WatchTrainingJobRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchTrainingJobRequest: _TypeAlias = WatchTrainingJobRequest  # noqa: Y015
+
+@_typing.final
+class EstimateTrainingJobRequest(_message.Message):
+    """Request of EstimateTrainingJob."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. tenants/{tenant}."""
+    @_builtins.property
+    def job(self) -> _training_job_pb2.TrainingJob:
+        """Required. dataset and spec are read, as CreateTrainingJob would read them."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str | None = ...,
+        job: _training_job_pb2.TrainingJob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateTrainingJobRequest: _TypeAlias = EstimateTrainingJobRequest  # noqa: Y015

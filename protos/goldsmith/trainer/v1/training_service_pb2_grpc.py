@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from goldsmith.trainer.v1 import training_estimate_pb2 as goldsmith_dot_trainer_dot_v1_dot_training__estimate__pb2
 from goldsmith.trainer.v1 import training_job_pb2 as goldsmith_dot_trainer_dot_v1_dot_training__job__pb2
 from goldsmith.trainer.v1 import training_service_pb2 as goldsmith_dot_trainer_dot_v1_dot_training__service__pb2
 
@@ -70,6 +71,11 @@ class TrainingServiceStub(object):
                 '/goldsmith.trainer.v1.TrainingService/WatchTrainingJob',
                 request_serializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.WatchTrainingJobRequest.SerializeToString,
                 response_deserializer=goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingEvent.FromString,
+                _registered_method=True)
+        self.EstimateTrainingJob = channel.unary_unary(
+                '/goldsmith.trainer.v1.TrainingService/EstimateTrainingJob',
+                request_serializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.EstimateTrainingJobRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_trainer_dot_v1_dot_training__estimate__pb2.TrainingEstimate.FromString,
                 _registered_method=True)
 
 
@@ -139,6 +145,15 @@ class TrainingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EstimateTrainingJob(self, request, context):
+        """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
+        Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
+        INVALID_ARGUMENT (spec).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -176,6 +191,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.WatchTrainingJob,
                     request_deserializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.WatchTrainingJobRequest.FromString,
                     response_serializer=goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingEvent.SerializeToString,
+            ),
+            'EstimateTrainingJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateTrainingJob,
+                    request_deserializer=goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.EstimateTrainingJobRequest.FromString,
+                    response_serializer=goldsmith_dot_trainer_dot_v1_dot_training__estimate__pb2.TrainingEstimate.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -368,6 +388,33 @@ class TrainingService(object):
             '/goldsmith.trainer.v1.TrainingService/WatchTrainingJob',
             goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.WatchTrainingJobRequest.SerializeToString,
             goldsmith_dot_trainer_dot_v1_dot_training__job__pb2.TrainingEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateTrainingJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.trainer.v1.TrainingService/EstimateTrainingJob',
+            goldsmith_dot_trainer_dot_v1_dot_training__service__pb2.EstimateTrainingJobRequest.SerializeToString,
+            goldsmith_dot_trainer_dot_v1_dot_training__estimate__pb2.TrainingEstimate.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from goldsmith.trainer.v1 import training_estimate_pb2 as _training_estimate_pb2
 from goldsmith.trainer.v1 import training_job_pb2 as _training_job_pb2
 from goldsmith.trainer.v1 import training_service_pb2 as _training_service_pb2
 from grpc import aio as _aio
@@ -66,6 +67,11 @@ class TrainingServiceStub:
     """History after a sequence, then live events, then OK at a final state; a heartbeat every 15 s. Resume with the last
     sequence seen. Ends with UNAVAILABLE when the server drains. Errors: NOT_FOUND.
     """
+    EstimateTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.EstimateTrainingJobRequest, _training_estimate_pb2.TrainingEstimate]
+    """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
+    Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
+    INVALID_ARGUMENT (spec).
+    """
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -103,6 +109,11 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     WatchTrainingJob: _aio.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingJobRequest, _training_job_pb2.TrainingEvent]  # type: ignore[assignment]
     """History after a sequence, then live events, then OK at a final state; a heartbeat every 15 s. Resume with the last
     sequence seen. Ends with UNAVAILABLE when the server drains. Errors: NOT_FOUND.
+    """
+    EstimateTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.EstimateTrainingJobRequest, _training_estimate_pb2.TrainingEstimate]  # type: ignore[assignment]
+    """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
+    Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
+    INVALID_ARGUMENT (spec).
     """
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -180,6 +191,17 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_training_job_pb2.TrainingEvent], _abc.AsyncIterator[_training_job_pb2.TrainingEvent]]:
         """History after a sequence, then live events, then OK at a final state; a heartbeat every 15 s. Resume with the last
         sequence seen. Ends with UNAVAILABLE when the server drains. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def EstimateTrainingJob(
+        self,
+        request: _training_service_pb2.EstimateTrainingJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_estimate_pb2.TrainingEstimate, _abc.Awaitable[_training_estimate_pb2.TrainingEstimate]]:
+        """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
+        Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
+        INVALID_ARGUMENT (spec).
         """
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

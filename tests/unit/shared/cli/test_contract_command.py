@@ -11,12 +11,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
 from shared.cli.main import app
-from shared.cli.screen import show_report
+from shared.cli.screen import errors_shown, show_report
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordFate, KeywordVerdict
+from shared.errors import FieldViolation, NotFound
 
 ROOT = Path(__file__).parents[4]
 WIDE = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
@@ -102,6 +104,21 @@ class TestReportTable:
         assert "/patternProperties/[red]x" in text
         assert "[bold]narrowed[/bold]" in text
         assert "1 enforced, 1 checked, 0 annotation" in text
+
+
+class TestErrors:
+    """Errors on the terminal."""
+
+    def test_obey_nothing_that_they_quote(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A message or place of a server may hold a tenant's escape sequences: they are shown, not sent."""
+        bell = "\x1b]0;owned\x07"
+
+        with pytest.raises(typer.Exit), errors_shown():
+            raise NotFound("RESOURCE_NOT_FOUND", bell, violations=[FieldViolation(bell, bell)])
+
+        shown = capsys.readouterr().err
+        assert shown.count("owned") == 3
+        assert not {"\x1b", "\x07"} & set(shown)
 
 
 class TestEntryPoint:

@@ -1,0 +1,49 @@
+"""`goldsmith dataset`: look into golden datasets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from google.protobuf.json_format import MessageToJson
+from rich.console import Console
+
+from shared.cli.screen import errors_shown
+from shared.cli.token_view import show_preview
+from shared.client import TrainerClient
+from shared.names import DatasetName
+
+app = typer.Typer(no_args_is_help=True, help="Golden datasets: what is trained on, and what was found in it.")
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="tenants/{tenant}/datasets/{dataset}")]
+_Json = Annotated[bool, typer.Option("--json", help="For machines: the whole answer as JSON.")]
+_Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="The trainer service.")]
+_ADDRESS = "127.0.0.1:50051"
+
+
+@app.callback()
+def dataset() -> None:
+    """Golden datasets: what is trained on, and what was found in it."""
+
+
+@app.command()
+def preview(
+    context: typer.Context,
+    name: _Name,
+    row: Annotated[int, typer.Argument(metavar="ROW", help="Line of the upload, from 1.", min=1)],
+    *,
+    as_json: _Json = False,
+    address: _Address = _ADDRESS,
+) -> None:
+    """Show a row as the base model is trained on it: every token, and which of them are learned."""
+    with errors_shown():
+        DatasetName.parse(name)
+        with TrainerClient(address, context.obj) as trainer:
+            found = trainer.preview(name, row)
+        if as_json:
+            # Escapes everything but ASCII, so that no text of a tenant reaches a terminal as it is.
+            typer.echo(
+                MessageToJson(found, always_print_fields_with_no_presence=True, preserving_proto_field_name=True)
+            )
+            return
+        show_preview(Console(highlight=False), found)

@@ -1,0 +1,227 @@
+"""Estimates of training jobs from what earlier runs took."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from shared.base_model import BaseModel
+from shared.errors import InvalidInput, NotFound, StateConflict
+from shared.names import TenantName
+from tests.unit.trainer_svc.conftest import FINISH, Stage
+from trainer_svc.app.estimates import Estimates
+from trainer_svc.domain.dataset import Dataset, DatasetState, Report
+from trainer_svc.domain.estimate import Price, Usage, Work, estimate
+from trainer_svc.domain.job import JobSpec
+from trainer_svc.domain.run import TrainingMode
+from trainer_svc.domain.token_length import Quantiles, TokenLengths
+from trainer_svc.store import calibration, catalog
+from trainer_svc.store.calibration import KEPT_RUNS
+from trainer_svc.store.database import Database
+from trainer_svc.translate.estimate import estimate as message_of
+
+GIB = 1 << 30
+RUN = Usage(
+    base_model_digest="sha256:0", mode=TrainingMode.LORA, rank=16, threads=2, device="cpu", trained_tokens=100_000,
+    batch_tokens=1_000, holdout_count=50, startup_seconds=10.0, training_seconds=100.0, evaluation_seconds=50.0,
+    peak_bytes=GIB,
+)  # fmt: skip
+WORK = Work(epoch_tokens=50_000, epoch_count=4, step_count=80, batch_tokens=1_000, holdout_count=100)
+
+
+def _run(**changes: Any) -> Usage:
+    return dataclasses.replace(RUN, **changes)
+
+
+class TestTime:
+    """Seconds of a run."""
+
+    def test_is_start_and_tokens_and_answers(self) -> None:
+        """10 s to start, a millisecond a token, a second for each held-out row."""
+        found = estimate(WORK, 16, [RUN])
+
+        assert found.seconds == 10 + 200 + 100
+        assert (found.low_seconds, found.high_seconds) == pytest.approx((310 * 0.8, 310 * 1.2))
+        assert (found.run_count, found.past_error_ratio) == (1, None)
+
+    def test_lies_between_the_best_and_the_worst_run(self) -> None:
+        """The middle is the median, so that one slow day does not move it."""
+        paces = [100.0, 105.0, 110.0, 120.0, 400.0]
+
+        found = estimate(WORK, 16, [_run(training_seconds=pace) for pace in paces])
+
+        assert found.seconds == 10 + 2 * 110 + 100
+        assert found.low_seconds == pytest.approx(0.8 * 330)
+        assert found.high_seconds == 10 + 2 * 400 + 100
+
+    def test_rests_on_runs_of_the_same_rank_where_there_are_any(self) -> None:
+        """Others stand in, and the answer says so."""
+        runs = [_run(rank=64, training_seconds=300.0), RUN]
+
+        same, other = estimate(WORK, 16, runs), estimate(WORK, 8, runs)
+
+        assert (same.seconds, same.run_count, same.is_same_rank) == (310, 1, True)
+        assert (other.seconds, other.run_count, other.is_same_rank) == (10 + 2 * 200 + 100, 2, False)
+
+    def test_says_how_far_off_earlier_estimates_were(self) -> None:
+        """Each run against the estimate from those before it: 160 s were told, 110, 320 and 160 it took."""
+        runs = [RUN, _run(training_seconds=50.0), _run(training_seconds=260.0), RUN]
+
+        found = estimate(WORK, 16, runs)
+
+        # Medians before each: 100, 75, 100 s of training.
+        errors = sorted([50 / 110, (320 - 135) / 320, 0.0])
+        assert found.past_error_ratio == pytest.approx(errors[1])
+
+
+class TestMemory:
+    """Peak memory."""
+
+    def test_is_that_of_the_smallest_run_with_batches_as_large(self) -> None:
+        """Measured, not computed."""
+        runs = [_run(batch_tokens=8_000, peak_bytes=3 * GIB), _run(batch_tokens=2_000, peak_bytes=2 * GIB), RUN]
+
+        assert estimate(WORK, 16, runs).peak_bytes == GIB
+        assert estimate(dataclasses.replace(WORK, batch_tokens=1_001), 16, runs).peak_bytes == 2 * GIB
+
+    def test_grows_with_the_batch_beyond_what_was_measured(self) -> None:
+        """In proportion: rather too much than too little."""
+        assert estimate(dataclasses.replace(WORK, batch_tokens=3_000), 16, [RUN]).peak_bytes == 3 * GIB
+
+
+class TestStore:
+    """What is kept of runs."""
+
+    def test_keeps_the_newest_of_each_kind(self, transact: Callable[..., Any]) -> None:
+        """Oldest first; other bases, modes and thread counts have their own."""
+        others = [_run(threads=4), _run(mode=TrainingMode.QLORA), _run(base_model_digest="sha256:1")]
+
+        def work(connection: Any) -> list[Usage]:
+            for usage in (*others, *(_run(rank=number) for number in range(KEPT_RUNS + 5))):
+                calibration.add_usage(connection, usage)
+            for usage in others:
+                kind = (usage.base_model_digest, usage.mode, usage.threads)
+                assert calibration.list_usages(connection, *kind) == [usage]
+            return calibration.list_usages(connection, "sha256:0", TrainingMode.LORA, 2)
+
+        assert [usage.rank for usage in transact(work)] == list(range(5, KEPT_RUNS + 5))
+
+    def test_forgets_another_device(self, transact: Callable[..., Any]) -> None:
+        """What was measured before the machine got a GPU says nothing now."""
+
+        def work(connection: Any) -> list[Usage]:
+            for device in ("cpu", "H200", "H200"):
+                calibration.add_usage(connection, _run(device=device))
+            return calibration.list_usages(connection, "sha256:0", TrainingMode.LORA, 2)
+
+        assert [usage.device for usage in transact(work)] == ["H200", "H200"]
+
+    def test_takes_it_from_a_runs_journal_once(self, stage: Stage) -> None:
+        """As the child tells it at its end."""
+        line = json.dumps({"type": "usage", **dataclasses.asdict(RUN)})
+        stage.act(f"printf '%s\\n' '{line}' >> \"$3/events.jsonl\"\n" + FINISH)
+
+        stage.serve()
+
+        kept = lambda c: calibration.list_usages(c, "sha256:0", TrainingMode.LORA, 2)  # noqa: E731
+        assert asyncio.run(stage.database.run(kept)) == [RUN]
+
+
+@pytest.fixture
+def lengths() -> TokenLengths:
+    """Of 100 rows, 90 of them trained on."""
+    flat = Quantiles(50, 50, 50, 50)
+    return TokenLengths(flat, flat, flat, 512, 0, 100, 5_000, 4_500, 60, 1_000)
+
+
+class TestEstimates:
+    """The use case."""
+
+    @pytest.fixture
+    def estimates(self, database: Database, tiny_base: BaseModel) -> Estimates:
+        """On a machine with a price."""
+        return Estimates(database, tiny_base, threads=2, price=Price(3.6, "EUR", 100.0))
+
+    def _store(self, database: Database, clock: Any, lengths: TokenLengths | None, *runs: Usage) -> None:
+        dataset = Dataset(
+            "tenants/acme/datasets/d", "tenants/acme/contracts/c", "", "", clock.now(),
+            state=DatasetState.ACTIVE, report=Report(100, 90, 10, 0, {}, lengths),
+        )  # fmt: skip
+
+        def work(connection: Any) -> None:
+            catalog.add_dataset(connection, dataset)
+            for run in runs:
+                calibration.add_usage(connection, run)
+
+        asyncio.run(database.run(work))
+
+    def _of(self, estimates: Estimates, spec: JobSpec, dataset: str = "tenants/acme/datasets/d") -> Any:
+        return asyncio.run(estimates.of_job(TenantName("acme"), dataset, spec))
+
+    def test_tells_tokens_steps_time_and_money(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """Of the settings as a job would fill them in."""
+        self._store(database, clock, lengths, _run(base_model_digest=tiny_base.digest))
+        spec = JobSpec(epoch_count=2, batch_size=9)
+
+        found, plan = self._of(estimates, spec)
+        message = message_of(found, plan, spec, estimates.price)
+
+        assert (message.epoch_token_count, message.token_count, message.step_count) == (4_500, 9_000, 20)
+        assert message.expected.duration.ToTimedelta().total_seconds() == 10 + 9 + 10
+        assert message.expected.price == pytest.approx(0.029)
+        assert message.expected.energy_kwh == pytest.approx(0.1 * 29 / 3600)
+        assert message.expected.currency == "EUR"
+        assert message.low.price < message.expected.price < message.high.price
+        assert (message.spec.rank, message.spec.epoch_count, message.spec.batch_size) == (16, 2, 9)
+        assert message.spec.learning_rate > 0
+        assert not message.HasField("past_error_ratio")
+
+    def test_says_nothing_of_money_without_a_price(
+        self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """Absent is not free."""
+        self._store(database, clock, lengths, _run(base_model_digest=tiny_base.digest))
+        estimates = Estimates(database, tiny_base, threads=2, price=Price(0.0, "EUR", 0.0))
+
+        found, plan = self._of(estimates, JobSpec())
+        message = message_of(found, plan, JobSpec(), estimates.price)
+
+        assert not message.expected.HasField("price")
+        assert not message.expected.HasField("energy_kwh")
+        assert message.expected.currency == ""
+
+    def test_guesses_nothing_that_was_not_measured(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths
+    ) -> None:
+        """Without a run on this machine the answer is what to do, not a number."""
+        self._store(database, clock, lengths, RUN)
+
+        with pytest.raises(StateConflict, match="no lora run of tiny with 2 threads") as caught:
+            self._of(estimates, JobSpec())
+
+        assert caught.value.reason == "NOT_MEASURED"
+
+    def test_needs_a_dataset_that_was_measured(
+        self, estimates: Estimates, database: Database, clock: Any, tiny_base: BaseModel
+    ) -> None:
+        """One that was sealed by an earlier release is named as such."""
+        self._store(database, clock, None, _run(base_model_digest=tiny_base.digest))
+
+        with pytest.raises(StateConflict, match="sealed before"):
+            self._of(estimates, JobSpec())
+
+    def test_refuses_what_a_job_would_refuse(self, estimates: Estimates) -> None:
+        """Settings, other tenants' datasets, datasets that do not exist."""
+        with pytest.raises(InvalidInput):
+            self._of(estimates, JobSpec(rank=7))
+        with pytest.raises(InvalidInput):
+            self._of(estimates, JobSpec(), "tenants/globex/datasets/d")
+        with pytest.raises(NotFound):
+            self._of(estimates, JobSpec())

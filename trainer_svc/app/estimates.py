@@ -1,0 +1,79 @@
+"""What a training job would take and cost, before it is queued."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from shared.base_model import BaseModel
+from shared.errors import StateConflict
+from shared.names import DatasetName, TenantName, invalid_field
+from trainer_svc.app.jobs import check_spec
+from trainer_svc.domain.dataset import Dataset, DatasetState
+from trainer_svc.domain.estimate import Estimate, Price, Usage, Work, estimate
+from trainer_svc.domain.job import JobSpec
+from trainer_svc.domain.plan import TrainingPlan, plan_training
+from trainer_svc.store import calibration, catalog
+from trainer_svc.store.database import Database
+
+
+class Estimates:
+    """Tells it from what earlier runs took on this machine, and from nothing else."""
+
+    def __init__(self, database: Database, base: BaseModel, *, threads: int, price: Price) -> None:
+        self._database, self._base, self._threads, self.price = database, base, threads, price
+
+    async def of_job(self, parent: TenantName, dataset: str, spec: JobSpec) -> tuple[Estimate, TrainingPlan]:
+        """The estimate, and the settings it was made for: the spec with what it leaves open filled in.
+
+        Raises:
+            InvalidInput: a setting is out of range, or the dataset is another tenant's.
+            NotFound: the dataset does not exist.
+            StateConflict: it is not active or was not measured, or no run like this one has been measured yet.
+        """
+        name = DatasetName.parse(dataset, "job.dataset")
+        if name.tenant != parent.tenant:
+            raise invalid_field("job.dataset", "belongs to another tenant")
+        check_spec(spec)
+
+        def work(connection: Connection) -> tuple[Dataset, list[Usage]]:
+            stored = catalog.get_dataset(connection, name)
+            return stored, calibration.list_usages(connection, self._base.digest, spec.mode, self._threads)
+
+        stored, runs = await self._database.run(work)
+        wanted, plan = _work(stored, spec, self._base)
+        if not runs:
+            raise StateConflict(
+                "NOT_MEASURED",
+                f"no {spec.mode} run of {self._base.model_id} with {self._threads} threads was measured here yet",
+                hint="let one job run to its end: its measures are kept, and any dataset will do",
+                metadata={"mode": spec.mode.value, "threads": str(self._threads)},
+            )
+        return estimate(wanted, plan.rank, runs), plan
+
+
+def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, TrainingPlan]:
+    report = dataset.report
+    if dataset.state is not DatasetState.ACTIVE or report is None:
+        raise StateConflict(
+            "STATE_CONFLICT",
+            f"{dataset.name} is {dataset.state}, only an active dataset can be trained on",
+            hint="seal it, and mend the rows that ListDatasetFindings names",
+            metadata={"state": dataset.state.value},
+        )
+    lengths = report.token_lengths
+    if lengths is None:
+        raise StateConflict(
+            "NOT_MEASURED",
+            f"{dataset.name} was sealed before rows were measured in tokens",
+            hint="upload it again under a new id",
+        )
+    plan = plan_training(spec, train_count=report.train_count, hidden_size=base.hidden_size)
+    rows = min(plan.batch_size, report.train_count)
+    work = Work(
+        epoch_tokens=lengths.train_token_count,
+        epoch_count=plan.epoch_count,
+        step_count=plan.step_count,
+        batch_tokens=rows * lengths.longest_train_tokens,
+        holdout_count=report.holdout_count,
+    )
+    return work, plan

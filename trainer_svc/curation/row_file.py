@@ -1,0 +1,32 @@
+"""Checked rows as they are stored and as a run's folder holds them: JSON Lines in the order of the upload."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+
+from trainer_svc.domain.dataset import CheckedRow
+
+
+def dump_rows(rows: Sequence[CheckedRow]) -> bytes:
+    """One line a row; a half of a character is kept as it came."""
+    lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows)
+    return "".join(lines).encode(errors="surrogatepass")
+
+
+def load_rows(data: bytes) -> list[CheckedRow]:
+    """Inverse of `dump_rows`."""
+    return [_row(line) for line in data.split(b"\n") if line]
+
+
+def find_row(data: bytes, number: int) -> CheckedRow | None:
+    """The row of a number, or None; no other is read."""
+    # JSON writes a line break inside a text as \n, so a row's own text cannot begin a line.
+    found = re.compile(rb'^\{"row": %d, .*$' % number, re.MULTILINE).search(data)
+    return _row(found[0]) if found else None
+
+
+def _row(line: bytes) -> CheckedRow:
+    return CheckedRow(**json.loads(line.decode(errors="surrogatepass")))

@@ -1,0 +1,88 @@
+"""Measures golden rows in tokens of the base model, and finds those that cannot be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer_svc.curation.compiled_example import Compiled, ExampleCompiler, Proof
+from trainer_svc.domain.dataset import CheckedRow, Finding
+from trainer_svc.domain.token_length import Quantiles, TokenLengths
+
+_SHARES = (0.5, 0.95, 0.99, 1.0)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rows in tokens, what was found, and the rows that neither training nor evaluation can read."""
+
+    sizes: Mapping[int, tuple[int, int]]
+    """Tokens of prompt and completion by row number."""
+    findings: tuple[Finding, ...]
+    unusable: frozenset[int]
+    context_tokens: int
+    instruction_tokens: int
+
+    def lengths(self, train: Sequence[CheckedRow]) -> TokenLengths | None:
+        """Lengths of all rows that were measured; None without any. `train` are those that are trained on."""
+        if not self.sizes:
+            return None
+        prompts, completions = np.array([*self.sizes.values()]).T
+        trained = [sum(self.sizes[row.row]) for row in train]
+        return TokenLengths(
+            prompt=_quantiles(prompts),
+            completion=_quantiles(completions),
+            total=_quantiles(prompts + completions),
+            context_tokens=self.context_tokens,
+            instruction_tokens=self.instruction_tokens,
+            row_count=len(self.sizes),
+            token_count=int(prompts.sum() + completions.sum()),
+            train_token_count=sum(trained),
+            longest_train_tokens=max(trained, default=0),
+            learned_token_count=int(completions.sum()),
+        )
+
+
+UNMEASURED = Measured({}, (), frozenset(), 0, 0)
+
+
+class TokenGauge:
+    """Holds the rows of one dataset against the tokenizer and the context of the base model."""
+
+    def __init__(self, compiler: ExampleCompiler, instruction_prompt: str = "") -> None:
+        self._compiler, self._instruction_prompt = compiler, instruction_prompt
+
+    def measure(self, train: Sequence[CheckedRow], holdout: Sequence[CheckedRow]) -> Measured:
+        """Rows to train on must hold the proofs of `tokenize`; held-out rows stay as long as they have tokens at all.
+
+        An over-long held-out row is still asked for: it is answered if its prompt leaves room, and is a miss if not.
+        """
+        findings: list[Finding] = []
+        unusable: set[int] = set()
+        sizes: dict[int, tuple[int, int]] = {}
+        for rows, is_trained in ((train, True), (holdout, False)):
+            for compiled in self._compiler.tokenize(rows):
+                is_blocking = is_trained or compiled.example is None
+                example = compiled.example
+                if example is not None:
+                    sizes[compiled.row.row] = example.prompt_length, example.completion_length
+                if compiled.faults and is_blocking:
+                    unusable.add(compiled.row.row)
+                findings.extend(_findings(compiled, is_blocking=is_blocking))
+        renderer = self._compiler.renderer
+        saved = len(renderer.prompt_ids("", self._instruction_prompt)) - len(renderer.prompt_ids(""))
+        return Measured(sizes, tuple(findings), frozenset(unusable), self._compiler.max_tokens, saved)
+
+
+def _quantiles(lengths: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Quantiles:
+    return Quantiles(*(int(length) for length in np.quantile(lengths, _SHARES, method="higher")))
+
+
+def _findings(compiled: Compiled, *, is_blocking: bool) -> Iterator[Finding]:
+    for proof, fault in compiled.faults.items():
+        reason = "ROW_TOO_LONG" if proof is Proof.FITS_CONTEXT else "ROW_NOT_TRAINABLE"
+        fate = "" if is_blocking else "; held out, it is no part of the holdout loss"
+        number = compiled.row.row
+        yield Finding(number, reason, f"rows[{number}]", f"{fault}{fate}", blocking=is_blocking)

@@ -1,0 +1,30 @@
+"""What runs took, in the database. Every function works inside the caller's transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, insert, select
+
+from trainer_svc.domain.estimate import Usage
+from trainer_svc.domain.run import TrainingMode
+from trainer_svc.store.codec import dump, load
+from trainer_svc.store.table import calibrations
+
+KEPT_RUNS = 20
+"""Of each base, mode and number of threads: enough for a median, and a machine that changed is forgotten in a week."""
+
+
+def add_usage(connection: Connection, usage: Usage) -> None:
+    """Keeps what a run took, and the newest `KEPT_RUNS` like it."""
+    values = {"base_model_digest": usage.base_model_digest, "mode": usage.mode.value, "threads": usage.threads}
+    connection.execute(insert(calibrations).values(**values, body=dump(usage)))
+    newest = select(calibrations.c.number).filter_by(**values).order_by(calibrations.c.number.desc()).limit(KEPT_RUNS)
+    kept = connection.execute(newest).scalars().all()
+    connection.execute(delete(calibrations).filter_by(**values).where(calibrations.c.number < min(kept)))
+
+
+def list_usages(connection: Connection, base_model_digest: str, mode: TrainingMode, threads: int) -> list[Usage]:
+    """Runs that are kept, oldest first; only those on the device that the newest ran on."""
+    values = {"base_model_digest": base_model_digest, "mode": mode.value, "threads": threads}
+    query = select(calibrations.c.body).filter_by(**values).order_by(calibrations.c.number)
+    found = [load(Usage, body) for body in connection.execute(query).scalars()]
+    return [usage for usage in found if usage.device == found[-1].device]
