@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from rich.console import Console
 from rich.text import Text
 
@@ -13,7 +15,6 @@ _LEARNED = ("black on green", "black on bright_green")
 """In turn, so that the border between two tokens is seen."""
 _BORDER = "|"
 """Between learned tokens where there is no colour."""
-_STYLES = {pb.EXAMPLE_TOKEN_ROLE_TEMPLATE: _TEMPLATE, pb.EXAMPLE_TOKEN_ROLE_INPUT: _INPUT}
 
 
 def show_preview(console: Console, preview: pb.ExamplePreview) -> None:
@@ -35,16 +36,15 @@ def show_preview(console: Console, preview: pb.ExamplePreview) -> None:
 
 def _drawn(preview: pb.ExamplePreview, *, is_coloured: bool) -> Text:
     text = Text(overflow="fold")
-    learned = 0
-    for token in preview.tokens:
-        shown = visible(token.control_name or token.text)
-        style = _STYLES.get(token.role, _LEARNED[learned % 2])
-        if token.role == pb.EXAMPLE_TOKEN_ROLE_STOP:
-            style = _STOP
-        if token.learned and not is_coloured:
-            text.append(_BORDER)
-        text.append(shown, style=style)
-        learned += token.learned
+    read = (token for token in preview.tokens if not token.learned)
+    # Borders between tokens that are only read matter to nobody, and characters that lie across them come whole.
+    for role, tokens in itertools.groupby(read, key=lambda token: token.role):
+        data = b"".join(token.control_name.encode() or token.text for token in tokens)
+        text.append(visible(data), style=_INPUT if role == pb.EXAMPLE_TOKEN_ROLE_INPUT else _TEMPLATE)
+    for index, token in enumerate(token for token in preview.tokens if token.learned):
+        is_stop = token.role == pb.EXAMPLE_TOKEN_ROLE_STOP
+        text.append("" if is_coloured else _BORDER)
+        text.append(visible(token.control_name or token.text), style=_STOP if is_stop else _LEARNED[index % 2])
     return text
 
 

@@ -263,6 +263,19 @@ class TestJobs:
 
         assert caught.value.violations[0].path == path
 
+    def test_are_estimated_only_from_what_was_measured(self, trainer: TrainerClient, dataset: str) -> None:
+        """A dataset that is not active and a machine without a run are told apart."""
+        job = training_job_pb2.TrainingJob(dataset=dataset)
+        with pytest.raises(StateConflict) as open_:
+            trainer.estimate(TENANT, job)
+        trainer.upload(dataset, _rows())
+
+        with pytest.raises(StateConflict) as unmeasured:
+            trainer.estimate(TENANT, job)
+
+        assert (open_.value.reason, unmeasured.value.reason) == ("STATE_CONFLICT", "NOT_MEASURED")
+        assert "let one job run" in unmeasured.value.message
+
     def test_names_of_other_tenants_are_refused(self, trainer: TrainerClient) -> None:
         """Job, dataset and adapter belong to one tenant."""
         job = training_job_pb2.TrainingJob(dataset="tenants/other/datasets/d", adapter=f"{TENANT}/adapters/a")

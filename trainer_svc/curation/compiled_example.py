@@ -13,8 +13,8 @@ from trainer_svc.domain.dataset import CheckedRow
 
 IGNORED = -100
 """Label of tokens that are read, not learned."""
-_BATCH_CHARS = 1 << 20
-"""Text that is tokenized at once: its tokens take some 30 times the memory until they are examples."""
+_BATCH_CHARS = 256 << 10
+"""Text that is tokenized at once: its tokens take up to 150 bytes a character until they are examples."""
 _SHOWN_ROWS = 20
 
 

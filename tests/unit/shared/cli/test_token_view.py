@@ -80,6 +80,13 @@ class TestShowPreview:
 
         assert _shown(_preview(*tokens)).splitlines()[0] == "<|input|>hi=|4|2|<|end|>"
 
+    def test_shows_read_characters_whole_and_learned_tokens_by_themselves(self) -> None:
+        """A character across two tokens is one where tokens do not matter, and its bytes where they do."""
+        halves = [b"\xc3", b"\xb6"]
+        tokens = [*(_token(half, "INPUT") for half in halves), *(_token(half, "OUTPUT") for half in halves)]
+
+        assert _shown(_preview(*tokens)).splitlines()[0] == "ö|\\xc3|\\xb6"
+
     def test_colours_neighbours_differently(self) -> None:
         """Two learned tokens in a row never look like one; what is read looks like neither."""
         shown = _shown(_preview(_token("4", "INPUT"), _token("4", "OUTPUT"), _token("4", "OUTPUT")), colour=True)
