@@ -29,6 +29,7 @@ from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.runner import Runner, RunnerSettings
+from trainer_svc.app.sweeper import Sweeper
 from trainer_svc.app.upload import Uploads
 from trainer_svc.config import Settings
 from trainer_svc.service.contract import ContractServicer
@@ -72,10 +73,13 @@ class TrainerApplication:
         )
         self._contracts = ContractServicer(Contracts(self._database, compiler, clock))
         uploads = Uploads(data_dir / "uploads")
-        self._datasets = DatasetServicer(Datasets(self._database, uploads, blobs, clock, observer=observer), clock)
+        datasets = Datasets(self._database, uploads, blobs, clock, observer=observer)
+        self._sweeper = Sweeper(datasets, uploads, clock, retention_hours=settings.upload_retention_hours)
+        self._datasets = DatasetServicer(datasets, clock)
         self._training = TrainingServicer(Jobs(self._database, self._changes, clock), clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
 
     @property
     def service_names(self) -> Sequence[str]:
@@ -107,6 +111,7 @@ class TrainerApplication:
         await asyncio.to_thread(self._database.migrate)
         await self._runner.recover()
         self._running = asyncio.create_task(self._runner.run())
+        self._sweeping = asyncio.create_task(self._sweeper.run())
         return {
             "base_model": self._base.model_id,
             "base_model_digest": await asyncio.to_thread(lambda: self._base.digest),
@@ -118,10 +123,11 @@ class TrainerApplication:
 
     async def stop(self) -> None:
         """Kills training children; their jobs go on at the next start."""
-        if self._running is not None:
-            self._running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
+        for task in (self._sweeping, self._running):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         await self._runner.stop()
         await asyncio.to_thread(self._database.close)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from shared.names import invalid_field
 from shared.rpc.security import SecuritySettings
 
-_LEAST = {"training_threads": 1, "parallel_jobs": 0, "metrics_label_sets": 1}
+_LEAST = {"training_threads": 1, "parallel_jobs": 0, "metrics_label_sets": 1, "upload_retention_hours": 1}
 DESCRIPTION = "Check golden datasets, train adapters and publish them in the registry."
 
 
@@ -33,6 +33,9 @@ class Settings(SecuritySettings):
         default="", metadata={"help": "OTLP/gRPC collector for traces, http://host:4317; empty is off"}
     )
     database_url: str = field(default="", metadata={"help": "SQLAlchemy URL; empty means SQLite in data_dir"})
+    upload_retention_hours: float = field(
+        default=72.0, metadata={"help": "an unfinished upload without a new byte is removed after so long"}
+    )
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
     parallel_jobs: int = field(default=1, metadata={"help": "training jobs at once"})
 

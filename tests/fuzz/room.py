@@ -84,7 +84,7 @@ class Room:
 
     def state(self, tenant: str) -> str:
         """Digest of all that a tenant owns."""
-        digest = hashlib.sha256(self.uploads.read(DatasetName(tenant, "open")))
+        digest = hashlib.sha256(self.uploads.path(DatasetName(tenant, "open")).read_bytes())
 
         def work(connection: Connection) -> None:
             for table in metadata.sorted_tables:

@@ -7,6 +7,8 @@ import dataclasses
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -19,14 +21,34 @@ from shared.rpc.page import Page
 from shared.storage.base import BlobStore
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.upload import Uploads
-from trainer_svc.curation.check import Checked, check_rows
-from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Finding, InvalidRowPolicy
+from trainer_svc.curation.check import Checked, check
+from trainer_svc.curation.reader.upload import read_upload
+from trainer_svc.domain.dataset import (
+    UNFINISHED,
+    CheckedRow,
+    Dataset,
+    DatasetFormat,
+    DatasetState,
+    Finding,
+    InvalidRowPolicy,
+)
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
 
 MAX_CHUNK_BYTES = 1 << 20
 MAX_INSTRUCTION_BYTES = 64 << 10
 MAX_DATABASE_BYTES = 4 << 20
+
+_CHECKS_AT_ONCE = 2
+"""Each may take a quarter of a GiB and a core for a minute; others wait, as do callers."""
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One that runs, and the dataset as it was sealed."""
+
+    dataset: Dataset
+    task: asyncio.Task[Dataset]
 
 
 class Datasets:
@@ -38,6 +60,8 @@ class Datasets:
         self._database, self._uploads, self._blobs, self._clock = database, uploads, blobs, clock
         self._observer = observer
         self._locks: defaultdict[DatasetName, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._checks: dict[DatasetName, _Check] = {}
+        self._places = asyncio.Semaphore(_CHECKS_AT_ONCE)
 
     async def create(self, dataset: Dataset, request_id: str) -> Dataset:
         """Starts an upload.
@@ -55,13 +79,12 @@ class Datasets:
         ):
             if len(text.encode()) > limit:
                 raise invalid_field(path, f"has more than {limit} bytes")
-        payload = sha256_bytes(
-            json.dumps([dataset.name, dataset.contract, dataset.instruction_prompt, dataset.database_sql]).encode()
-        )
+        payload = sha256_bytes(json.dumps(_wanted(dataset)).encode())
 
         def work(connection: Connection) -> Dataset:
-            if catalog.repeated(connection, name.tenant, "CreateGoldenDataset", request_id, payload):
-                return catalog.get_dataset(connection, name)
+            is_repeated = catalog.repeated(connection, name.tenant, "CreateGoldenDataset", request_id, payload)
+            if is_repeated and (stored := catalog.find_dataset(connection, name)):
+                return stored  # else it was removed, unfinished, and begins anew
             catalog.get_contract(connection, contract)
             catalog.add_dataset(connection, dataset)
             return dataset
@@ -82,28 +105,67 @@ class Datasets:
     async def seal(self, name: DatasetName, size: int, digest: str, policy: InvalidRowPolicy) -> Dataset:
         """Closes the upload and checks every row; idempotent, also after a crash in the middle of the check.
 
+        A check goes on when its caller is gone; who asks again waits for the same one.
+
         Raises:
             StateConflict: DIGEST_DIFFERS when the stored bytes are not those the caller sent.
         """
         await self.get(name)  # as in upload
         async with self._locks[name]:
-            dataset = await self.get(name)
-            if dataset.state in (DatasetState.ACTIVE, DatasetState.FAILED):
-                _compare(name, dataset.size_bytes, dataset.digest, size, digest)
-                return dataset
-            data = await asyncio.to_thread(self._uploads.read, name)
-            _compare(name, len(data), sha256_bytes(data), size, digest)
-            sealed = dataclasses.replace(
-                dataset, state=DatasetState.VALIDATING, policy=policy, size_bytes=size, digest=digest
-            )
-            await self._save(sealed)
-            contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(dataset.contract)))
-            spec = ContractSpec.from_canonical(contract.spec.encode())
-            checked = await asyncio.to_thread(check_rows, data, spec, policy)
-            finished = await asyncio.to_thread(self._finish, sealed, checked)
-            await self._save(finished, checked.findings)
-            self._observer.dataset_checked(finished)
-            return finished
+            running = self._checks.get(name)
+            if running is None:
+                dataset = await self.get(name)
+                if dataset.state in (DatasetState.ACTIVE, DatasetState.FAILED):
+                    _compare(dataset, size, digest)
+                    return dataset
+                running = await self._start_check(name, dataset, policy, size, digest)
+            else:
+                _compare(running.dataset, size, digest)
+        return await asyncio.shield(running.task)
+
+    async def _start_check(
+        self, name: DatasetName, dataset: Dataset, policy: InvalidRowPolicy, size: int, digest: str
+    ) -> _Check:
+        stored = await asyncio.to_thread(self._uploads.digest, name)
+        sealed = dataclasses.replace(dataset, policy=policy, size_bytes=self._uploads.size(name), digest=stored)
+        _compare(sealed, size, digest)
+        sealed = dataclasses.replace(sealed, state=DatasetState.VALIDATING)
+        await self._save(sealed)
+        running = _Check(sealed, asyncio.create_task(self._check(name, sealed)))
+        self._checks[name] = running
+        running.task.add_done_callback(lambda _: self._checks.pop(name))
+        return running
+
+    async def _check(self, name: DatasetName, sealed: Dataset) -> Dataset:
+        contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(sealed.contract)))
+        spec = ContractSpec.from_canonical(contract.spec.encode())
+        async with self._places:
+            finished, findings = await asyncio.to_thread(self._read, name, sealed, spec)
+        await self._save(finished, findings)
+        await asyncio.to_thread(self._uploads.remove, name)  # what it holds is stored by digest, or of no use
+        self._observer.dataset_checked(finished)
+        return finished
+
+    def _read(self, name: DatasetName, sealed: Dataset, spec: ContractSpec) -> tuple[Dataset, Sequence[Finding]]:
+        rows = read_upload(self._uploads.path(name), sealed.format, self._uploads.scratch)
+        checked = check(rows, spec, sealed.policy)
+        return self._finish(sealed, checked), checked.findings
+
+    async def forget(self, name: DatasetName, before: datetime) -> bool:
+        """Removes a dataset that is unfinished and got no byte since `before`, and the bytes left of a finished one.
+
+        Whether a dataset was removed.
+        """
+        async with self._locks[name]:
+            dataset = await self._database.run(lambda c: catalog.find_dataset(c, name))
+            is_unfinished = dataset is not None and dataset.state in UNFINISHED
+            if dataset is not None and is_unfinished:
+                last = max(dataset.create_time, self._uploads.last_write(name) or dataset.create_time)
+                if name in self._checks or last >= before:
+                    return False
+                await self._database.run(lambda c: catalog.remove_dataset(c, name))
+            await asyncio.to_thread(self._uploads.remove, name)
+            return is_unfinished
 
     async def get(self, name: DatasetName) -> Dataset:
         """A dataset, with the bytes stored so far. Raises `NotFound`."""
@@ -111,6 +173,10 @@ class Datasets:
         if dataset.state is DatasetState.IMPORTING:
             return dataclasses.replace(dataset, size_bytes=self._uploads.size(name))
         return dataset
+
+    async def unfinished(self) -> list[DatasetName]:
+        """Datasets of all tenants that are not checked to the end."""
+        return await self._database.run(catalog.unfinished_datasets)
 
     async def page(self, parent: TenantName, page: Page) -> tuple[list[Dataset], str]:
         """One page by name."""
@@ -140,16 +206,23 @@ class Datasets:
         await self._database.run(lambda c: catalog.save_dataset(c, dataset, found))
 
 
-def _compare(name: DatasetName, stored: int, stored_digest: str, size: int, digest: str) -> None:
-    if (stored, stored_digest) != (size, digest):
+def _wanted(dataset: Dataset) -> list[str]:
+    """What tells one request from another."""
+    fields = [dataset.name, dataset.contract, dataset.instruction_prompt, dataset.database_sql]
+    return [*fields, *([dataset.format.value] if dataset.format is not DatasetFormat.JSONL else [])]
+
+
+def _compare(dataset: Dataset, size: int, digest: str) -> None:
+    if (dataset.size_bytes, dataset.digest) != (size, digest):
         raise StateConflict(
             "DIGEST_DIFFERS",
-            f"{name} holds {stored} bytes with {stored_digest}, the caller says {size} with {digest[:80]}",
+            f"{dataset.name} holds {dataset.size_bytes} bytes with {dataset.digest}, "
+            f"the caller says {size} with {digest[:80]}",
             hint="upload the missing bytes, or start a new dataset",
-            metadata={"size_bytes": str(stored), "digest": stored_digest},
+            metadata={"size_bytes": str(dataset.size_bytes), "digest": dataset.digest},
         )
 
 
 def _lines(rows: Sequence[CheckedRow]) -> bytes:
-    lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows)
-    return "".join(lines).encode(errors="surrogatepass")
+    """Encoded one by one: text of 64 MiB with one emoji takes 256 MiB as a whole."""
+    return b"".join(json.dumps(dataclasses.asdict(row), ensure_ascii=False).encode() + b"\n" for row in rows)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
-from shared.names import DatasetName
-from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy, Report
+from shared.names import DatasetName, invalid_field
+from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, Finding, InvalidRowPolicy, Report
 from trainer_svc.translate.time import timestamp
 
 _STATES = {state: pb.GoldenDatasetState.Value(f"GOLDEN_DATASET_STATE_{state.name}") for state in DatasetState}
+_FORMATS = {format_: pb.GoldenDatasetFormat.Value(f"GOLDEN_DATASET_FORMAT_{format_.name}") for format_ in DatasetFormat}
+_READ_AS = {value: format_ for format_, value in _FORMATS.items()} | {
+    pb.GOLDEN_DATASET_FORMAT_UNSPECIFIED: DatasetFormat.JSONL
+}
 _POLICIES = {
     pb.INVALID_ROW_POLICY_UNSPECIFIED: InvalidRowPolicy.REFUSE,
     pb.INVALID_ROW_POLICY_REFUSE: InvalidRowPolicy.REFUSE,
@@ -18,13 +22,20 @@ _POLICIES = {
 
 
 def new_dataset(name: DatasetName, message: pb.GoldenDataset, now: datetime) -> Dataset:
-    """What a caller wants to create."""
+    """What a caller wants to create.
+
+    Raises:
+        InvalidInput: the format is not one that this server reads.
+    """
+    if message.format not in _READ_AS:
+        raise invalid_field("dataset.format", f"must be one of {', '.join(DatasetFormat)}, got number {message.format}")
     return Dataset(
         name=str(name),
         contract=message.contract,
         instruction_prompt=message.instruction_prompt,
         database_sql=message.database_sql,
         create_time=now,
+        format=_READ_AS[message.format],
     )
 
 
@@ -45,6 +56,7 @@ def dataset(stored: Dataset) -> pb.GoldenDataset:
         digest=stored.digest,
         report=_report(stored.report) if stored.report else None,
         create_time=timestamp(stored.create_time),
+        format=_FORMATS[stored.format],
     )
 
 

@@ -20,6 +20,46 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _GoldenDatasetFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GoldenDatasetFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GoldenDatasetFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GOLDEN_DATASET_FORMAT_UNSPECIFIED: _GoldenDatasetFormat.ValueType  # 0
+    """Same as JSONL."""
+    GOLDEN_DATASET_FORMAT_JSONL: _GoldenDatasetFormat.ValueType  # 1
+    """JSON Lines in UTF-8: one object per line with the fields of a row. Rows are numbered by line."""
+    GOLDEN_DATASET_FORMAT_CSV: _GoldenDatasetFormat.ValueType  # 2
+    """Comma-separated values in UTF-8 (RFC 4180): the first line names the columns input, output and, if wanted, split, in
+    any order. Every cell is text; no type is guessed; an empty cell of split is none. A quoted cell may hold line ends:
+    rows are numbered by the line in which they begin, the header is line 1.
+    """
+    GOLDEN_DATASET_FORMAT_PARQUET: _GoldenDatasetFormat.ValueType  # 3
+    """Apache Parquet with the columns input, output and, if wanted, split. output is text, or a struct, list, number or
+    boolean, which is read as a JSON value; null is a cell left out, within a struct it is null. Unencrypted. Rows are
+    numbered by their place, from 1.
+    """
+
+class GoldenDatasetFormat(_GoldenDatasetFormat, metaclass=_GoldenDatasetFormatEnumTypeWrapper):
+    """Formats of an upload. At most 100,000 rows of at most 1 MiB each, input at most 32 KiB, output at most 16 KiB."""
+
+GOLDEN_DATASET_FORMAT_UNSPECIFIED: GoldenDatasetFormat.ValueType  # 0
+"""Same as JSONL."""
+GOLDEN_DATASET_FORMAT_JSONL: GoldenDatasetFormat.ValueType  # 1
+"""JSON Lines in UTF-8: one object per line with the fields of a row. Rows are numbered by line."""
+GOLDEN_DATASET_FORMAT_CSV: GoldenDatasetFormat.ValueType  # 2
+"""Comma-separated values in UTF-8 (RFC 4180): the first line names the columns input, output and, if wanted, split, in
+any order. Every cell is text; no type is guessed; an empty cell of split is none. A quoted cell may hold line ends:
+rows are numbered by the line in which they begin, the header is line 1.
+"""
+GOLDEN_DATASET_FORMAT_PARQUET: GoldenDatasetFormat.ValueType  # 3
+"""Apache Parquet with the columns input, output and, if wanted, split. output is text, or a struct, list, number or
+boolean, which is read as a JSON value; null is a cell left out, within a struct it is null. Unencrypted. Rows are
+numbered by their place, from 1.
+"""
+Global___GoldenDatasetFormat: _TypeAlias = GoldenDatasetFormat  # noqa: Y015
+
 class _GoldenDatasetState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -38,7 +78,9 @@ class _GoldenDatasetStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Go
     """Sealed but refused; the findings say why, by row."""
 
 class GoldenDatasetState(_GoldenDatasetState, metaclass=_GoldenDatasetStateEnumTypeWrapper):
-    """Life of a golden dataset: IMPORTING -> VALIDATING -> ACTIVE or FAILED."""
+    """Life of a golden dataset: IMPORTING -> VALIDATING -> ACTIVE or FAILED. One that gets no byte for as long as the
+    operator keeps unfinished uploads (three days unless set otherwise) is removed, and its id is free again.
+    """
 
 GOLDEN_DATASET_STATE_UNSPECIFIED: GoldenDatasetState.ValueType  # 0
 """Never sent. New values may be added."""
@@ -78,8 +120,8 @@ Global___InvalidRowPolicy: _TypeAlias = InvalidRowPolicy  # noqa: Y015
 
 @_typing.final
 class GoldenDataset(_message.Message):
-    """A sealed set of perfect input/output pairs. Uploaded as JSON Lines: one object per line with "input" (text), "output"
-    (JSON text or a JSON value, or SQL text) and optionally "split" ("train" or "holdout").
+    """A sealed set of perfect input/output pairs. Each row has an "input" (text), an "output" (JSON text or a JSON value, or
+    SQL text) and optionally a "split" ("train" or "holdout"); how they are uploaded is said by format.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -93,6 +135,7 @@ class GoldenDataset(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/datasets/{dataset}."""
     contract: _builtins.str
@@ -107,6 +150,8 @@ class GoldenDataset(_message.Message):
     """Output only. Bytes stored so far; the next offset."""
     digest: _builtins.str
     """Output only. "sha256:<hex>" over the uploaded bytes; set once sealed."""
+    format: Global___GoldenDatasetFormat.ValueType
+    """Optional, immutable. How the uploaded bytes are to be read. Default JSONL."""
     @_builtins.property
     def report(self) -> Global___DatasetReport:
         """Output only. Result of the check; findings are listed by ListDatasetFindings."""
@@ -127,10 +172,11 @@ class GoldenDataset(_message.Message):
         digest: _builtins.str | None = ...,
         report: Global___DatasetReport | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        format: Global___GoldenDatasetFormat.ValueType | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "database_sql", b"database_sql", "digest", b"digest", "instruction_prompt", b"instruction_prompt", "name", b"name", "report", b"report", "size_bytes", b"size_bytes", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "database_sql", b"database_sql", "digest", b"digest", "format", b"format", "instruction_prompt", b"instruction_prompt", "name", b"name", "report", b"report", "size_bytes", b"size_bytes", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -208,11 +254,13 @@ class DatasetFinding(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     BLOCKING_FIELD_NUMBER: _builtins.int
     row_number: _builtins.int
-    """One-based line of the upload."""
+    """One-based line of the upload in which the row begins; of Parquet, its one-based place."""
     reason: _builtins.str
-    """UPPER_SNAKE kind, for example ROW_NOT_JSON or CONTRACT_VIOLATED."""
+    """UPPER_SNAKE kind, for example ROW_NOT_JSON or CONTRACT_VIOLATED. FILE_UNREADABLE and FILE_TOO_LARGE end the reading:
+    they fail the dataset whatever the policy.
+    """
     path: _builtins.str
-    """Field path, with a JSON Pointer into the output after "#"."""
+    """Field path, with a JSON Pointer into the output after "#"; "rows" for the dataset as a whole, "file" for the upload."""
     message: _builtins.str
     """What is wrong and what to do."""
     blocking: _builtins.bool
