@@ -111,6 +111,7 @@ class TrainerApplication:
         await asyncio.to_thread(self._database.migrate)
         await self._runner.recover()
         self._running = asyncio.create_task(self._runner.run())
+        await self._sweeper.begin()
         self._sweeping = asyncio.create_task(self._sweeper.run())
         return {
             "base_model": self._base.model_id,

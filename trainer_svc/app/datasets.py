@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from shared.clock import Clock
 from shared.contracts.spec import ContractSpec
 from shared.digest import sha256_bytes
-from shared.errors import StateConflict
+from shared.errors import Exhausted, StateConflict
 from shared.names import ContractName, DatasetName, TenantName, invalid_field
 from shared.rpc.page import Page
 from shared.storage.base import BlobStore
@@ -38,6 +38,8 @@ from trainer_svc.store.database import Database
 MAX_CHUNK_BYTES = 1 << 20
 MAX_INSTRUCTION_BYTES = 64 << 10
 MAX_DATABASE_BYTES = 4 << 20
+MAX_UNFINISHED = 64
+"""Of a tenant: with 64 MiB each, the 4 GiB of disk that uploads can take."""
 
 _CHECKS_AT_ONCE = 2
 """Each may take a quarter of a GiB and a core for a minute; others wait, as do callers."""
@@ -69,6 +71,7 @@ class Datasets:
         Raises:
             NotFound: the contract does not exist.
             AlreadyExists: the id is taken.
+            Exhausted: QUOTA_EXCEEDED, the tenant has too many that are not sealed.
         """
         name, contract = DatasetName.parse(dataset.name), ContractName.parse(dataset.contract, "dataset.contract")
         if contract.tenant != name.tenant:
@@ -86,6 +89,12 @@ class Datasets:
             if is_repeated and (stored := catalog.find_dataset(connection, name)):
                 return stored  # else it was removed, unfinished, and begins anew
             catalog.get_contract(connection, contract)
+            if len(catalog.unfinished_datasets(connection, name.tenant)) >= MAX_UNFINISHED:
+                raise Exhausted(
+                    "QUOTA_EXCEEDED",
+                    f"{name.parent} has {MAX_UNFINISHED} datasets that are not sealed",
+                    hint="seal them, or wait until those without a new byte are removed",
+                )
             catalog.add_dataset(connection, dataset)
             return dataset
 
@@ -96,6 +105,10 @@ class Datasets:
         if not 0 < len(data) <= MAX_CHUNK_BYTES:
             raise invalid_field("data", f"must have 1 to {MAX_CHUNK_BYTES} bytes, has {len(data)}")
         await self.get(name)  # before a lock is made for it: names that do not exist must not fill the memory
+        # Shielded: a caller that hangs up must not open the lock while a thread still writes.
+        return await asyncio.shield(asyncio.create_task(self._write(name, offset, data)))
+
+    async def _write(self, name: DatasetName, offset: int, data: bytes) -> int:
         async with self._locks[name]:
             dataset = await self._database.run(lambda c: catalog.get_dataset(c, name))
             if dataset.state is not DatasetState.IMPORTING:
@@ -160,7 +173,7 @@ class Datasets:
             dataset = await self._database.run(lambda c: catalog.find_dataset(c, name))
             is_unfinished = dataset is not None and dataset.state in UNFINISHED
             if dataset is not None and is_unfinished:
-                last = max(dataset.create_time, self._uploads.last_write(name) or dataset.create_time)
+                last = self._uploads.last_write(name) or dataset.create_time
                 if name in self._checks or last >= before:
                     return False
                 await self._database.run(lambda c: catalog.remove_dataset(c, name))

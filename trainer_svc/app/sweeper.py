@@ -21,15 +21,22 @@ class Sweeper:
         self._datasets, self._uploads, self._clock = datasets, uploads, clock
         self._retention = timedelta(hours=retention_hours)
 
-    async def run(self) -> None:
-        """Sweeps at once and each hour; to be cancelled."""
+    async def begin(self) -> None:
+        """Sweeps before the service serves, while nobody reads what lies in the scratch folder."""
         await asyncio.to_thread(self._uploads.clear_scratch)
+        await self._try_sweep()
+
+    async def run(self) -> None:
+        """Sweeps each hour; to be cancelled."""
         while True:
-            try:
-                await self.sweep()
-            except Exception:  # the service serves without it, and the next round may do better
-                _log.exception("unfinished uploads could not be removed")
             await asyncio.sleep(_PERIOD_SECONDS)
+            await self._try_sweep()
+
+    async def _try_sweep(self) -> None:
+        try:
+            await self.sweep()
+        except Exception:  # the service serves without it, and the next round may do better
+            _log.exception("unfinished uploads could not be removed")
 
     async def sweep(self) -> int:
         """Removes unfinished datasets that got no byte for too long, and bytes of finished ones; how many datasets."""

@@ -137,11 +137,12 @@ def remove_dataset(connection: Connection, name: DatasetName) -> None:
     connection.execute(delete(datasets).where((datasets.c.tenant == name.tenant) & (datasets.c.id == name.id)))
 
 
-def unfinished_datasets(connection: Connection) -> list[DatasetName]:
-    """Datasets of all tenants that are not checked to the end."""
+def unfinished_datasets(connection: Connection, tenant: str = "") -> list[DatasetName]:
+    """Datasets of a tenant, or of all, that are not checked to the end."""
     names = select(datasets.c.tenant, datasets.c.id).order_by(datasets.c.tenant, datasets.c.id)
     states = [datasets.c.body.contains(f'"state":"{state}"', autoescape=True) for state in UNFINISHED]
-    found = [DatasetName(row.tenant, row.id) for row in connection.execute(names.where(or_(*states)))]
+    own = [datasets.c.tenant == tenant] if tenant else []
+    found = [DatasetName(row.tenant, row.id) for row in connection.execute(names.where(or_(*states), *own))]
     return [name for name in found if get_dataset(connection, name).state in UNFINISHED]  # a prompt may say it too
 
 

@@ -73,7 +73,8 @@ class DatasetServiceServicer(object):
     """
 
     def CreateGoldenDataset(self, request, context):
-        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS.
+        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
+        datasets of the tenant are not sealed).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,8 +90,8 @@ class DatasetServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SealGoldenDataset(self, request, context):
-        """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent.
-        Errors: FAILED_PRECONDITION (size or digest differ).
+        """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
+        check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,15 +35,17 @@ class DatasetServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DatasetServiceAsyncStub: ...
     CreateGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
-    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS."""
+    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
+    datasets of the tenant are not sealed).
+    """
     UploadDatasetChunk: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.UploadDatasetChunkRequest, _dataset_service_pb2.UploadDatasetChunkResponse]
     """Stores bytes at an offset; durable before it answers. Idempotent: repeating stored bytes is OK, so an upload resumes
     from GoldenDataset.size_bytes. Errors: OUT_OF_RANGE (gap; metadata next_offset), ABORTED (other bytes are there),
     FAILED_PRECONDITION (sealed), RESOURCE_EXHAUSTED (size limit).
     """
     SealGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.SealGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
-    """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent.
-    Errors: FAILED_PRECONDITION (size or digest differ).
+    """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
+    check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
     """
     GetGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.GetGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
     """Idempotent. Errors: NOT_FOUND."""
@@ -58,15 +60,17 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
-    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS."""
+    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
+    datasets of the tenant are not sealed).
+    """
     UploadDatasetChunk: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.UploadDatasetChunkRequest, _dataset_service_pb2.UploadDatasetChunkResponse]  # type: ignore[assignment]
     """Stores bytes at an offset; durable before it answers. Idempotent: repeating stored bytes is OK, so an upload resumes
     from GoldenDataset.size_bytes. Errors: OUT_OF_RANGE (gap; metadata next_offset), ABORTED (other bytes are there),
     FAILED_PRECONDITION (sealed), RESOURCE_EXHAUSTED (size limit).
     """
     SealGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.SealGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
-    """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent.
-    Errors: FAILED_PRECONDITION (size or digest differ).
+    """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
+    check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
     """
     GetGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.GetGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
     """Idempotent. Errors: NOT_FOUND."""
@@ -84,7 +88,9 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.CreateGoldenDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_golden_dataset_pb2.GoldenDataset, _abc.Awaitable[_golden_dataset_pb2.GoldenDataset]]:
-        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS."""
+        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
+        datasets of the tenant are not sealed).
+        """
 
     @_abc_1.abstractmethod
     def UploadDatasetChunk(
@@ -103,8 +109,8 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.SealGoldenDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_golden_dataset_pb2.GoldenDataset, _abc.Awaitable[_golden_dataset_pb2.GoldenDataset]]:
-        """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent.
-        Errors: FAILED_PRECONDITION (size or digest differ).
+        """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
+        check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
         """
 
     @_abc_1.abstractmethod
