@@ -122,7 +122,7 @@ class TrainerClient:
         rows: bytes,
         policy: golden_dataset_pb2.InvalidRowPolicy.ValueType = golden_dataset_pb2.INVALID_ROW_POLICY_REFUSE,
     ) -> golden_dataset_pb2.GoldenDataset:
-        """Sends JSON Lines from wherever the server is, seals them and returns the checked dataset."""
+        """Sends rows in the format of the dataset from wherever the server is, seals them and returns it checked."""
         current = call(
             self._datasets.GetGoldenDataset, dataset_service_pb2.GetGoldenDatasetRequest(name=name), _TIMEOUT_SECONDS
         )

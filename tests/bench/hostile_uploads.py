@@ -39,6 +39,7 @@ def _attacks() -> Iterator[Attack]:
 
 
 def _measure(folder: Path) -> Figures:
+    (folder / "base").mkdir()
     write_tiny_base(folder / "base")
     flags = {"data-dir": str(folder / "data"), "base-model-dir": str(folder / "base"), "listen": "127.0.0.1:0"}
     with ServiceProcess("trainer_svc", flags | {"insecure-loopback": "true"}, folder / "log") as process:

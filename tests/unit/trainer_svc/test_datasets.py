@@ -14,7 +14,7 @@ import pytest
 
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_bytes
-from shared.errors import NotFound, StateConflict
+from shared.errors import Exhausted, InvalidInput, NotFound, StateConflict
 from shared.names import DatasetName
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
@@ -91,6 +91,44 @@ class SlowCheck:
         self.began.set()
         assert self.go.wait(20)
         return self._check(*args)
+
+
+class TestCreate:
+    """The upload's begin."""
+
+    def test_has_an_end(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A tenant with too many that are not sealed gets no more; another tenant does."""
+        monkeypatch.setattr(module, "MAX_UNFINISHED", 3)
+
+        async def create(tenant: str, number: int) -> None:
+            contract = f"tenants/{tenant}/contracts/c"
+            stored = Contract(contract, SPEC.canonical().decode(), SPEC.digest, 1, 1, (), house.clock.now())
+            await house.database.run(lambda connection: catalog.add_contract(connection, stored))
+            name = f"tenants/{tenant}/datasets/d{number}"
+            await house.datasets.create(Dataset(name, contract, '"state":"active"', "", house.clock.now()), "")
+
+        async def act() -> None:
+            for number in range(3):
+                await create("acme", number)
+            with pytest.raises(Exhausted, match="3 datasets that are not sealed"):
+                await create("acme", 3)
+            await create("other", 1)
+            empty = DatasetName("acme", "d0")
+            await house.datasets.seal(empty, 0, sha256_bytes(b""), InvalidRowPolicy.REFUSE)
+            await create("acme", 4)
+
+        house.run(act)
+
+    def test_a_request_is_another_in_another_format(self, house: House) -> None:
+        """A request id stands for all that was asked."""
+
+        async def act() -> None:
+            await house.create(DatasetFormat.CSV, request_id="once")
+            await house.create(DatasetFormat.CSV, request_id="once")
+            with pytest.raises(InvalidInput, match="was used with another request"):
+                await house.create(DatasetFormat.JSONL, request_id="once")
+
+        house.run(act)
 
 
 class TestSeal:
