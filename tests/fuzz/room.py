@@ -60,10 +60,12 @@ class Room:
         self.database = Database(f"sqlite:///{self.folder}/trainer.db")
         self.database.migrate()
         self.blobs, self.uploads = LocalBlobStore(self.folder / "blobs"), Uploads(self.folder / "uploads")
+        # So many are created here that the limit would be all that is ever answered.
+        datasets = Datasets(self.database, self.uploads, self.blobs, clock, max_unfinished=1_000_000)
         compiler = SimpleNamespace(compile=_refuse_to_compile)  # compiling has tests of its own, and takes seconds
         self._servicers = {
             "ContractService": ContractServicer(Contracts(self.database, compiler, clock)),  # type: ignore[arg-type]
-            "DatasetService": DatasetServicer(Datasets(self.database, self.uploads, self.blobs, clock), clock),
+            "DatasetService": DatasetServicer(datasets, clock),
             "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), clock),
             "RegistryService": RegistryServicer(RegistryReader(self.database, self.blobs, changes, clock)),
         }

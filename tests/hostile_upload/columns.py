@@ -58,11 +58,11 @@ def _deep(levels: int) -> bytes:
 
 
 def _bomb(compression: str, *, use_dictionary: bool) -> bytes:
-    """Some hundred KB that are a GiB and a half of one letter, or a dictionary with one such word."""
+    """Some hundred KB that are a GiB and more of one letter, or a dictionary with one such word."""
     text = pa.array(["a" * (100 * _MIB)])
-    inputs = pa.chunked_array([text] * 15)
-    table = pa.table({"input": inputs, "output": ["b"] * 15})
-    return _file(table, compression=compression, use_dictionary=use_dictionary, row_group_size=15)
+    inputs = pa.chunked_array([text] * 12)
+    table = pa.table({"input": inputs, "output": ["b"] * 12})
+    return _file(table, compression=compression, use_dictionary=use_dictionary, row_group_size=12)
 
 
 def _many(count: int) -> bytes:

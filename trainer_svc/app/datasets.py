@@ -57,10 +57,17 @@ class Datasets:
     """Creates, fills, seals and finds golden datasets."""
 
     def __init__(
-        self, database: Database, uploads: Uploads, blobs: BlobStore, clock: Clock, *, observer: Observer = UNOBSERVED
+        self,
+        database: Database,
+        uploads: Uploads,
+        blobs: BlobStore,
+        clock: Clock,
+        *,
+        observer: Observer = UNOBSERVED,
+        max_unfinished: int = MAX_UNFINISHED,
     ) -> None:
         self._database, self._uploads, self._blobs, self._clock = database, uploads, blobs, clock
-        self._observer = observer
+        self._observer, self._max_unfinished = observer, max_unfinished
         self._locks: defaultdict[DatasetName, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._checks: dict[DatasetName, _Check] = {}
         self._places = asyncio.Semaphore(_CHECKS_AT_ONCE)
@@ -89,10 +96,11 @@ class Datasets:
             if is_repeated and (stored := catalog.find_dataset(connection, name)):
                 return stored  # else it was removed, unfinished, and begins anew
             catalog.get_contract(connection, contract)
-            if len(catalog.unfinished_datasets(connection, name.tenant)) >= MAX_UNFINISHED:
+            most = self._max_unfinished
+            if len(catalog.unfinished_datasets(connection, name.tenant, most)) == most:
                 raise Exhausted(
                     "QUOTA_EXCEEDED",
-                    f"{name.parent} has {MAX_UNFINISHED} datasets that are not sealed",
+                    f"{name.parent} has {most} datasets that are not sealed",
                     hint="seal them, or wait until those without a new byte are removed",
                 )
             catalog.add_dataset(connection, dataset)

@@ -96,16 +96,17 @@ class SlowCheck:
 class TestCreate:
     """The upload's begin."""
 
-    def test_has_an_end(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_has_an_end(self, house: House) -> None:
         """A tenant with too many that are not sealed gets no more; another tenant does."""
-        monkeypatch.setattr(module, "MAX_UNFINISHED", 3)
+        blobs = LocalBlobStore(house.uploads.scratch.parent / "blobs")
+        datasets = Datasets(house.database, house.uploads, blobs, house.clock, max_unfinished=3)
 
         async def create(tenant: str, number: int) -> None:
             contract = f"tenants/{tenant}/contracts/c"
             stored = Contract(contract, SPEC.canonical().decode(), SPEC.digest, 1, 1, (), house.clock.now())
             await house.database.run(lambda connection: catalog.add_contract(connection, stored))
             name = f"tenants/{tenant}/datasets/d{number}"
-            await house.datasets.create(Dataset(name, contract, '"state":"active"', "", house.clock.now()), "")
+            await datasets.create(Dataset(name, contract, '"state":"importing"', "", house.clock.now()), "")
 
         async def act() -> None:
             for number in range(3):
@@ -114,7 +115,7 @@ class TestCreate:
                 await create("acme", 3)
             await create("other", 1)
             empty = DatasetName("acme", "d0")
-            await house.datasets.seal(empty, 0, sha256_bytes(b""), InvalidRowPolicy.REFUSE)
+            await datasets.seal(empty, 0, sha256_bytes(b""), InvalidRowPolicy.REFUSE)
             await create("acme", 4)
 
         house.run(act)
