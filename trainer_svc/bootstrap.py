@@ -24,6 +24,7 @@ from shared.contracts.compiler import ContractCompiler
 from shared.storage.local import LocalBlobStore
 from shared.telemetry.telemetry import Telemetry
 from trainer_svc.app.contracts import Contracts
+from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.publisher import Publisher
@@ -75,7 +76,7 @@ class TrainerApplication:
         uploads = Uploads(data_dir / "uploads")
         datasets = Datasets(self._database, uploads, blobs, clock, observer=observer)
         self._sweeper = Sweeper(datasets, uploads, clock, retention_hours=settings.upload_retention_hours)
-        self._datasets = DatasetServicer(datasets, clock)
+        self._datasets = DatasetServicer(datasets, Curator(self._database, blobs, clock, observer=observer), clock)
         self._training = TrainingServicer(Jobs(self._database, self._changes, clock), clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from goldsmith.contract.v1 import contract_pb2, contract_service_pb2, contract_service_pb2_grpc
@@ -147,6 +147,27 @@ class TrainerClient:
             request = dataset_service_pb2.ListDatasetFindingsRequest(parent=name, page_token=token)
             page = call(self._datasets.ListDatasetFindings, request, _TIMEOUT_SECONDS)
             yield from page.findings
+            token = page.next_page_token
+            if not token:
+                return
+
+    def curate(
+        self, name: str, source: str, steps: Sequence[golden_dataset_pb2.CurationStep.ValueType]
+    ) -> golden_dataset_pb2.GoldenDataset:
+        """Makes the dataset `name` from `source`, which stays as it is, and returns it checked."""
+        own = DatasetName.parse(name)
+        request = dataset_service_pb2.CurateGoldenDatasetRequest(
+            parent=str(own.parent), dataset_id=own.id, source=source, steps=steps, request_id=str(uuid.uuid4())
+        )
+        return call(self._datasets.CurateGoldenDataset, request, _SEAL_TIMEOUT_SECONDS)
+
+    def changes(self, name: str) -> Iterator[golden_dataset_pb2.DatasetChange]:
+        """What a curation did to each row of its source, by row number."""
+        token = ""
+        while True:
+            request = dataset_service_pb2.ListDatasetChangesRequest(parent=name, page_token=token)
+            page = call(self._datasets.ListDatasetChanges, request, _TIMEOUT_SECONDS)
+            yield from page.changes
             token = page.next_page_token
             if not token:
                 return

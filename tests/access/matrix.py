@@ -32,6 +32,8 @@ MAY_CALL: dict[str, str] = {
     "DatasetService/GetGoldenDataset": "UAO",
     "DatasetService/ListGoldenDatasets": "UAO",
     "DatasetService/ListDatasetFindings": "UAO",
+    "DatasetService/CurateGoldenDataset": "AO",
+    "DatasetService/ListDatasetChanges": "UAO",
     "TrainingService/CreateTrainingJob": "AO",
     "TrainingService/GetTrainingJob": "UAO",
     "TrainingService/ListTrainingJobs": "UAO",

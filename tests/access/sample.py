@@ -29,6 +29,11 @@ SAMPLES: dict[str, dict[str, object]] = {
     "DatasetService/GetGoldenDataset": {"name": "{t}/datasets/golden{x}"},
     "DatasetService/ListGoldenDatasets": {"parent": "{t}"},
     "DatasetService/ListDatasetFindings": {"parent": "{t}/datasets/golden{x}"},
+    "DatasetService/CurateGoldenDataset": {
+        "parent": "{t}", "datasetId": "curated", "requestId": REQUEST_ID, "source": "{t}/datasets/golden{x}",
+        "steps": ["CURATION_STEP_UNICODE_NFC"],
+    },
+    "DatasetService/ListDatasetChanges": {"parent": "{t}/datasets/golden{x}"},
     "TrainingService/CreateTrainingJob": {"parent": "{t}", "jobId": "new", "requestId": REQUEST_ID, "job": _JOB},
     "TrainingService/GetTrainingJob": {"name": "{t}/jobs/first{x}"},
     "TrainingService/ListTrainingJobs": {"parent": "{t}"},

@@ -27,6 +27,7 @@ from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from tests.access.rpcs import Rpc
 from trainer_svc.app.contracts import Contracts
+from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.registry import RegistryReader
@@ -65,7 +66,7 @@ class Room:
         compiler = SimpleNamespace(compile=_refuse_to_compile)  # compiling has tests of its own, and takes seconds
         self._servicers = {
             "ContractService": ContractServicer(Contracts(self.database, compiler, clock)),  # type: ignore[arg-type]
-            "DatasetService": DatasetServicer(datasets, clock),
+            "DatasetService": DatasetServicer(datasets, Curator(self.database, self.blobs, clock), clock),
             "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), clock),
             "RegistryService": RegistryServicer(RegistryReader(self.database, self.blobs, changes, clock)),
         }

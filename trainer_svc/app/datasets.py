@@ -20,12 +20,12 @@ from shared.names import ContractName, DatasetName, TenantName, invalid_field
 from shared.rpc.page import Page
 from shared.storage.base import BlobStore
 from trainer_svc.app.observer import UNOBSERVED, Observer
+from trainer_svc.app.outcome import finish
 from trainer_svc.app.upload import Uploads
-from trainer_svc.curation.check import Checked, check
+from trainer_svc.curation.check import check
 from trainer_svc.curation.reader.upload import read_upload
 from trainer_svc.domain.dataset import (
     UNFINISHED,
-    CheckedRow,
     Dataset,
     DatasetFormat,
     DatasetState,
@@ -170,7 +170,7 @@ class Datasets:
     def _read(self, name: DatasetName, sealed: Dataset, spec: ContractSpec) -> tuple[Dataset, Sequence[Finding]]:
         rows = read_upload(self._uploads.path(name), sealed.format, self._uploads.scratch)
         checked = check(rows, spec, sealed.policy)
-        return self._finish(sealed, checked), checked.findings
+        return finish(self._blobs, sealed, checked), checked.findings
 
     async def forget(self, name: DatasetName, before: datetime) -> bool:
         """Removes a dataset that is unfinished and got no byte since `before`, and the bytes left of a finished one.
@@ -212,17 +212,6 @@ class Datasets:
 
         return await self._database.run(work)
 
-    def _finish(self, dataset: Dataset, checked: Checked) -> Dataset:
-        if not checked.is_usable:
-            return dataclasses.replace(dataset, state=DatasetState.FAILED, report=checked.report)
-        return dataclasses.replace(
-            dataset,
-            state=DatasetState.ACTIVE,
-            report=checked.report,
-            train_rows=self._blobs.put_bytes(_lines(checked.train)),
-            holdout_rows=self._blobs.put_bytes(_lines(checked.holdout)),
-        )
-
     async def _save(self, dataset: Dataset, found: Sequence[Finding] | None = None) -> None:
         await self._database.run(lambda c: catalog.save_dataset(c, dataset, found))
 
@@ -242,8 +231,3 @@ def _compare(dataset: Dataset, size: int, digest: str) -> None:
             hint="upload the missing bytes, or start a new dataset",
             metadata={"size_bytes": str(dataset.size_bytes), "digest": dataset.digest},
         )
-
-
-def _lines(rows: Sequence[CheckedRow]) -> bytes:
-    """Encoded one by one: text of 64 MiB with one emoji takes 256 MiB as a whole."""
-    return b"".join(json.dumps(dataclasses.asdict(row), ensure_ascii=False).encode() + b"\n" for row in rows)

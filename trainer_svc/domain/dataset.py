@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from trainer_svc.domain.curation import Lineage
+
 _MAX_PATH_CHARS = 500
 _MAX_MESSAGE_CHARS = 1_000
 
@@ -92,3 +94,5 @@ class Dataset:
     train_rows: str = ""
     holdout_rows: str = ""
     format: DatasetFormat = DatasetFormat.JSONL
+    lineage: Lineage | None = None
+    """Of one that was made from another; None where it was uploaded."""

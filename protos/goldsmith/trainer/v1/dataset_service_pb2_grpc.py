@@ -66,6 +66,16 @@ class DatasetServiceStub(object):
                 request_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsRequest.SerializeToString,
                 response_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsResponse.FromString,
                 _registered_method=True)
+        self.CurateGoldenDataset = channel.unary_unary(
+                '/goldsmith.trainer.v1.DatasetService/CurateGoldenDataset',
+                request_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.CurateGoldenDatasetRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_trainer_dot_v1_dot_golden__dataset__pb2.GoldenDataset.FromString,
+                _registered_method=True)
+        self.ListDatasetChanges = channel.unary_unary(
+                '/goldsmith.trainer.v1.DatasetService/ListDatasetChanges',
+                request_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesResponse.FromString,
+                _registered_method=True)
 
 
 class DatasetServiceServicer(object):
@@ -118,6 +128,22 @@ class DatasetServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CurateGoldenDataset(self, request, context):
+        """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
+        Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
+        INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDatasetChanges(self, request, context):
+        """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DatasetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -150,6 +176,16 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.ListDatasetFindings,
                     request_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsRequest.FromString,
                     response_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsResponse.SerializeToString,
+            ),
+            'CurateGoldenDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.CurateGoldenDataset,
+                    request_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.CurateGoldenDatasetRequest.FromString,
+                    response_serializer=goldsmith_dot_trainer_dot_v1_dot_golden__dataset__pb2.GoldenDataset.SerializeToString,
+            ),
+            'ListDatasetChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatasetChanges,
+                    request_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesRequest.FromString,
+                    response_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -315,6 +351,60 @@ class DatasetService(object):
             '/goldsmith.trainer.v1.DatasetService/ListDatasetFindings',
             goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsRequest.SerializeToString,
             goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetFindingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CurateGoldenDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.trainer.v1.DatasetService/CurateGoldenDataset',
+            goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.CurateGoldenDatasetRequest.SerializeToString,
+            goldsmith_dot_trainer_dot_v1_dot_golden__dataset__pb2.GoldenDataset.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatasetChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.trainer.v1.DatasetService/ListDatasetChanges',
+            goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesRequest.SerializeToString,
+            goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,13 @@ class DatasetServiceStub:
     """By name. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     ListDatasetFindings: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetFindingsRequest, _dataset_service_pb2.ListDatasetFindingsResponse]
     """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+    CurateGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CurateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
+    """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
+    Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
+    INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+    """
+    ListDatasetChanges: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]
+    """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
 
 @_typing.type_check_only
 class DatasetServiceAsyncStub(DatasetServiceStub):
@@ -78,6 +85,13 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """By name. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     ListDatasetFindings: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetFindingsRequest, _dataset_service_pb2.ListDatasetFindingsResponse]  # type: ignore[assignment]
     """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+    CurateGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CurateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
+    """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
+    Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
+    INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+    """
+    ListDatasetChanges: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]  # type: ignore[assignment]
+    """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
 
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
     """Golden datasets of a tenant."""
@@ -136,5 +150,24 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.ListDatasetFindingsResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetFindingsResponse]]:
         """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def CurateGoldenDataset(
+        self,
+        request: _dataset_service_pb2.CurateGoldenDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_golden_dataset_pb2.GoldenDataset, _abc.Awaitable[_golden_dataset_pb2.GoldenDataset]]:
+        """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
+        Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
+        INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDatasetChanges(
+        self,
+        request: _dataset_service_pb2.ListDatasetChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.ListDatasetChangesResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetChangesResponse]]:
+        """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
 
 def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
