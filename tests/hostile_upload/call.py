@@ -33,9 +33,7 @@ _PARENTS = (
 
 def _create(room: Room, *, id_: str = "", parent: str = TENANT, **fields: object) -> str:
     wanted = golden.GoldenDataset(**({"contract": CONTRACT} | fields))  # type: ignore[arg-type]  # hostile
-    request = pb.CreateGoldenDatasetRequest(
-        parent=parent, dataset_id=id_ if parent == TENANT and id_ is not None else "d", dataset=wanted
-    )
+    request = pb.CreateGoldenDatasetRequest(parent=parent, dataset_id=id_, dataset=wanted)
     with domain_errors():
         return room.outcome(room.stub.CreateGoldenDataset(request, timeout=30))
 
@@ -127,6 +125,32 @@ def _creations() -> dict[str, tuple[Callable[[Room], str], str]]:
     }
 
 
+def _curate(*steps: golden.CurationStep.ValueType, source: str = "") -> Callable[[Room], str]:
+    """From a source, or from an upload that is not sealed."""
+
+    def run(room: Room) -> str:
+        name = f"{TENANT}/datasets/{_fresh()}"
+        return room.outcome(room.trainer.curate(name, source or room.create(), steps))
+
+    return run
+
+
+def _curations() -> dict[str, tuple[Callable[[Room], str], str]]:
+    nfc = golden.CURATION_STEP_UNICODE_NFC
+    unknown: golden.CurationStep.ValueType = 99  # type: ignore[assignment]  # hostile
+    return {
+        "curate by no step": (_curate(), FIELD),
+        "curate by a step twice": (_curate(nfc, nfc), FIELD),
+        "curate by ten thousand steps": (_curate(*[nfc] * 10_000), FIELD),
+        "curate by no known step": (_curate(golden.CURATION_STEP_UNSPECIFIED), FIELD),
+        "curate by a step that is not": (_curate(unknown), FIELD),
+        "curate what is not sealed": (_curate(nfc), "StateConflict STATE_CONFLICT"),
+        "curate a path": (_curate(nfc, source="../../etc/passwd"), FIELD),
+        "curate another tenant's": (_curate(nfc, source="tenants/other/datasets/d"), FIELD),
+        "curate what is not": (_curate(nfc, source=f"{TENANT}/datasets/none"), "NotFound RESOURCE_NOT_FOUND"),
+    }
+
+
 def _uploads() -> dict[str, tuple[Callable[[Room], str], str]]:
     absent = f"{TENANT}/datasets/none"
     return {
@@ -186,5 +210,5 @@ def _seals() -> dict[str, tuple[Callable[[Room], str], str]]:
 def attacks() -> Iterator[Attack]:
     """All of them."""
     yield from _names()
-    for name, (act, expected) in (_creations() | _uploads() | _seals()).items():
+    for name, (act, expected) in (_creations() | _curations() | _uploads() | _seals()).items():
         yield Attack(name, expected, act)
