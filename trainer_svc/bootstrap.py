@@ -25,6 +25,7 @@ from shared.prompt import PromptRenderer
 from shared.storage.local import LocalBlobStore
 from shared.telemetry.telemetry import Telemetry
 from trainer_svc.app.contracts import Contracts
+from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
@@ -32,6 +33,7 @@ from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.retention import Retention
 from trainer_svc.app.runner import Runner, RunnerSettings
+from trainer_svc.app.sweeper import Sweeper
 from trainer_svc.app.upload import Uploads
 from trainer_svc.config import Settings
 from trainer_svc.curation.compiled_example import ExampleCompiler
@@ -82,7 +84,9 @@ class TrainerApplication:
         uploads = Uploads(data_dir / "uploads")
         examples = ExampleCompiler(PromptRenderer.load(self._base), self._base.max_positions)
         datasets = Datasets(self._database, uploads, blobs, clock, compiler=examples, observer=observer)
-        self._datasets = DatasetServicer(datasets, clock)
+        self._sweeper = Sweeper(datasets, uploads, clock, retention_hours=settings.upload_retention_hours)
+        curator = Curator(self._database, blobs, clock, compiler=examples, observer=observer)
+        self._datasets = DatasetServicer(datasets, curator, clock)
         price = Price(settings.price_per_hour, settings.currency, settings.watts)
         estimates = Estimates(self._database, self._base, threads=settings.training_threads, price=price)
         jobs = Jobs(
@@ -92,7 +96,7 @@ class TrainerApplication:
         self._training = TrainingServicer(jobs, estimates, clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None
-        self._sweeping: asyncio.Task[None] | None = None
+        self._sweeping: list[asyncio.Task[None]] = []
 
     @property
     def service_names(self) -> Sequence[str]:
@@ -124,7 +128,8 @@ class TrainerApplication:
         await asyncio.to_thread(self._database.migrate)
         await self._runner.recover()
         self._running = asyncio.create_task(self._runner.run())
-        self._sweeping = asyncio.create_task(self._retention.run())
+        await self._sweeper.begin()
+        self._sweeping = [asyncio.create_task(sweep.run()) for sweep in (self._sweeper, self._retention)]
         return {
             "base_model": self._base.model_id,
             "base_model_digest": await asyncio.to_thread(lambda: self._base.digest),
@@ -136,7 +141,7 @@ class TrainerApplication:
 
     async def stop(self) -> None:
         """Kills training children; their jobs go on at the next start."""
-        for task in (self._running, self._sweeping):
+        for task in (*self._sweeping, self._running):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

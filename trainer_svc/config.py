@@ -10,7 +10,7 @@ from shared.rpc.security import SecuritySettings
 
 _LEAST = {
     "training_threads": 1, "parallel_jobs": 0, "metrics_label_sets": 1, "tenant_waiting_jobs": 1, "waiting_jobs": 1,
-    "run_retention_hours": 0, "price_per_hour": 0, "watts": 0,
+    "run_retention_hours": 0, "upload_retention_hours": 1, "price_per_hour": 0, "watts": 0,
 }  # fmt: skip
 DESCRIPTION = "Check golden datasets, train adapters and publish them in the registry."
 
@@ -36,6 +36,9 @@ class Settings(SecuritySettings):
         default="", metadata={"help": "OTLP/gRPC collector for traces, http://host:4317; empty is off"}
     )
     database_url: str = field(default="", metadata={"help": "SQLAlchemy URL; empty means SQLite in data_dir"})
+    upload_retention_hours: float = field(
+        default=72.0, metadata={"help": "an unfinished upload without a new byte is removed after so long"}
+    )
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
     price_per_hour: float = field(default=0.0, metadata={"help": "of a training hour, for estimates; 0 is none"})
     currency: str = field(default="", metadata={"help": "of price_per_hour, for example EUR"})

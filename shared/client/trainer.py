@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from goldsmith.contract.v1 import contract_pb2, contract_service_pb2, contract_service_pb2_grpc
@@ -124,7 +124,7 @@ class TrainerClient:
         rows: bytes,
         policy: golden_dataset_pb2.InvalidRowPolicy.ValueType = golden_dataset_pb2.INVALID_ROW_POLICY_REFUSE,
     ) -> golden_dataset_pb2.GoldenDataset:
-        """Sends JSON Lines from wherever the server is, seals them and returns the checked dataset."""
+        """Sends rows in the format of the dataset from wherever the server is, seals them and returns it checked."""
         current = call(
             self._datasets.GetGoldenDataset, dataset_service_pb2.GetGoldenDatasetRequest(name=name), _TIMEOUT_SECONDS
         )
@@ -157,6 +157,27 @@ class TrainerClient:
         """A row of an active dataset, token by token, with its loss mask."""
         request = dataset_service_pb2.PreviewExampleRequest(name=name, row_number=row_number)
         return call(self._datasets.PreviewExample, request, _TIMEOUT_SECONDS)
+
+    def curate(
+        self, name: str, source: str, steps: Sequence[golden_dataset_pb2.CurationStep.ValueType]
+    ) -> golden_dataset_pb2.GoldenDataset:
+        """Makes the dataset `name` from `source`, which stays as it is, and returns it checked."""
+        own = DatasetName.parse(name)
+        request = dataset_service_pb2.CurateGoldenDatasetRequest(
+            parent=str(own.parent), dataset_id=own.id, source=source, steps=steps, request_id=str(uuid.uuid4())
+        )
+        return call(self._datasets.CurateGoldenDataset, request, _SEAL_TIMEOUT_SECONDS)
+
+    def changes(self, name: str) -> Iterator[golden_dataset_pb2.DatasetChange]:
+        """What a curation did to each row of its source, by row number."""
+        token = ""
+        while True:
+            request = dataset_service_pb2.ListDatasetChangesRequest(parent=name, page_token=token)
+            page = call(self._datasets.ListDatasetChanges, request, _TIMEOUT_SECONDS)
+            yield from page.changes
+            token = page.next_page_token
+            if not token:
+                return
 
     def train(self, name: str, job: training_job_pb2.TrainingJob) -> training_job_pb2.TrainingJob:
         """Queues a training job; `job` gives dataset, adapter and, where wanted, spec, alias, priority and limit."""

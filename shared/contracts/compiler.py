@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.contracts import worker
+from shared.child import EXIT_REFUSED, Ended, run_child
 from shared.contracts.compiled import CompiledContract, contract_digest
 from shared.contracts.limit import TOO_SLOW, too_large
 from shared.contracts.spec import ContractSpec
@@ -22,7 +17,6 @@ from shared.contracts.vocabulary import TokenVocabulary
 from shared.errors import DataLoss, FieldViolation, InternalFault, InvalidInput, NotFound
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-_SOURCE_ROOT = Path(__file__).resolve().parents[2]
 _PLACES = threading.BoundedSemaphore(2)
 """Compilations at a time in this process: each may take a GiB, and whoever sends many must not crowd out the others."""
 
@@ -107,38 +101,23 @@ class ContractCompiler:
             "cpu_seconds": self._limits.cpu_seconds,
             "max_states": self._limits.max_states,
         }
-        path = os.pathsep.join(filter(None, (str(_SOURCE_ROOT), os.environ.get("PYTHONPATH"))))
-        # Thread pools of numeric libraries would reserve address space, which is what is limited.
-        environment = os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        with subprocess.Popen(
-            [sys.executable, "-m", "shared.contracts.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        ) as process:
-            try:
-                output, errors = process.communicate(json.dumps(order).encode(), timeout=self._limits.wall_seconds)
-            except BaseException as err:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                if isinstance(err, subprocess.TimeoutExpired):
-                    raise too_large(f"takes more than {self._limits.wall_seconds:g} s to compile") from err
-                raise
-        self._judge(process.returncode, output, errors)
+        try:
+            ended = run_child(
+                "shared.contracts.worker", json.dumps(order).encode(), wall_seconds=self._limits.wall_seconds
+            )
+        except TimeoutError as err:
+            raise too_large(f"takes more than {self._limits.wall_seconds:g} s to compile") from err
+        self._judge(ended)
 
-    def _judge(self, status: int, output: bytes, errors: bytes) -> None:
-        if status == 0:
+    def _judge(self, ended: Ended) -> None:
+        if ended.status == 0:
             return
-        if status == worker.EXIT_REFUSED:
-            refusal = json.loads(output)
+        if ended.status == EXIT_REFUSED:
+            refusal = json.loads(ended.output)
             violations = [FieldViolation(place, what) for place, what in refusal.pop("violations")]
             raise InvalidInput(**refusal, violations=violations)
-        # A failed allocation in native code aborts; the kernel's own limit kills.
-        if status in (worker.EXIT_OUT_OF_MEMORY, -signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV):
+        if ended.is_out_of_memory:
             raise too_large(f"takes more than {self._limits.memory_bytes >> 20} MiB to compile")
-        if status == -signal.SIGXCPU:
+        if ended.is_out_of_time:
             raise too_large(TOO_SLOW)
-        detail = errors.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-        raise InternalFault("INTERNAL", f"The contract compiler ended with status {status}: {detail[0]}")
+        raise InternalFault("INTERNAL", f"The contract compiler ended with status {ended.status}: {ended.last_error}")

@@ -14,15 +14,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from shared.child import EXIT_OUT_OF_MEMORY, EXIT_REFUSED
 from shared.contracts.build import compile_contract
 from shared.contracts.lower import preload
 from shared.contracts.spec import ContractSpec
 from shared.contracts.store import write_contract
 from shared.contracts.vocabulary import TokenVocabulary
 from shared.errors import InvalidInput
-
-EXIT_REFUSED = 3
-EXIT_OUT_OF_MEMORY = 4
 
 
 def main() -> int:

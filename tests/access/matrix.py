@@ -33,6 +33,8 @@ MAY_CALL: dict[str, str] = {
     "DatasetService/ListGoldenDatasets": "UAO",
     "DatasetService/ListDatasetFindings": "UAO",
     "DatasetService/PreviewExample": "UAO",
+    "DatasetService/CurateGoldenDataset": "AO",
+    "DatasetService/ListDatasetChanges": "UAO",
     "TrainingService/CreateTrainingJob": "AO",
     "TrainingService/GetTrainingJob": "UAO",
     "TrainingService/ListTrainingJobs": "UAO",

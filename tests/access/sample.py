@@ -30,6 +30,11 @@ SAMPLES: dict[str, dict[str, object]] = {
     "DatasetService/ListGoldenDatasets": {"parent": "{t}"},
     "DatasetService/ListDatasetFindings": {"parent": "{t}/datasets/golden{x}"},
     "DatasetService/PreviewExample": {"name": "{t}/datasets/golden{x}", "rowNumber": 1},
+    "DatasetService/CurateGoldenDataset": {
+        "parent": "{t}", "datasetId": "curated", "requestId": REQUEST_ID, "source": "{t}/datasets/golden{x}",
+        "steps": ["CURATION_STEP_UNICODE_NFC"],
+    },
+    "DatasetService/ListDatasetChanges": {"parent": "{t}/datasets/golden{x}"},
     "TrainingService/CreateTrainingJob": {"parent": "{t}", "jobId": "new", "requestId": REQUEST_ID, "job": _JOB},
     "TrainingService/GetTrainingJob": {"name": "{t}/jobs/first{x}"},
     "TrainingService/ListTrainingJobs": {"parent": "{t}"},

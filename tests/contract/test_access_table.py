@@ -62,7 +62,7 @@ class TestTable:
         assert not (rule.changes and Role.USER in (rule.roles or ()))
         assert (rule.changes and Role.SERVICE in (rule.roles or ())) == (name == "RollBackCanary")
         assert not (rule.changes and rpc.descriptor.server_streaming)
-        assert (rule.creates is not None) == name.startswith("Create")
+        assert (rule.creates is not None) == name.startswith(("Create", "Curate"))
 
     @pytest.mark.parametrize("rpc", OURS, ids=lambda rpc: rpc.short)
     def test_ends_watches_with_the_credential(self, rpc: Rpc) -> None:

@@ -29,6 +29,7 @@ from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from tests.access.rpcs import Rpc
 from trainer_svc.app.contracts import Contracts
+from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
@@ -69,12 +70,14 @@ class Room:
         self.blobs, self.uploads = LocalBlobStore(self.folder / "blobs"), Uploads(self.folder / "uploads")
         base = BaseModel.load(_BASE)
         examples = ExampleCompiler(PromptRenderer.load(base), base.max_positions)
-        datasets = Datasets(self.database, self.uploads, self.blobs, clock, compiler=examples)
+        # So many are created here that the limit would be all that is ever answered.
+        datasets = Datasets(self.database, self.uploads, self.blobs, clock, compiler=examples, max_unfinished=1_000_000)
+        curator = Curator(self.database, self.blobs, clock, compiler=examples)
         estimates = Estimates(self.database, base, threads=1, price=Price())
         compiler = SimpleNamespace(compile=_refuse_to_compile)  # compiling has tests of its own, and takes seconds
         self._servicers = {
             "ContractService": ContractServicer(Contracts(self.database, compiler, clock)),  # type: ignore[arg-type]
-            "DatasetService": DatasetServicer(datasets, clock),
+            "DatasetService": DatasetServicer(datasets, curator, clock),
             "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), estimates, clock),
             "RegistryService": RegistryServicer(RegistryReader(self.database, self.blobs, changes, clock)),
         }
@@ -95,7 +98,7 @@ class Room:
 
     def state(self, tenant: str) -> str:
         """Digest of all that a tenant owns."""
-        digest = hashlib.sha256(self.uploads.read(DatasetName(tenant, "open")))
+        digest = hashlib.sha256(self.uploads.path(DatasetName(tenant, "open")).read_bytes())
 
         def work(connection: Connection) -> None:
             for table in metadata.sorted_tables:

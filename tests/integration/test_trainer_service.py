@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from deploy.quickstart.service_process import ServiceProcess
@@ -234,6 +237,52 @@ class TestPreview:
         assert json.loads(machine.stdout)["tokens"][0]["learned"] is False
         assert absent.exit_code == 1
         assert "no row 99" in absent.stderr
+
+
+class TestFormats:
+    """Uploads that are not JSON Lines."""
+
+    @pytest.mark.parametrize("name", ["CSV", "PARQUET"])
+    def test_are_read_as_the_dataset_says(self, trainer: TrainerClient, name: str) -> None:
+        """And shown with it."""
+        kind = golden_dataset_pb2.GoldenDatasetFormat.Value(f"GOLDEN_DATASET_FORMAT_{name}")
+        golden = golden_dataset_pb2.GoldenDataset(contract=f"{TENANT}/contracts/answer", format=kind)
+        table = pa.table({"input": [f"row {i}" for i in range(40)], "output": [{"n": i % 10} for i in range(40)]})
+        file = io.BytesIO()
+        parquet.write_table(table, file)
+        csv = "output,input\n" + "".join(f'"{{""n"":{i % 10}}}",row {i}\n' for i in range(40))
+        dataset = trainer.create_dataset(f"{TENANT}/datasets/d-{uuid.uuid4().hex[:8]}", golden).name
+
+        sealed = trainer.upload(dataset, file.getvalue() if name == "PARQUET" else csv.encode())
+
+        assert sealed.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_ACTIVE
+        assert sealed.format == kind
+        assert (sealed.report.train_count, sealed.report.holdout_count) == (36, 4)
+
+
+class TestCuration:
+    """A dataset from another."""
+
+    def test_shows_lineage_and_changes(self, trainer: TrainerClient, dataset: str) -> None:
+        """Of each row that was dropped; the source is as it was."""
+        source = trainer.upload(dataset, _rows(40) + _rows(2))
+        step = golden_dataset_pb2.CURATION_STEP_DROP_DUPLICATES
+
+        made = trainer.curate(f"{TENANT}/datasets/c-{uuid.uuid4().hex[:8]}", dataset, [step])
+
+        assert made.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_ACTIVE
+        assert (made.lineage.source, made.lineage.source_digest, list(made.lineage.steps)) == (
+            dataset,
+            source.digest,
+            [step],
+        )
+        assert made.report.row_count == 40
+        changes = list(trainer.changes(made.name))
+        assert len(changes) == 2
+        assert {(change.step, change.after_digest) for change in changes} == {(step, "")}
+        assert trainer.upload(dataset, _rows(40) + _rows(2)) == source
+        with pytest.raises(InvalidInput):
+            trainer.curate(f"{TENANT}/datasets/none", dataset, [99])  # type: ignore[list-item]  # of a newer caller
 
 
 class TestJobs:

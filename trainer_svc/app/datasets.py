@@ -7,24 +7,34 @@ import dataclasses
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from shared.clock import Clock
 from shared.contracts.spec import ContractSpec
 from shared.digest import sha256_bytes
-from shared.errors import NotFound, StateConflict
+from shared.errors import Exhausted, NotFound, StateConflict
 from shared.names import ContractName, DatasetName, TenantName, invalid_field
 from shared.rpc.page import Page
 from shared.storage.base import BlobStore
+from trainer_svc.app.dataset_outcome import finish
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.upload import Uploads
-from trainer_svc.curation.check import Checked, check_rows
+from trainer_svc.curation.check import check
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.preview import Preview, preview_row
-from trainer_svc.curation.row_file import dump_rows
+from trainer_svc.curation.reader.upload import read_upload
 from trainer_svc.curation.token_gauge import TokenGauge
-from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy
+from trainer_svc.domain.dataset import (
+    UNFINISHED,
+    Dataset,
+    DatasetFormat,
+    DatasetState,
+    Finding,
+    InvalidRowPolicy,
+)
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
 
@@ -32,19 +42,41 @@ MAX_CHUNK_BYTES = 1 << 20
 MAX_INSTRUCTION_BYTES = 64 << 10
 MAX_DATABASE_BYTES = 4 << 20
 _SHOWN_REFUSALS = 3
+MAX_UNFINISHED = 64
+"""Of a tenant: with 64 MiB each, the 4 GiB of disk that uploads can take."""
+
+_CHECKS_AT_ONCE = 2
+"""Each may take a quarter of a GiB and a core for a minute; others wait, as do callers."""
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One that runs, and the dataset as it was sealed."""
+
+    dataset: Dataset
+    task: asyncio.Task[Dataset]
 
 
 class Datasets:
     """Creates, fills, seals and finds golden datasets."""
 
     def __init__(
-        self, database: Database, uploads: Uploads, blobs: BlobStore, clock: Clock, *, compiler: ExampleCompiler,
+        self,
+        database: Database,
+        uploads: Uploads,
+        blobs: BlobStore,
+        clock: Clock,
+        *,
+        compiler: ExampleCompiler,
         observer: Observer = UNOBSERVED,
-    ) -> None:  # fmt: skip
+        max_unfinished: int = MAX_UNFINISHED,
+    ) -> None:
         self._database, self._uploads, self._blobs, self._clock = database, uploads, blobs, clock
-        self._compiler, self._observer = compiler, observer
+        self._compiler, self._observer, self._max_unfinished = compiler, observer, max_unfinished
         self._previewing = asyncio.Semaphore(1)
         self._locks: defaultdict[DatasetName, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._checks: dict[DatasetName, _Check] = {}
+        self._places = asyncio.Semaphore(_CHECKS_AT_ONCE)
 
     async def create(self, dataset: Dataset, request_id: str) -> Dataset:
         """Starts an upload.
@@ -52,6 +84,7 @@ class Datasets:
         Raises:
             NotFound: the contract does not exist.
             AlreadyExists: the id is taken.
+            Exhausted: QUOTA_EXCEEDED, the tenant has too many that are not sealed.
         """
         name, contract = DatasetName.parse(dataset.name), ContractName.parse(dataset.contract, "dataset.contract")
         if contract.tenant != name.tenant:
@@ -62,14 +95,20 @@ class Datasets:
         ):
             if len(text.encode()) > limit:
                 raise invalid_field(path, f"has more than {limit} bytes")
-        payload = sha256_bytes(
-            json.dumps([dataset.name, dataset.contract, dataset.instruction_prompt, dataset.database_sql]).encode()
-        )
+        payload = sha256_bytes(json.dumps(_wanted(dataset)).encode())
 
         def work(connection: Connection) -> Dataset:
-            if catalog.repeated(connection, name.tenant, "CreateGoldenDataset", request_id, payload):
-                return catalog.get_dataset(connection, name)
+            is_repeated = catalog.repeated(connection, name.tenant, "CreateGoldenDataset", request_id, payload)
+            if is_repeated and (stored := catalog.find_dataset(connection, name)):
+                return stored  # else it was removed, unfinished, and begins anew
             catalog.get_contract(connection, contract)
+            most = self._max_unfinished
+            if len(catalog.unfinished_datasets(connection, name.tenant, most)) == most:
+                raise Exhausted(
+                    "QUOTA_EXCEEDED",
+                    f"{name.parent} has {most} datasets that are not sealed",
+                    hint="seal them, or wait until those without a new byte are removed",
+                )
             catalog.add_dataset(connection, dataset)
             return dataset
 
@@ -80,6 +119,10 @@ class Datasets:
         if not 0 < len(data) <= MAX_CHUNK_BYTES:
             raise invalid_field("data", f"must have 1 to {MAX_CHUNK_BYTES} bytes, has {len(data)}")
         await self.get(name)  # before a lock is made for it: names that do not exist must not fill the memory
+        # Shielded: a caller that hangs up must not open the lock while a thread still writes.
+        return await asyncio.shield(asyncio.create_task(self._write(name, offset, data)))
+
+    async def _write(self, name: DatasetName, offset: int, data: bytes) -> int:
         async with self._locks[name]:
             dataset = await self._database.run(lambda c: catalog.get_dataset(c, name))
             if dataset.state is not DatasetState.IMPORTING:
@@ -89,29 +132,68 @@ class Datasets:
     async def seal(self, name: DatasetName, size: int, digest: str, policy: InvalidRowPolicy) -> Dataset:
         """Closes the upload and checks every row; idempotent, also after a crash in the middle of the check.
 
+        A check goes on when its caller is gone; who asks again waits for the same one.
+
         Raises:
             StateConflict: DIGEST_DIFFERS when the stored bytes are not those the caller sent.
         """
         await self.get(name)  # as in upload
         async with self._locks[name]:
-            dataset = await self.get(name)
-            if dataset.state in (DatasetState.ACTIVE, DatasetState.FAILED):
-                _compare(name, dataset.size_bytes, dataset.digest, size, digest)
-                return dataset
-            data = await asyncio.to_thread(self._uploads.read, name)
-            _compare(name, len(data), sha256_bytes(data), size, digest)
-            sealed = dataclasses.replace(
-                dataset, state=DatasetState.VALIDATING, policy=policy, size_bytes=size, digest=digest
-            )
-            await self._save(sealed)
-            contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(dataset.contract)))
-            spec = ContractSpec.from_canonical(contract.spec.encode())
-            gauge = TokenGauge(self._compiler, dataset.instruction_prompt)
-            checked = await asyncio.to_thread(check_rows, data, spec, policy, gauge=gauge)
-            finished = await asyncio.to_thread(self._finish, sealed, checked)
-            await self._save(finished, checked.findings)
-            self._observer.dataset_checked(finished)
-            return finished
+            running = self._checks.get(name)
+            if running is None:
+                dataset = await self.get(name)
+                if dataset.state in (DatasetState.ACTIVE, DatasetState.FAILED):
+                    _compare(dataset, size, digest)
+                    return dataset
+                running = await self._start_check(name, dataset, policy, size, digest)
+            else:
+                _compare(running.dataset, size, digest)
+        return await asyncio.shield(running.task)
+
+    async def _start_check(
+        self, name: DatasetName, dataset: Dataset, policy: InvalidRowPolicy, size: int, digest: str
+    ) -> _Check:
+        stored = await asyncio.to_thread(self._uploads.digest, name)
+        sealed = dataclasses.replace(dataset, policy=policy, size_bytes=self._uploads.size(name), digest=stored)
+        _compare(sealed, size, digest)
+        sealed = dataclasses.replace(sealed, state=DatasetState.VALIDATING)
+        await self._save(sealed)
+        running = _Check(sealed, asyncio.create_task(self._check(name, sealed)))
+        self._checks[name] = running
+        running.task.add_done_callback(lambda _: self._checks.pop(name))
+        return running
+
+    async def _check(self, name: DatasetName, sealed: Dataset) -> Dataset:
+        contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(sealed.contract)))
+        spec = ContractSpec.from_canonical(contract.spec.encode())
+        async with self._places:
+            finished, findings = await asyncio.to_thread(self._read, name, sealed, spec)
+        await self._save(finished, findings)
+        await asyncio.to_thread(self._uploads.remove, name)  # what it holds is stored by digest, or of no use
+        self._observer.dataset_checked(finished)
+        return finished
+
+    def _read(self, name: DatasetName, sealed: Dataset, spec: ContractSpec) -> tuple[Dataset, Sequence[Finding]]:
+        rows = read_upload(self._uploads.path(name), sealed.format, self._uploads.scratch)
+        gauge = TokenGauge(self._compiler, sealed.instruction_prompt)
+        checked = check(rows, spec, sealed.policy, gauge=gauge)
+        return finish(self._blobs, sealed, checked), checked.findings
+
+    async def forget(self, name: DatasetName, before: datetime) -> bool:
+        """Removes a dataset that is unfinished and got no byte since `before`, and the bytes left of a finished one.
+
+        Whether a dataset was removed.
+        """
+        async with self._locks[name]:
+            dataset = await self._database.run(lambda c: catalog.find_dataset(c, name))
+            is_unfinished = dataset is not None and dataset.state in UNFINISHED
+            if dataset is not None and is_unfinished:
+                last = self._uploads.last_write(name) or dataset.create_time
+                if name in self._checks or last >= before:
+                    return False
+                await self._database.run(lambda c: catalog.remove_dataset(c, name))
+            await asyncio.to_thread(self._uploads.remove, name)
+            return is_unfinished
 
     async def get(self, name: DatasetName) -> Dataset:
         """A dataset, with the bytes stored so far. Raises `NotFound`."""
@@ -119,6 +201,10 @@ class Datasets:
         if dataset.state is DatasetState.IMPORTING:
             return dataclasses.replace(dataset, size_bytes=self._uploads.size(name))
         return dataset
+
+    async def unfinished(self) -> list[DatasetName]:
+        """Datasets of all tenants that are not checked to the end."""
+        return await self._database.run(catalog.unfinished_datasets)
 
     async def page(self, parent: TenantName, page: Page) -> tuple[list[Dataset], str]:
         """One page by name."""
@@ -157,17 +243,6 @@ class Datasets:
             raise _absent_row(name, number, [found for found in refusals if found.blocking])
         return preview
 
-    def _finish(self, dataset: Dataset, checked: Checked) -> Dataset:
-        if not checked.is_usable:
-            return dataclasses.replace(dataset, state=DatasetState.FAILED, report=checked.report)
-        return dataclasses.replace(
-            dataset,
-            state=DatasetState.ACTIVE,
-            report=checked.report,
-            train_rows=self._blobs.put_bytes(dump_rows(checked.train)),
-            holdout_rows=self._blobs.put_bytes(dump_rows(checked.holdout)),
-        )
-
     async def _save(self, dataset: Dataset, found: Sequence[Finding] | None = None) -> None:
         await self._database.run(lambda c: catalog.save_dataset(c, dataset, found))
 
@@ -178,11 +253,18 @@ def _absent_row(name: DatasetName, number: int, refusals: Sequence[Finding]) -> 
     return NotFound("RESOURCE_NOT_FOUND", message, hint="rows are counted as lines of the upload, from 1")
 
 
-def _compare(name: DatasetName, stored: int, stored_digest: str, size: int, digest: str) -> None:
-    if (stored, stored_digest) != (size, digest):
+def _wanted(dataset: Dataset) -> list[str]:
+    """What tells one request from another."""
+    fields = [dataset.name, dataset.contract, dataset.instruction_prompt, dataset.database_sql]
+    return [*fields, *([dataset.format.value] if dataset.format is not DatasetFormat.JSONL else [])]
+
+
+def _compare(dataset: Dataset, size: int, digest: str) -> None:
+    if (dataset.size_bytes, dataset.digest) != (size, digest):
         raise StateConflict(
             "DIGEST_DIFFERS",
-            f"{name} holds {stored} bytes with {stored_digest}, the caller says {size} with {digest[:80]}",
+            f"{dataset.name} holds {dataset.size_bytes} bytes with {dataset.digest}, "
+            f"the caller says {size} with {digest[:80]}",
             hint="upload the missing bytes, or start a new dataset",
-            metadata={"size_bytes": str(stored), "digest": stored_digest},
+            metadata={"size_bytes": str(dataset.size_bytes), "digest": dataset.digest},
         )

@@ -182,8 +182,9 @@ class _DatasetStates:
     def of(self, job: Job) -> DatasetState:
         """That of the job's dataset."""
         if job.dataset not in self._states:
-            dataset = catalog.get_dataset(self._connection, DatasetName.parse(job.dataset))
-            self._states[job.dataset] = dataset.state
+            dataset = catalog.find_dataset(self._connection, DatasetName.parse(job.dataset))
+            # One whose check nobody took up again was removed, and passes it no more.
+            self._states[job.dataset] = dataset.state if dataset is not None else DatasetState.FAILED
         return self._states[job.dataset]
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+from shared.digest import sha256_bytes, sha256_file
 from shared.errors import Conflict, Exhausted, OutOfRange
 from shared.names import DatasetName
 from shared.storage.local import disk_errors
 
 MAX_BYTES = 64 << 20
 """Ten thousand rows of the largest size allowed; golden datasets have 500 to 5,000 small ones."""
+
+_SUFFIX = ".upload"
 
 
 class Uploads:
@@ -24,10 +30,40 @@ class Uploads:
         path = self._path(name)
         return path.stat().st_size if path.is_file() else 0
 
-    def read(self, name: DatasetName) -> bytes:
-        """All bytes."""
+    @property
+    def scratch(self) -> Path:
+        """A folder for what is needed while an upload is read; no tenant has its name."""
+        return self._folder / ".scratch"
+
+    def path(self, name: DatasetName) -> Path:
+        """The file with all bytes; made if none came."""
         path = self._path(name)
-        return path.read_bytes() if path.is_file() else b""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        return path
+
+    def digest(self, name: DatasetName) -> str:
+        """Over all bytes."""
+        path = self._path(name)
+        return sha256_file(path) if path.is_file() else sha256_bytes(b"")
+
+    def last_write(self, name: DatasetName) -> datetime | None:
+        """When the last byte came, if any did."""
+        path = self._path(name)
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
+
+    def stored(self) -> Iterator[DatasetName]:
+        """Datasets with bytes here."""
+        for path in self._folder.glob(f"*/*{_SUFFIX}"):
+            yield DatasetName(path.parent.name, path.name.removesuffix(_SUFFIX))
+
+    def remove(self, name: DatasetName) -> None:
+        """Removes the bytes, if there are any."""
+        self._path(name).unlink(missing_ok=True)
+
+    def clear_scratch(self) -> None:
+        """Removes what a killed process left; for the start of the service, while nothing is read."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def write(self, name: DatasetName, offset: int, data: bytes) -> int:
         """Stores bytes at an offset, durably; returns the next offset. Bytes that are there already may be repeated.
@@ -62,4 +98,4 @@ class Uploads:
         return max(size, offset + len(data))
 
     def _path(self, name: DatasetName) -> Path:
-        return self._folder / name.tenant / f"{name.id}.jsonl"
+        return self._folder / name.tenant / f"{name.id}{_SUFFIX}"

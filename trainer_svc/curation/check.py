@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+import io
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
-from shared.contracts.check import canonicalise, refusal_hint
-from shared.contracts.spec import ContractKind, ContractSpec
-from shared.errors import InvalidInput
+from shared.contracts.spec import ContractSpec
 from trainer_svc.curation.advice import advice
+from trainer_svc.curation.judgement import RowRefused, finding, judge
 from trainer_svc.curation.likeness import MAX_COMPARED_INPUTS, cluster, find_links, normal
+from trainer_svc.curation.reader.json_lines import read_json_lines
+from trainer_svc.curation.reader.row import FileFault, Row, RowFault
 from trainer_svc.curation.repetition import repetition_findings
 from trainer_svc.curation.split import split_by_cluster
+from trainer_svc.curation.tally import Tally
 from trainer_svc.curation.token_gauge import UNMEASURED, TokenGauge
 from trainer_svc.domain.dataset import CheckedRow, Finding, InvalidRowPolicy, Report
 
-MAX_INPUT_BYTES = 32 << 10
-MAX_OUTPUT_BYTES = 16 << 10
 MIN_TRAIN_ROWS = 10
 """Below it nothing can be learned or measured."""
-_SPLITS = ("train", "holdout")
 
 
 @dataclass(frozen=True)
@@ -36,135 +34,97 @@ class Checked:
     is_usable: bool
 
 
-class _RowError(Exception):
-    def __init__(self, *findings: Finding) -> None:
-        super().__init__(findings)
-        self.findings = findings
+@dataclass
+class _Judged:
+    """Rows after each was looked at by itself."""
+
+    train: list[CheckedRow] = field(default_factory=list)
+    holdout: list[CheckedRow] = field(default_factory=list)
+    broken: set[int] = field(default_factory=set)
+    """Rows that are held out although they are invalid."""
+    count: int = 0
+    invalid: int = 0
+
+    def leave_out(self, rows: AbstractSet[int]) -> None:
+        """Takes rows out that keep the contract and can be neither trained on nor asked for."""
+        self.invalid += len(rows - self.broken)
+        self.train = [row for row in self.train if row.row not in rows]
+        self.holdout = [row for row in self.holdout if row.row not in rows]
 
 
 def check_rows(
     data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: int = 0, *, gauge: TokenGauge | None = None
 ) -> Checked:
-    """Reads JSON Lines and holds each output against the contract.
+    """`check` of JSON Lines."""
+    return check(read_json_lines(io.BytesIO(data)), spec, policy, seed, gauge=gauge)
+
+
+def check(
+    rows: Iterable[Row | RowFault], spec: ContractSpec, policy: InvalidRowPolicy, seed: int = 0, *,
+    gauge: TokenGauge | None = None,
+) -> Checked:  # fmt: skip
+    """Holds each output against the contract, and the rows against each other.
 
     Rows that name their split keep it; if none is named "holdout", about a tenth is split off by a seeded hash, and
     rows that repeat or contradict each other stay together, unless next to nothing could be held out then: findings
-    name those that do not. Without a gauge rows are not measured in tokens.
+    name those that do not. Without a gauge rows are not measured in tokens. An upload that cannot be read to its end is
+    unusable, whatever the policy.
     """
-    rows: dict[str, list[CheckedRow]] = {split: [] for split in _SPLITS}
-    findings: list[Finding] = []
-    broken: set[int] = set()
-    """Rows that are held out although they are invalid."""
-    invalid = count = 0
-    for number, line in _lines(data):
-        count += 1
-        try:
-            split, row = _row(number, line, spec)
-        except _RowError as err:
-            findings.extend(err.findings)
-            invalid += 1
-            kept = _raw_holdout(number, line) if policy is InvalidRowPolicy.EXCLUDE else None
-            if kept:
-                rows["holdout"].append(kept)
-                broken.add(number)
+    tally, judged = Tally(), _Judged()
+    try:
+        _judge_all(rows, spec, policy, tally, judged)
+    except FileFault as fault:
+        tally.add(Finding(fault.number, fault.reason, "file", fault.message))
+        report = Report(judged.count, 0, 0, judged.invalid, tally.row_counts)
+        return Checked((), (), tally.listed(), report, is_usable=False)
+    measured = gauge.measure(judged.train, judged.holdout) if gauge is not None else UNMEASURED
+    tally.extend(measured.findings)
+    judged.leave_out(measured.unusable)
+    train, holdout = _compare(judged, tally, seed)
+    too_small = len(train) < MIN_TRAIN_ROWS or not holdout
+    if too_small:
+        message = f"{len(train)} rows to train on and {len(holdout)} held out, {MIN_TRAIN_ROWS} and 1 are the least"
+        tally.add(Finding(judged.count or 1, "DATASET_TOO_SMALL", "rows", message))
+    else:
+        tally.extend(advice(spec, train, [row for row in holdout if row.row not in judged.broken]))
+    report = Report(judged.count, len(train), len(holdout), judged.invalid, tally.row_counts, measured.lengths(train))
+    is_usable = not too_small and (judged.invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
+    return Checked(tuple(train), tuple(holdout), tally.listed(), report, is_usable)
+
+
+def _judge_all(
+    rows: Iterable[Row | RowFault], spec: ContractSpec, policy: InvalidRowPolicy, tally: Tally, judged: _Judged
+) -> None:
+    for row in rows:
+        judged.count += 1
+        if isinstance(row, RowFault):
+            tally.add(finding(row.number, row.reason, row.field, row.message))
+            judged.invalid += 1
             continue
-        rows[split].append(row)
-    measured = gauge.measure(rows["train"], rows["holdout"]) if gauge is not None else UNMEASURED
-    findings.extend(measured.findings)
-    invalid += len(measured.unusable - broken)
-    train, holdout = ([row for row in rows[split] if row.row not in measured.unusable] for split in _SPLITS)
+        try:
+            split, checked = judge(row, spec)
+        except RowRefused as err:
+            tally.extend(err.findings)
+            judged.invalid += 1
+            if err.kept and policy is InvalidRowPolicy.EXCLUDE:
+                judged.holdout.append(err.kept)
+                judged.broken.add(row.number)
+            continue
+        (judged.holdout if split == "holdout" else judged.train).append(checked)
+
+
+def _compare(judged: _Judged, tally: Tally, seed: int) -> tuple[list[CheckedRow], list[CheckedRow]]:
+    """Train and holdout rows, after telling what rows have in common."""
+    train, holdout = judged.train, judged.holdout
     usable = [*train, *holdout]  # a held-out row is told what it has in common with those that are trained on
     links = find_links(usable)
     clusters = cluster(len(usable), links)
     if not holdout:
         train, holdout = split_by_cluster(train, clusters, seed)
-    findings.extend(repetition_findings(usable, links, clusters, {row.row for row in holdout}))
+    tally.extend(repetition_findings(usable, links, clusters, {row.row for row in holdout}))
     if len({normal(row.input) for row in usable}) > MAX_COMPARED_INPUTS:
         message = (
             f"has more than {MAX_COMPARED_INPUTS} different inputs: only equal ones were looked for, not near ones"
         )
-        findings.append(Finding(count, "DATASET_TOO_LARGE", "rows", message, blocking=False))
-    too_small = len(train) < MIN_TRAIN_ROWS or not holdout
-    if too_small:
-        message = f"{len(train)} rows to train on and {len(holdout)} held out, {MIN_TRAIN_ROWS} and 1 are the least"
-        findings.append(Finding(count or 1, "DATASET_TOO_SMALL", "rows", message))
-    else:
-        findings.extend(advice(spec, train, [row for row in holdout if row.row not in broken]))
-    findings.sort(key=lambda finding: finding.row_number)
-    report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)), measured.lengths(train))
-    is_usable = not too_small and (invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
-    return Checked(tuple(train), tuple(holdout), tuple(findings), report, is_usable)
-
-
-def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if line.strip():
-            yield number, line
-
-
-def _kinds(findings: list[Finding]) -> Counter[str]:
-    return Counter(reason for _, reason in {(finding.row_number, finding.reason) for finding in findings})
-
-
-def _row(number: int, line: bytes, spec: ContractSpec) -> tuple[str, CheckedRow]:
-    body = _parse(number, line)
-    output = body["output"]
-    if not isinstance(output, str):
-        if spec.kind is not ContractKind.JSON:
-            raise _RowError(
-                _finding(number, "ROW_INVALID", "output", f"must be text: the contract is of kind {spec.kind}")
-            )
-        output = json.dumps(output, ensure_ascii=False)
-    for field, text, limit in (("input", body["input"], MAX_INPUT_BYTES), ("output", output, MAX_OUTPUT_BYTES)):
-        size = len(text.encode(errors="surrogatepass"))
-        if size > limit:
-            raise _RowError(_finding(number, "ROW_INVALID", field, f"has {size} bytes, the limit is {limit}"))
-    try:
-        return body.get("split", "train"), CheckedRow(number, body["input"], canonicalise(spec, output))
-    except InvalidInput as err:
-        hint = refusal_hint(spec, output, err)
-        violations = [(v.path, v.description) for v in err.violations] or [("", err.message)]
-        violations = [(path, f"{text} ({hint})" if hint else text) for path, text in violations]
-        raise _RowError(
-            *(_finding(number, "CONTRACT_VIOLATED", _path(path), text) for path, text in violations)
-        ) from err
-
-
-def _path(path: str) -> str:
-    """Violations point into the output, with or without saying so."""
-    return path if path.startswith("output") else "output" + (path if path.startswith("#") or not path else f"#{path}")
-
-
-def _parse(number: int, line: bytes) -> dict[str, Any]:  # Any: other people's JSON, checked here
-    try:
-        body = json.loads(line.decode("utf-8"))
-    except (ValueError, RecursionError) as err:
-        raise _RowError(_finding(number, "ROW_NOT_JSON", "", f"is not JSON in UTF-8: {err}")) from err
-    if not isinstance(body, dict):
-        raise _RowError(_finding(number, "ROW_NOT_JSON", "", "must be a JSON object"))
-    unknown = sorted(set(body) - {"input", "output", "split"})
-    if unknown:
-        raise _RowError(_finding(number, "ROW_INVALID", unknown[0], "is not a field of a row: input, output, split"))
-    if not isinstance(body.get("input"), str) or not body["input"].strip():
-        raise _RowError(_finding(number, "ROW_INVALID", "input", "must be non-empty text"))
-    if "output" not in body:
-        raise _RowError(_finding(number, "ROW_INVALID", "output", "is missing"))
-    if body.get("split", "train") not in _SPLITS:
-        raise _RowError(_finding(number, "ROW_INVALID", "split", f"must be one of {_SPLITS}"))
-    return body
-
-
-def _raw_holdout(number: int, line: bytes) -> CheckedRow | None:
-    """A held-out row outside the contract: kept as it is, so that it counts as a miss."""
-    try:
-        body = _parse(number, line)
-    except _RowError:
-        return None
-    if body.get("split") != "holdout":
-        return None
-    output = body["output"]
-    return CheckedRow(number, body["input"], output if isinstance(output, str) else json.dumps(output))
-
-
-def _finding(number: int, reason: str, field: str, message: str) -> Finding:
-    return Finding(number, reason, f"rows[{number}]" + (f".{field}" if field else ""), message)
+        tally.add(Finding(judged.count, "DATASET_TOO_LARGE", "rows", message, blocking=False))
+    return train, holdout

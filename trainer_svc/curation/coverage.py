@@ -12,7 +12,7 @@ from shared.contracts.json_schema.dialect import dialect_of
 from shared.contracts.json_schema.document import Document
 from shared.contracts.json_schema.keywords import escape
 from shared.contracts.spec import ContractKind, ContractSpec
-from trainer_svc.curation.leaf import leaves
+from trainer_svc.curation.leaf import fields_of
 from trainer_svc.domain.dataset import CheckedRow, Finding
 
 _FEW_ROWS, _MANY_ROWS = 100, 5_000
@@ -24,6 +24,8 @@ _SHOWN_CHARS = 60
 _MAX_FIELDS = 1_000
 _MAX_VALUES = 1_000
 """Different ones of a field that are remembered: with more, none is said to be missing."""
+_MAX_VALUES_IN_ALL = 100_000
+"""Of all fields together, in some 20 MB."""
 
 
 def coverage_findings(spec: ContractSpec, rows: Sequence[CheckedRow], last: int) -> Iterator[Finding]:
@@ -57,25 +59,41 @@ def _missing(spec: ContractSpec, rows: Sequence[CheckedRow]) -> list[str]:
         return [repr(choice) for choice in spec.choices if choice not in seen]
     if spec.kind is not ContractKind.JSON:
         return []
-    values: defaultdict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        for leaf in leaves(spec.kind, row.output):
-            known = values[leaf.field] if leaf.field in values or len(values) < _MAX_FIELDS else set()
-            if isinstance(leaf.value, str) and len(leaf.value) <= _SHOWN_CHARS and len(known) < _MAX_VALUES:
-                known.add(leaf.value)
-    if len(values) == _MAX_FIELDS:
-        return []  # not all was looked at
+    found = _seen(rows)
+    if found is None:
+        return []
+    values, crowded = found
     fields = {place[:end] for place in values for end in range(len(place) + 1) if place[end : end + 1] in ("/", "")}
     parts: dict[str, _Part] = {}
     for part in _declared(json.loads(spec.json_schema), fields):
         known_part = parts.setdefault(part.schema, part)
         known_part.is_seen |= part.at in fields
         known_part.values |= values.get(part.at, set())
+        known_part.is_crowded |= part.at in crowded
     missing = [part.at for part in parts.values() if not part.is_seen]
     for part in parts.values():
-        if 0 < len(part.values) < _MAX_VALUES:
+        if part.values and not part.is_crowded:
             missing += [f"{part.at} = {value!r}" for value in part.listed if value not in part.values]
     return list(dict.fromkeys(missing))
+
+
+def _seen(rows: Sequence[CheckedRow]) -> tuple[dict[str, set[str]], set[str]] | None:
+    """Short texts of each field, and the fields that have more than are remembered; None if there are too many."""
+    values: defaultdict[str, set[str]] = defaultdict(set)
+    crowded: set[str] = set()
+    left = _MAX_VALUES_IN_ALL
+    for row in rows:
+        for place, value in fields_of(row.output):
+            known = values[place]
+            if len(values) > _MAX_FIELDS:
+                return None
+            if isinstance(value, str) and len(value) <= _SHOWN_CHARS and value not in known:
+                if len(known) == _MAX_VALUES or not left:
+                    crowded.add(place)
+                else:
+                    known.add(value)
+                    left -= 1
+    return values, crowded
 
 
 @dataclass
@@ -91,6 +109,8 @@ class _Part:
     is_seen: bool = False
     values: set[str] = field(default_factory=set)
     """Seen at its fields."""
+    is_crowded: bool = False
+    """Whether there were more than are remembered."""
 
 
 def _declared(schema: dict[str, object], fields: AbstractSet[str]) -> Iterator[_Part]:

@@ -23,6 +23,8 @@ _MAX_CHARS = 40
 _MAX_FIELDS = 1_000
 _MAX_WORDS = 1_000
 """Different ones of a field: with more it holds names or prose, not terms."""
+_MAX_SPELLINGS = 100_000
+"""Of all fields together, in some 20 MB: what is spelt anew after that is not compared."""
 _MAX_PLACES = 100
 """Of a value in its input that are looked at."""
 _MIN_USES = 5
@@ -42,16 +44,21 @@ class _Field:
     """Spellings of each word."""
     mixtures_told: set[str] = field(default_factory=set)
 
-    def add(self, leaf: Leaf, *, is_copied: bool) -> None:
-        """One more value."""
+    def add(self, leaf: Leaf, *, is_copied: bool, may_grow: bool) -> bool:
+        """One more value; whether a spelling was added to those that are remembered, which `may_grow` allows."""
         self.values += 1
         self.copied += is_copied
         for kind, form_of in FORMS.items():
             if form := form_of(leaf.value):
                 self.forms[kind][form] += 1
         word = _word(leaf.value)
-        if word and (word in self.words or len(self.words) < _MAX_WORDS):
-            self.words[word][str(leaf.value)] += 1
+        if not word or (word not in self.words and (len(self.words) >= _MAX_WORDS or not may_grow)):
+            return False
+        spelling, spellings = str(leaf.value), self.words[word]
+        is_new = spelling not in spellings
+        if not is_new or may_grow:
+            spellings[spelling] += 1
+        return is_new and may_grow
 
     @property
     def is_compared(self) -> bool:
@@ -63,11 +70,7 @@ def format_findings(kind: ContractKind, rows: Sequence[CheckedRow]) -> Iterator[
     """Findings about values of JSON that are written unlike others of their field."""
     if kind is not ContractKind.JSON:
         return
-    fields: dict[str, _Field] = {}
-    for row in rows:
-        for leaf in leaves(kind, row.output):
-            if _may_differ(leaf) and (leaf.field in fields or len(fields) < _MAX_FIELDS):
-                fields.setdefault(leaf.field, _Field()).add(leaf, is_copied=_is_copied(leaf, row))
+    fields = _fields(kind, rows)
     for row in rows:
         for leaf in leaves(kind, row.output):
             known = fields.get(leaf.field)
@@ -75,6 +78,17 @@ def format_findings(kind: ContractKind, rows: Sequence[CheckedRow]) -> Iterator[
                 for reason, message in (*_forms(known, leaf), *_spellings(known, leaf, row)):
                     path = f"rows[{row.row}].output" + (f"#{leaf.pointer}" if leaf.pointer else "")
                     yield Finding(row.row, reason, path, message, blocking=False)
+
+
+def _fields(kind: ContractKind, rows: Sequence[CheckedRow]) -> dict[str, _Field]:
+    fields: dict[str, _Field] = {}
+    left = _MAX_SPELLINGS
+    for row in rows:
+        for leaf in leaves(kind, row.output):
+            if _may_differ(leaf) and (leaf.field in fields or len(fields) < _MAX_FIELDS):
+                known = fields.setdefault(leaf.field, _Field())
+                left -= known.add(leaf, is_copied=_is_copied(leaf, row), may_grow=left > 0)
+    return fields
 
 
 def _may_differ(leaf: Leaf) -> bool:

@@ -48,3 +48,22 @@ def leaves(kind: ContractKind, output: str) -> Iterator[Leaf]:
         else:
             count += 1
             yield Leaf(pointer, field, value if isinstance(value, Scalar) else None)
+
+
+def fields_of(output: str) -> Iterator[tuple[str, Scalar]]:
+    """Every field of an output of JSON with each of its values; an empty list or object has the value None.
+
+    All is walked, to the last item of the last list: what is said to be nowhere must not be there.
+    """
+    left: list[tuple[object, str]] = [(json.loads(output), "")]
+    while left:
+        value, field = left.pop()
+        if len(field) > _MAX_POINTER_CHARS:
+            continue
+        if isinstance(value, dict) and value:
+            left += [(inner, f"{field}/{escape(name)}") for name, inner in value.items()]
+        elif isinstance(value, list) and value:
+            within = f"{field}/*"
+            left += [(inner, within) for inner in value]
+        else:
+            yield field, value if isinstance(value, Scalar) else None

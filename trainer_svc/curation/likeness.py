@@ -12,6 +12,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from shared.digest import sha256_bytes
 from trainer_svc.curation.neighbour import neighbours
 from trainer_svc.curation.wording import Wording, is_copied
 from trainer_svc.domain.dataset import CheckedRow
@@ -67,8 +68,11 @@ def cluster(count: int, links: Sequence[Link]) -> list[int]:
 
 
 def normal(text: str) -> str:
-    """A text without case and spacing: inputs that are equal so are one question."""
-    return " ".join(text.casefold().split())
+    """A text without case and spacing: inputs that are equal so are one question. Long ones are cut, with a digest."""
+    whole = " ".join(text.casefold().split())
+    if len(whole) <= _COMPARED_CHARS:
+        return whole
+    return whole[:_COMPARED_CHARS] + sha256_bytes(whole.encode(errors="surrogatepass"))
 
 
 def _between(rows: Sequence[CheckedRow], forms: dict[str, dict[str, int]]) -> Iterator[Link]:

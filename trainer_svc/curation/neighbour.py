@@ -35,9 +35,9 @@ def neighbours(texts: Sequence[str]) -> Iterator[tuple[int, list[int]]]:
     it the candidates come from MinHash and locality-sensitive hashing (Broder 1997; Leskovec et al., Mining of Massive
     Datasets, ch. 3), which misses some, above all among thousands that are all a little alike.
     """
-    groups: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    groups: defaultdict[str, list[int]] = defaultdict(list)
     for place, text in enumerate(texts):
-        groups[tuple(re.findall(r"\d+", text))].append(place)
+        groups[" ".join(re.findall(r"\d+", text))].append(place)
     crowded = sum(_steps(texts, places) for places in groups.values()) > _MAX_STEPS
     for places in groups.values():
         if len(places) > 1:

@@ -14,6 +14,9 @@ _SLIP_RATIO = 0.05
 """A word this much rarer than one that is spelt nearly so is a slip, if the inputs are otherwise the same."""
 _LONG_WORD_CHARS = 8
 """Words in which two slips are likely still the same word."""
+_MAX_WORDS = 300_000
+"""Different ones that are counted, in some 40 MB: those that come later count as rare, which in so large a dataset they
+most likely are."""
 _LAST_ALPHABET = "\u2e80"
 """From here on a "word" is a clause or more (Chinese, Japanese): another letter is another word."""
 
@@ -22,7 +25,12 @@ class Wording:
     """Words of all inputs of a dataset: what few write is a slip of the pen rather than another word."""
 
     def __init__(self, inputs: Iterable[str]) -> None:
-        self._inputs_with = Counter(word for text in inputs for word in set(_words(text)))
+        self._inputs_with: Counter[str] = Counter()
+        for text in inputs:
+            known = set(_words(text))
+            if len(self._inputs_with) >= _MAX_WORDS:
+                known &= self._inputs_with.keys()
+            self._inputs_with.update(known)
 
     def is_same(self, first: str, second: str) -> bool:
         """Whether two inputs are the same words: some misspelt, or with other case, spaces and punctuation."""

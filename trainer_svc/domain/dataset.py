@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from trainer_svc.domain.curation import Lineage
 from trainer_svc.domain.token_length import TokenLengths
 
 _MAX_PATH_CHARS = 500
@@ -21,6 +22,17 @@ class DatasetState(enum.StrEnum):
     FAILED = "failed"
 
 
+UNFINISHED = (DatasetState.IMPORTING, DatasetState.VALIDATING)
+
+
+class DatasetFormat(enum.StrEnum):
+    """How the bytes of an upload are to be read."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
 class InvalidRowPolicy(enum.StrEnum):
     """What to do with a row that does not parse or breaks its contract."""
 
@@ -28,18 +40,18 @@ class InvalidRowPolicy(enum.StrEnum):
     EXCLUDE = "exclude"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CheckedRow:
-    """A usable row, by its line of the upload; `output` is canonical where it satisfies the contract."""
+    """A usable row, by its number in the upload; `output` is canonical where it satisfies the contract."""
 
     row: int
     input: str
     output: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to fix in one row; `row_number` counts lines of the upload from 1."""
+    """One thing to fix in one row; `row_number` is the line in which it begins, of Parquet its place; both from 1."""
 
     row_number: int
     reason: str
@@ -84,3 +96,6 @@ class Dataset:
     report: Report | None = None
     train_rows: str = ""
     holdout_rows: str = ""
+    format: DatasetFormat = DatasetFormat.JSONL
+    lineage: Lineage | None = None
+    """Of one that was made from another; None where it was uploaded."""

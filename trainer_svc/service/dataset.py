@@ -8,6 +8,7 @@ from shared.clock import Clock
 from shared.names import DatasetName, TenantName, check_id
 from shared.rpc.page import Page
 from shared.rpc.request_id import check_request_id
+from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.service import Context
 from trainer_svc.translate import dataset as translate
@@ -17,8 +18,8 @@ from trainer_svc.translate import preview as translate_preview
 class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     """Golden datasets of a tenant."""
 
-    def __init__(self, datasets: Datasets, clock: Clock) -> None:
-        self._datasets, self._clock = datasets, clock
+    def __init__(self, datasets: Datasets, curator: Curator, clock: Clock) -> None:
+        self._datasets, self._curator, self._clock = datasets, curator, clock
 
     async def CreateGoldenDataset(
         self, request: pb.CreateGoldenDatasetRequest, context: Context
@@ -73,3 +74,20 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         return translate_preview.preview(
             await self._datasets.preview(DatasetName.parse(request.name), request.row_number)
         )
+
+    async def CurateGoldenDataset(
+        self, request: pb.CurateGoldenDatasetRequest, context: Context
+    ) -> golden_dataset_pb2.GoldenDataset:
+        """Makes a new dataset from another."""
+        parent = TenantName.parse(request.parent)
+        name = DatasetName(parent.tenant, check_id(request.dataset_id, "dataset_id"))
+        source, steps = DatasetName.parse(request.source, "source"), translate.steps(request.steps)
+        return translate.dataset(await self._curator.curate(name, source, steps, check_request_id(request.request_id)))
+
+    async def ListDatasetChanges(
+        self, request: pb.ListDatasetChangesRequest, context: Context
+    ) -> pb.ListDatasetChangesResponse:
+        """One page by row."""
+        page = Page.parse(request.page_size, request.page_token)
+        found, token = await self._curator.changes(DatasetName.parse(request.parent, "parent"), page)
+        return pb.ListDatasetChangesResponse(changes=map(translate.change, found), next_page_token=token)

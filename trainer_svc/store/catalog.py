@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from shared.errors import AlreadyExists, InvalidInput
 from shared.names import ContractName, DatasetName, absent
 from shared.rpc.page import Page, take_page
-from trainer_svc.domain.dataset import Dataset, Finding
+from trainer_svc.domain.dataset import UNFINISHED, Dataset, Finding
 from trainer_svc.domain.registry import Contract
 from trainer_svc.store.codec import dump, load
 from trainer_svc.store.table import contracts, datasets, findings, request_ids
@@ -129,6 +129,23 @@ def save_dataset(connection: Connection, dataset: Dataset, found: Sequence[Findi
     ]
     if rows:
         connection.execute(insert(findings), rows)
+
+
+def remove_dataset(connection: Connection, name: DatasetName) -> None:
+    """Removes a dataset that nothing refers to, and its findings."""
+    connection.execute(delete(findings).where((findings.c.tenant == name.tenant) & (findings.c.dataset == name.id)))
+    connection.execute(delete(datasets).where((datasets.c.tenant == name.tenant) & (datasets.c.id == name.id)))
+
+
+def unfinished_datasets(connection: Connection, tenant: str = "", limit: int | None = None) -> list[DatasetName]:
+    """Datasets of a tenant, or of all, that are not checked to the end; as many as `limit`.
+
+    A text of the caller's that says the same is stored with its quotes escaped.
+    """
+    states = or_(*(datasets.c.body.contains(f'"state":"{state}"', autoescape=True) for state in UNFINISHED))
+    own = [datasets.c.tenant == tenant] if tenant else []
+    names = select(datasets.c.tenant, datasets.c.id).where(states, *own).limit(limit)
+    return [DatasetName(row.tenant, row.id) for row in connection.execute(names)]
 
 
 def list_datasets(connection: Connection, tenant: str, page: Page) -> tuple[list[Dataset], str]:

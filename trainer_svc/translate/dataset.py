@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
-from shared.names import DatasetName
-from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy, Report
+from shared.names import DatasetName, invalid_field
+from trainer_svc.domain.curation import Change, CurationStep, Lineage
+from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, Finding, InvalidRowPolicy, Report
 from trainer_svc.domain.token_length import Quantiles, TokenLengths
 from trainer_svc.translate.time import timestamp
 
 _STATES = {state: pb.GoldenDatasetState.Value(f"GOLDEN_DATASET_STATE_{state.name}") for state in DatasetState}
+_FORMATS = {format_: pb.GoldenDatasetFormat.Value(f"GOLDEN_DATASET_FORMAT_{format_.name}") for format_ in DatasetFormat}
+_READ_AS = {value: format_ for format_, value in _FORMATS.items()} | {
+    pb.GOLDEN_DATASET_FORMAT_UNSPECIFIED: DatasetFormat.JSONL
+}
+_STEPS = {step: pb.CurationStep.Value(f"CURATION_STEP_{step.name}") for step in CurationStep}
+_KNOWN_STEPS = {value: step for step, value in _STEPS.items()}
 _POLICIES = {
     pb.INVALID_ROW_POLICY_UNSPECIFIED: InvalidRowPolicy.REFUSE,
     pb.INVALID_ROW_POLICY_REFUSE: InvalidRowPolicy.REFUSE,
@@ -19,13 +27,20 @@ _POLICIES = {
 
 
 def new_dataset(name: DatasetName, message: pb.GoldenDataset, now: datetime) -> Dataset:
-    """What a caller wants to create."""
+    """What a caller wants to create.
+
+    Raises:
+        InvalidInput: the format is not one that this server reads.
+    """
+    if message.format not in _READ_AS:
+        raise invalid_field("dataset.format", f"must be one of {', '.join(DatasetFormat)}, got number {message.format}")
     return Dataset(
         name=str(name),
         contract=message.contract,
         instruction_prompt=message.instruction_prompt,
         database_sql=message.database_sql,
         create_time=now,
+        format=_READ_AS[message.format],
     )
 
 
@@ -46,6 +61,8 @@ def dataset(stored: Dataset) -> pb.GoldenDataset:
         digest=stored.digest,
         report=_report(stored.report) if stored.report else None,
         create_time=timestamp(stored.create_time),
+        format=_FORMATS[stored.format],
+        lineage=_lineage(stored.lineage) if stored.lineage else None,
     )
 
 
@@ -57,6 +74,34 @@ def finding(found: Finding) -> pb.DatasetFinding:
         path=found.path,
         message=found.message,
         blocking=found.blocking,
+    )
+
+
+def steps(values: Iterable[pb.CurationStep.ValueType]) -> list[CurationStep]:
+    """What to do with the rows. Raises `InvalidInput` for a step that this server does not know."""
+    wanted = list(values)
+    for value in wanted:
+        if value not in _KNOWN_STEPS:
+            raise invalid_field("steps", f"must be of {', '.join(CurationStep)}, got number {value}")
+    return [_KNOWN_STEPS[value] for value in wanted]
+
+
+def change(made: Change) -> pb.DatasetChange:
+    """One change."""
+    return pb.DatasetChange(
+        row_number=made.row_number,
+        step=_STEPS[made.step],
+        before_digest=made.before,
+        after_digest=made.after,
+        message=made.message,
+    )
+
+
+def _lineage(lineage: Lineage) -> pb.DatasetLineage:
+    return pb.DatasetLineage(
+        source=lineage.source,
+        source_digest=lineage.source_digest,
+        steps=[_STEPS[step] for step in lineage.steps],
     )
 
 

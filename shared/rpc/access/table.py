@@ -30,6 +30,10 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.DatasetService/ListGoldenDatasets": Rule(_READ, _PARENT),
     "/goldsmith.trainer.v1.DatasetService/ListDatasetFindings": Rule(_READ, _PARENT),
     "/goldsmith.trainer.v1.DatasetService/PreviewExample": Rule(_READ, _NAME),
+    "/goldsmith.trainer.v1.DatasetService/CurateGoldenDataset": Rule(
+        _WRITE, _PARENT, changes=True, creates=("datasets", "dataset_id")
+    ),
+    "/goldsmith.trainer.v1.DatasetService/ListDatasetChanges": Rule(_READ, _PARENT),
     "/goldsmith.trainer.v1.TrainingService/CreateTrainingJob": Rule(
         _WRITE, _PARENT, changes=True, creates=("jobs", "job_id")
     ),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from shared.contracts.spec import ContractKind, ContractSpec
-from trainer_svc.curation.check import Checked, check_rows
+from trainer_svc.curation.check import Checked, check, check_rows
+from trainer_svc.curation.reader.row import FileFault, Row, RowFault
 from trainer_svc.domain.dataset import Finding, InvalidRowPolicy
 
 SPEC = ContractSpec(
@@ -154,3 +156,39 @@ class TestSqlCoverage:
             ),
             (3, "rows[3].output", "ABS: ABS(a)"),
         ]
+
+
+class TestReading:
+    """Uploads that cannot be read to their end."""
+
+    @pytest.mark.parametrize("policy", InvalidRowPolicy)
+    def test_no_policy_leaves_out_what_nobody_has_seen(self, policy: InvalidRowPolicy) -> None:
+        """What was found before is told as well."""
+
+        def rows() -> Iterator[Row | RowFault]:
+            yield from (Row(number, {"input": f"row {number}", "output": {"n": 1}}) for number in range(1, 31))
+            yield RowFault(31, "ROW_INVALID", "input", "is odd")
+            raise FileFault("FILE_UNREADABLE", "ends in a quote", 32)
+
+        checked = check(rows(), SPEC, policy)
+
+        assert not checked.is_usable
+        assert checked.train == checked.holdout == ()
+        assert [(f.row_number, f.reason, f.path, f.blocking) for f in checked.findings] == [
+            (31, "ROW_INVALID", "rows[31].input", True),
+            (32, "FILE_UNREADABLE", "file", True),
+        ]
+        assert (checked.report.row_count, checked.report.invalid_count) == (31, 1)
+
+
+class TestHalfCharacters:
+    """Text that UTF-8 cannot hold."""
+
+    @pytest.mark.parametrize("line", [b'{"input":"a\\ud800","output":"x"', b'{"input":"a","output":"\\udfff"'])
+    def test_no_split_and_no_policy_keeps_it(self, line: bytes) -> None:
+        """No tokenizer reads it: as a held-out row it would end the evaluation."""
+        held = line + b',"split":"holdout"}'
+        checked = _check([*_good(20), *_good(5, split="holdout"), held], InvalidRowPolicy.EXCLUDE)
+
+        assert (checked.report.invalid_count, len(checked.holdout)) == (1, 5)
+        assert any("half a character" in finding.message for finding in checked.findings)

@@ -99,6 +99,25 @@ class TestNeverSeen:
 
         assert "shows /lines/*, /buyer/name, which" in finding.message
 
+    def test_what_comes_after_a_long_list_is_seen(self) -> None:
+        """And its last item."""
+        lines = [{"a/b": "c", "kind": "x"}] * 300 + [{"kind": "y", "lines": [{"kind": "x"}]}]
+
+        assert (
+            _json({"lines": lines, "buyer": {"name": "A"}, "state": "open"}, {"state": "closed"}, {"state": "lost"})
+            == []
+        )
+
+    def test_values_without_number_are_not_said_to_be_missing(self) -> None:
+        """Not all are remembered: a list of choices that anything may stand beside tells nothing then."""
+        schema = {"type": "object", "properties": {"n": {"anyOf": [{"enum": ["never"]}, {"type": "string"}]}}}
+        spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(schema))
+
+        few, many = (_find(spec, [json.dumps({"n": f"{row}"}) for row in range(count)]) for count in (200, 2000))
+
+        assert [finding.reason for finding in few] == ["NEVER_SEEN"]
+        assert many == []
+
     def test_rows_that_show_all_are_left_alone(self) -> None:
         """A schema that refers to itself has no end, rows have."""
         line = {"a/b": "c", "kind": "x", "lines": [{"a/b": "", "kind": "y", "lines": []}]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from shared.contracts.spec import ContractKind
-from trainer_svc.curation.leaf import Leaf, leaves
+from trainer_svc.curation.leaf import Leaf, fields_of, leaves
 
 
 class TestLeaves:
@@ -42,3 +42,20 @@ class TestLeaves:
         assert 0 < len(nested) <= 256
         assert max(len(leaf.pointer) for leaf in nested) < 210
         assert named == []
+
+
+class TestFields:
+    """All that an output shows."""
+
+    def test_the_last_item_counts(self) -> None:
+        """However many come before it."""
+        output = json.dumps({"list": [*range(5000), {"b/c": "x"}], "empty": [], "none": {}, "last": True})
+
+        found = set(fields_of(output))
+
+        assert found >= {("/list/*/b~1c", "x"), ("/empty", None), ("/none", None), ("/last", True), ("/list/*", 4999)}
+        assert {field for field, _ in found} == {"/list/*", "/list/*/b~1c", "/empty", "/none", "/last"}
+
+    def test_names_without_end_are_passed_over(self) -> None:
+        """With what is within."""
+        assert list(fields_of(json.dumps({"k" * 5000: [1], "a": 2}))) == [("/a", 2)]

@@ -105,7 +105,7 @@ class TestUploads:
             uploads.write(name, 0, b"HELLO")
 
         assert gap.value.metadata["next_offset"] == "11"
-        assert uploads.read(name) == b"hello world"
+        assert uploads.path(name).read_bytes() == b"hello world"
         assert Uploads(tmp_path).size(name) == 11
 
 

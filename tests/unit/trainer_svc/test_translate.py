@@ -10,8 +10,9 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
 from shared.adapter.manifest import PackageFile
+from shared.errors import InvalidInput
 from shared.names import DatasetName, JobName
-from trainer_svc.domain.dataset import Dataset, DatasetState, InvalidRowPolicy, Report
+from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, InvalidRowPolicy, Report
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.registry import Alias, Revision
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
@@ -38,6 +39,7 @@ class TestEnums:
             (training_job_pb2.TrainingPriority, "TRAINING_PRIORITY_", Priority),
             (training_job_pb2.TrainingMode, "TRAINING_MODE_", TrainingMode),
             (golden_dataset_pb2.GoldenDatasetState, "GOLDEN_DATASET_STATE_", DatasetState),
+            (golden_dataset_pb2.GoldenDatasetFormat, "GOLDEN_DATASET_FORMAT_", DatasetFormat),
             (golden_dataset_pb2.InvalidRowPolicy, "INVALID_ROW_POLICY_", InvalidRowPolicy),
         ],
     )
@@ -159,6 +161,18 @@ class TestDataset:
         message.state = golden_dataset_pb2.GOLDEN_DATASET_STATE_ACTIVE
 
         assert dataset.new_dataset(DatasetName("a", "d"), message, NOW) == DATASET
+
+    @pytest.mark.parametrize("format_", DatasetFormat)
+    def test_keeps_its_format(self, format_: DatasetFormat) -> None:
+        """Without one it is JSON Lines; one that nobody here reads is refused, never guessed."""
+        stored = dataclasses.replace(DATASET, format=format_)
+        unknown = golden_dataset_pb2.GoldenDataset(format=99)  # type: ignore[arg-type]  # what a newer caller sends
+
+        assert dataset.new_dataset(DatasetName("a", "d"), dataset.dataset(stored), NOW) == stored
+        plain = dataset.new_dataset(DatasetName("a", "d"), golden_dataset_pb2.GoldenDataset(), NOW)
+        assert plain.format is DatasetFormat.JSONL
+        with pytest.raises(InvalidInput, match=r"dataset\.format: must be one of jsonl, csv, parquet"):
+            dataset.new_dataset(DatasetName("a", "d"), unknown, NOW)
 
     def test_shows_a_report_once_there_is_one(self) -> None:
         """Absent before the check; counts by kind after."""

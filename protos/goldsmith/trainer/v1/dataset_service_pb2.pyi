@@ -37,7 +37,7 @@ class CreateGoldenDatasetRequest(_message.Message):
     """Optional. UUID4; a repeat returns the first answer."""
     @_builtins.property
     def dataset(self) -> _golden_dataset_pb2.GoldenDataset:
-        """Required. contract, and optionally instruction_prompt and database_sql, are read."""
+        """Required. contract, and optionally instruction_prompt, database_sql and format, are read."""
 
     def __init__(
         self,
@@ -304,3 +304,101 @@ class PreviewExampleRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PreviewExampleRequest: _TypeAlias = PreviewExampleRequest  # noqa: Y015
+
+@_typing.final
+class CurateGoldenDatasetRequest(_message.Message):
+    """Request of CurateGoldenDataset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    DATASET_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. tenants/{tenant}."""
+    dataset_id: _builtins.str
+    """Required. Last segment of the new dataset's name."""
+    source: _builtins.str
+    """Required. An ACTIVE dataset of the same tenant: tenants/{tenant}/datasets/{dataset}."""
+    request_id: _builtins.str
+    """Optional. UUID4; a repeat returns the first answer."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_golden_dataset_pb2.CurationStep.ValueType]:
+        """Required. What to do, in this order; each once."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str | None = ...,
+        dataset_id: _builtins.str | None = ...,
+        source: _builtins.str | None = ...,
+        steps: _abc.Iterable[_golden_dataset_pb2.CurationStep.ValueType] | None = ...,
+        request_id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id", "parent", b"parent", "request_id", b"request_id", "source", b"source", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CurateGoldenDatasetRequest: _TypeAlias = CurateGoldenDatasetRequest  # noqa: Y015
+
+@_typing.final
+class ListDatasetChangesRequest(_message.Message):
+    """Request of ListDatasetChanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The curated dataset."""
+    page_size: _builtins.int
+    """Optional. 0 means 50; above 1000 is read as 1000; negative is an error."""
+    page_token: _builtins.str
+    """Optional. Token of the previous page."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str | None = ...,
+        page_size: _builtins.int | None = ...,
+        page_token: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDatasetChangesRequest: _TypeAlias = ListDatasetChangesRequest  # noqa: Y015
+
+@_typing.final
+class ListDatasetChangesResponse(_message.Message):
+    """Response of ListDatasetChanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page, and only then."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_golden_dataset_pb2.DatasetChange]:
+        """One page, by row number."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[_golden_dataset_pb2.DatasetChange] | None = ...,
+        next_page_token: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDatasetChangesResponse: _TypeAlias = ListDatasetChangesResponse  # noqa: Y015

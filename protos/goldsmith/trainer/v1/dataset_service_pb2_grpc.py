@@ -72,6 +72,16 @@ class DatasetServiceStub(object):
                 request_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.PreviewExampleRequest.SerializeToString,
                 response_deserializer=goldsmith_dot_trainer_dot_v1_dot_example__preview__pb2.ExamplePreview.FromString,
                 _registered_method=True)
+        self.CurateGoldenDataset = channel.unary_unary(
+                '/goldsmith.trainer.v1.DatasetService/CurateGoldenDataset',
+                request_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.CurateGoldenDatasetRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_trainer_dot_v1_dot_golden__dataset__pb2.GoldenDataset.FromString,
+                _registered_method=True)
+        self.ListDatasetChanges = channel.unary_unary(
+                '/goldsmith.trainer.v1.DatasetService/ListDatasetChanges',
+                request_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesRequest.SerializeToString,
+                response_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesResponse.FromString,
+                _registered_method=True)
 
 
 class DatasetServiceServicer(object):
@@ -79,7 +89,8 @@ class DatasetServiceServicer(object):
     """
 
     def CreateGoldenDataset(self, request, context):
-        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS.
+        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
+        datasets of the tenant are not sealed).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,8 +106,8 @@ class DatasetServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SealGoldenDataset(self, request, context):
-        """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent.
-        Errors: FAILED_PRECONDITION (size or digest differ).
+        """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
+        check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,6 +137,22 @@ class DatasetServiceServicer(object):
     def PreviewExample(self, request, context):
         """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
         a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CurateGoldenDataset(self, request, context):
+        """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
+        Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
+        INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDatasetChanges(self, request, context):
+        """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,6 +195,16 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.PreviewExample,
                     request_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.PreviewExampleRequest.FromString,
                     response_serializer=goldsmith_dot_trainer_dot_v1_dot_example__preview__pb2.ExamplePreview.SerializeToString,
+            ),
+            'CurateGoldenDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.CurateGoldenDataset,
+                    request_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.CurateGoldenDatasetRequest.FromString,
+                    response_serializer=goldsmith_dot_trainer_dot_v1_dot_golden__dataset__pb2.GoldenDataset.SerializeToString,
+            ),
+            'ListDatasetChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatasetChanges,
+                    request_deserializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesRequest.FromString,
+                    response_serializer=goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -360,6 +397,60 @@ class DatasetService(object):
             '/goldsmith.trainer.v1.DatasetService/PreviewExample',
             goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.PreviewExampleRequest.SerializeToString,
             goldsmith_dot_trainer_dot_v1_dot_example__preview__pb2.ExamplePreview.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CurateGoldenDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.trainer.v1.DatasetService/CurateGoldenDataset',
+            goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.CurateGoldenDatasetRequest.SerializeToString,
+            goldsmith_dot_trainer_dot_v1_dot_golden__dataset__pb2.GoldenDataset.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatasetChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldsmith.trainer.v1.DatasetService/ListDatasetChanges',
+            goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesRequest.SerializeToString,
+            goldsmith_dot_trainer_dot_v1_dot_dataset__service__pb2.ListDatasetChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

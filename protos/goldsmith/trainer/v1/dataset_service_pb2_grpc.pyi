@@ -36,15 +36,17 @@ class DatasetServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DatasetServiceAsyncStub: ...
     CreateGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
-    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS."""
+    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
+    datasets of the tenant are not sealed).
+    """
     UploadDatasetChunk: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.UploadDatasetChunkRequest, _dataset_service_pb2.UploadDatasetChunkResponse]
     """Stores bytes at an offset; durable before it answers. Idempotent: repeating stored bytes is OK, so an upload resumes
     from GoldenDataset.size_bytes. Errors: OUT_OF_RANGE (gap; metadata next_offset), ABORTED (other bytes are there),
     FAILED_PRECONDITION (sealed), RESOURCE_EXHAUSTED (size limit).
     """
     SealGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.SealGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
-    """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent.
-    Errors: FAILED_PRECONDITION (size or digest differ).
+    """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
+    check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
     """
     GetGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.GetGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
     """Idempotent. Errors: NOT_FOUND."""
@@ -56,6 +58,13 @@ class DatasetServiceStub:
     """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
     a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
     """
+    CurateGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CurateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
+    """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
+    Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
+    INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+    """
+    ListDatasetChanges: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]
+    """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
 
 @_typing.type_check_only
 class DatasetServiceAsyncStub(DatasetServiceStub):
@@ -63,15 +72,17 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
-    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS."""
+    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
+    datasets of the tenant are not sealed).
+    """
     UploadDatasetChunk: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.UploadDatasetChunkRequest, _dataset_service_pb2.UploadDatasetChunkResponse]  # type: ignore[assignment]
     """Stores bytes at an offset; durable before it answers. Idempotent: repeating stored bytes is OK, so an upload resumes
     from GoldenDataset.size_bytes. Errors: OUT_OF_RANGE (gap; metadata next_offset), ABORTED (other bytes are there),
     FAILED_PRECONDITION (sealed), RESOURCE_EXHAUSTED (size limit).
     """
     SealGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.SealGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
-    """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent.
-    Errors: FAILED_PRECONDITION (size or digest differ).
+    """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
+    check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
     """
     GetGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.GetGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
     """Idempotent. Errors: NOT_FOUND."""
@@ -83,6 +94,13 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
     a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
     """
+    CurateGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CurateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
+    """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
+    Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
+    INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+    """
+    ListDatasetChanges: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]  # type: ignore[assignment]
+    """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
 
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
     """Golden datasets of a tenant."""
@@ -93,7 +111,9 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.CreateGoldenDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_golden_dataset_pb2.GoldenDataset, _abc.Awaitable[_golden_dataset_pb2.GoldenDataset]]:
-        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS."""
+        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
+        datasets of the tenant are not sealed).
+        """
 
     @_abc_1.abstractmethod
     def UploadDatasetChunk(
@@ -112,8 +132,8 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.SealGoldenDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_golden_dataset_pb2.GoldenDataset, _abc.Awaitable[_golden_dataset_pb2.GoldenDataset]]:
-        """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent.
-        Errors: FAILED_PRECONDITION (size or digest differ).
+        """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
+        check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
         """
 
     @_abc_1.abstractmethod
@@ -149,5 +169,24 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
         a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
         """
+
+    @_abc_1.abstractmethod
+    def CurateGoldenDataset(
+        self,
+        request: _dataset_service_pb2.CurateGoldenDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_golden_dataset_pb2.GoldenDataset, _abc.Awaitable[_golden_dataset_pb2.GoldenDataset]]:
+        """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
+        Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
+        INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDatasetChanges(
+        self,
+        request: _dataset_service_pb2.ListDatasetChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.ListDatasetChangesResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetChangesResponse]]:
+        """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
 
 def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -20,6 +20,80 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _CurationStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CurationStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CurationStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CURATION_STEP_UNSPECIFIED: _CurationStep.ValueType  # 0
+    """Never sent."""
+    CURATION_STEP_DROP_DUPLICATES: _CurationStep.ValueType  # 1
+    """Drops rows with the same input, but for case and spacing, and the same output."""
+    CURATION_STEP_DROP_NEAR_DUPLICATES: _CurationStep.ValueType  # 2
+    """Drops rows with nearly the same input and the same output, as ROW_NEARLY_DUPLICATED finds them."""
+    CURATION_STEP_DROP_CONTRADICTIONS: _CurationStep.ValueType  # 3
+    """Drops all rows that contradict each other, as ROWS_CONTRADICT finds them."""
+    CURATION_STEP_UNICODE_NFC: _CurationStep.ValueType  # 4
+    """Writes letters and their accents as one character (Unicode NFC), in inputs and outputs."""
+
+class CurationStep(_CurationStep, metaclass=_CurationStepEnumTypeWrapper):
+    """What a curation does with all rows. Of rows that repeat each other the first is kept, a held-out one before those that
+    are trained on. Outputs of an ACTIVE dataset are canonical before any step.
+    """
+
+CURATION_STEP_UNSPECIFIED: CurationStep.ValueType  # 0
+"""Never sent."""
+CURATION_STEP_DROP_DUPLICATES: CurationStep.ValueType  # 1
+"""Drops rows with the same input, but for case and spacing, and the same output."""
+CURATION_STEP_DROP_NEAR_DUPLICATES: CurationStep.ValueType  # 2
+"""Drops rows with nearly the same input and the same output, as ROW_NEARLY_DUPLICATED finds them."""
+CURATION_STEP_DROP_CONTRADICTIONS: CurationStep.ValueType  # 3
+"""Drops all rows that contradict each other, as ROWS_CONTRADICT finds them."""
+CURATION_STEP_UNICODE_NFC: CurationStep.ValueType  # 4
+"""Writes letters and their accents as one character (Unicode NFC), in inputs and outputs."""
+Global___CurationStep: _TypeAlias = CurationStep  # noqa: Y015
+
+class _GoldenDatasetFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GoldenDatasetFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GoldenDatasetFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GOLDEN_DATASET_FORMAT_UNSPECIFIED: _GoldenDatasetFormat.ValueType  # 0
+    """Same as JSONL."""
+    GOLDEN_DATASET_FORMAT_JSONL: _GoldenDatasetFormat.ValueType  # 1
+    """JSON Lines in UTF-8: one object per line with the fields of a row. Rows are numbered by line."""
+    GOLDEN_DATASET_FORMAT_CSV: _GoldenDatasetFormat.ValueType  # 2
+    """Comma-separated values in UTF-8 (RFC 4180): the first line names the columns input, output and, if wanted, split, in
+    any order. Every cell is text; no type is guessed; an empty cell of split is none. A quoted cell may hold line ends:
+    rows are numbered by the line in which they begin, the header is line 1.
+    """
+    GOLDEN_DATASET_FORMAT_PARQUET: _GoldenDatasetFormat.ValueType  # 3
+    """Apache Parquet with the columns input, output and, if wanted, split. output is text, or a struct, list, number or
+    boolean, which is read as a JSON value; null is a cell left out, within a struct it is null. Unencrypted. Rows are
+    numbered by their place, from 1.
+    """
+
+class GoldenDatasetFormat(_GoldenDatasetFormat, metaclass=_GoldenDatasetFormatEnumTypeWrapper):
+    """Formats of an upload. At most 100,000 rows of at most 1 MiB each, input at most 32 KiB, output at most 16 KiB."""
+
+GOLDEN_DATASET_FORMAT_UNSPECIFIED: GoldenDatasetFormat.ValueType  # 0
+"""Same as JSONL."""
+GOLDEN_DATASET_FORMAT_JSONL: GoldenDatasetFormat.ValueType  # 1
+"""JSON Lines in UTF-8: one object per line with the fields of a row. Rows are numbered by line."""
+GOLDEN_DATASET_FORMAT_CSV: GoldenDatasetFormat.ValueType  # 2
+"""Comma-separated values in UTF-8 (RFC 4180): the first line names the columns input, output and, if wanted, split, in
+any order. Every cell is text; no type is guessed; an empty cell of split is none. A quoted cell may hold line ends:
+rows are numbered by the line in which they begin, the header is line 1.
+"""
+GOLDEN_DATASET_FORMAT_PARQUET: GoldenDatasetFormat.ValueType  # 3
+"""Apache Parquet with the columns input, output and, if wanted, split. output is text, or a struct, list, number or
+boolean, which is read as a JSON value; null is a cell left out, within a struct it is null. Unencrypted. Rows are
+numbered by their place, from 1.
+"""
+Global___GoldenDatasetFormat: _TypeAlias = GoldenDatasetFormat  # noqa: Y015
+
 class _GoldenDatasetState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -38,7 +112,9 @@ class _GoldenDatasetStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Go
     """Sealed but refused; the findings say why, by row."""
 
 class GoldenDatasetState(_GoldenDatasetState, metaclass=_GoldenDatasetStateEnumTypeWrapper):
-    """Life of a golden dataset: IMPORTING -> VALIDATING -> ACTIVE or FAILED."""
+    """Life of a golden dataset: IMPORTING -> VALIDATING -> ACTIVE or FAILED. One that gets no byte for as long as the
+    operator keeps unfinished uploads (three days unless set otherwise) is removed, and its id is free again.
+    """
 
 GOLDEN_DATASET_STATE_UNSPECIFIED: GoldenDatasetState.ValueType  # 0
 """Never sent. New values may be added."""
@@ -78,8 +154,8 @@ Global___InvalidRowPolicy: _TypeAlias = InvalidRowPolicy  # noqa: Y015
 
 @_typing.final
 class GoldenDataset(_message.Message):
-    """A sealed set of perfect input/output pairs. Uploaded as JSON Lines: one object per line with "input" (text), "output"
-    (JSON text or a JSON value, or SQL text) and optionally "split" ("train" or "holdout").
+    """A sealed set of perfect input/output pairs. Each row has an "input" (text), an "output" (JSON text or a JSON value, or
+    SQL text) and optionally a "split" ("train" or "holdout"); how they are uploaded is said by format.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -93,6 +169,8 @@ class GoldenDataset(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    LINEAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/datasets/{dataset}."""
     contract: _builtins.str
@@ -107,6 +185,8 @@ class GoldenDataset(_message.Message):
     """Output only. Bytes stored so far; the next offset."""
     digest: _builtins.str
     """Output only. "sha256:<hex>" over the uploaded bytes; set once sealed."""
+    format: Global___GoldenDatasetFormat.ValueType
+    """Optional, immutable. How the uploaded bytes are to be read. Default JSONL."""
     @_builtins.property
     def report(self) -> Global___DatasetReport:
         """Output only. Result of the check; findings are listed by ListDatasetFindings."""
@@ -114,6 +194,10 @@ class GoldenDataset(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was created."""
+
+    @_builtins.property
+    def lineage(self) -> Global___DatasetLineage:
+        """Output only. The dataset that this one was made from by CurateGoldenDataset; unset for an uploaded one."""
 
     def __init__(
         self,
@@ -127,14 +211,86 @@ class GoldenDataset(_message.Message):
         digest: _builtins.str | None = ...,
         report: Global___DatasetReport | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        format: Global___GoldenDatasetFormat.ValueType | None = ...,
+        lineage: Global___DatasetLineage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "lineage", b"lineage", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "database_sql", b"database_sql", "digest", b"digest", "instruction_prompt", b"instruction_prompt", "name", b"name", "report", b"report", "size_bytes", b"size_bytes", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "database_sql", b"database_sql", "digest", b"digest", "format", b"format", "instruction_prompt", b"instruction_prompt", "lineage", b"lineage", "name", b"name", "report", b"report", "size_bytes", b"size_bytes", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GoldenDataset: _TypeAlias = GoldenDataset  # noqa: Y015
+
+@_typing.final
+class DatasetLineage(_message.Message):
+    """Where a curated dataset comes from. ListDatasetChanges has what was done to each row."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    SOURCE_DIGEST_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Output only. The dataset that was read: tenants/{tenant}/datasets/{dataset}."""
+    source_digest: _builtins.str
+    """Output only. Its digest."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[Global___CurationStep.ValueType]:
+        """Output only. What was done, in this order."""
+
+    def __init__(
+        self,
+        *,
+        source: _builtins.str | None = ...,
+        source_digest: _builtins.str | None = ...,
+        steps: _abc.Iterable[Global___CurationStep.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "source_digest", b"source_digest", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatasetLineage: _TypeAlias = DatasetLineage  # noqa: Y015
+
+@_typing.final
+class DatasetChange(_message.Message):
+    """What one step did to one row."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROW_NUMBER_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    BEFORE_DIGEST_FIELD_NUMBER: _builtins.int
+    AFTER_DIGEST_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    row_number: _builtins.int
+    """The row's number in the source."""
+    step: Global___CurationStep.ValueType
+    """The step."""
+    before_digest: _builtins.str
+    """"sha256:<hex>" over the JSON list of input and output before the step."""
+    after_digest: _builtins.str
+    """The same after it; empty for a row that was dropped."""
+    message: _builtins.str
+    """Why, for example "repeats row 7"."""
+    def __init__(
+        self,
+        *,
+        row_number: _builtins.int | None = ...,
+        step: Global___CurationStep.ValueType | None = ...,
+        before_digest: _builtins.str | None = ...,
+        after_digest: _builtins.str | None = ...,
+        message: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_digest", b"after_digest", "before_digest", b"before_digest", "message", b"message", "row_number", b"row_number", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatasetChange: _TypeAlias = DatasetChange  # noqa: Y015
 
 @_typing.final
 class DatasetReport(_message.Message):
@@ -318,11 +474,13 @@ class DatasetFinding(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     BLOCKING_FIELD_NUMBER: _builtins.int
     row_number: _builtins.int
-    """One-based line of the upload."""
+    """One-based line of the upload in which the row begins; of Parquet, its one-based place."""
     reason: _builtins.str
-    """UPPER_SNAKE kind, for example ROW_NOT_JSON or CONTRACT_VIOLATED."""
+    """UPPER_SNAKE kind, for example ROW_NOT_JSON or CONTRACT_VIOLATED. FILE_UNREADABLE and FILE_TOO_LARGE end the reading:
+    they fail the dataset whatever the policy.
+    """
     path: _builtins.str
-    """Field path, with a JSON Pointer into the output after "#"."""
+    """Field path, with a JSON Pointer into the output after "#"; "rows" for the dataset as a whole, "file" for the upload."""
     message: _builtins.str
     """What is wrong and what to do."""
     blocking: _builtins.bool

@@ -1,0 +1,91 @@
+"""Uploads that a hostile tenant would send, to a real trainer in a process of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from deploy.quickstart.service_process import ServiceProcess
+from tests.hostile_upload import call, columns, comma_separated, json_lines
+from tests.hostile_upload.attack import Attack, Room
+
+pytestmark = pytest.mark.timeout(300)
+_LARGE = ("bomb", "MiB", "million", "thousand", "gzip", "100,001", "row too many")
+"""In the names of what takes seconds each: `python -m tests.bench hostile_uploads` has them all."""
+
+
+def _named(attacks: Iterator[Attack]) -> Sequence[object]:
+    return [
+        pytest.param(attack, id=attack.name.encode("ascii", "backslashreplace").decode())
+        for attack in attacks
+        if not any(word in attack.name for word in _LARGE)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The service's data."""
+    return tmp_path_factory.mktemp("trainer")
+
+
+@pytest.fixture(scope="module")
+def process(folder: Path, tiny_base_folder: Path) -> Iterator[ServiceProcess]:
+    """A trainer."""
+    flags = {"data-dir": str(folder / "data"), "base-model-dir": str(tiny_base_folder), "listen": "127.0.0.1:0"}
+    with ServiceProcess("trainer_svc", flags | {"insecure-loopback": "true"}, folder / "log") as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def room(process: ServiceProcess) -> Iterator[Room]:
+    """One tenant's connection."""
+    own = Room(process.wait_ready(60))
+    yield own
+    own.close()
+
+
+class TestHostileUploads:
+    """Each gets one precise answer."""
+
+    @pytest.mark.parametrize("attack", _named(json_lines.attacks()))
+    def test_json_lines(self, room: Room, attack: Attack) -> None:
+        """A row is told by its line, a file by what it is."""
+        assert attack.outcome(room) == attack.expected
+
+    @pytest.mark.parametrize("attack", _named(comma_separated.attacks()))
+    def test_csv(self, room: Room, attack: Attack) -> None:
+        """After a quote that does not match nothing is guessed."""
+        assert attack.outcome(room) == attack.expected
+
+    @pytest.mark.parametrize("attack", _named(columns.attacks()))
+    def test_parquet(self, room: Room, attack: Attack) -> None:
+        """What ends the reader does not end the service."""
+        assert attack.outcome(room) == attack.expected
+
+    @pytest.mark.parametrize("attack", _named(call.attacks()))
+    def test_calls(self, room: Room, attack: Attack) -> None:
+        """Names are ids and never paths; a lie about bytes stores nothing."""
+        assert attack.outcome(room) == attack.expected
+
+    def test_abandoned_ones_are_gone_after_a_kill_and_a_start(
+        self, room: Room, process: ServiceProcess, folder: Path
+    ) -> None:
+        """Of the sealed ones nothing is left at once; of the others when their time is over."""
+        name = room.create()
+        room.put(name, b"half a row")
+        uploads = folder / "data" / "uploads"
+        left = [path for path in uploads.rglob("*") if path.is_file()]
+        assert uploads / "acme" / f"{name.rpartition('/')[2]}.upload" in left
+        process.kill()
+        for path in left:
+            os.utime(path, (0, 0))
+
+        process.start()
+        Room(process.wait_ready(60)).close()
+        process.stop()
+
+        assert [path for path in uploads.rglob("*") if path.is_file()] == []
+        assert "INTERNAL" not in (folder / "log").read_text()

@@ -1,0 +1,177 @@
+"""A dataset made from another, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import AlreadyExists, Exhausted, InvalidInput, NotFound, StateConflict
+from shared.names import DatasetName
+from shared.rpc.page import Page
+from shared.storage.local import LocalBlobStore
+from tests.unit.trainer_svc.test_datasets import NAME, House
+from trainer_svc.app import curator as module
+from trainer_svc.app.curator import Curator
+from trainer_svc.domain.curation import Change, CurationStep
+from trainer_svc.domain.dataset import Dataset, DatasetState
+from trainer_svc.store.database import Database
+
+NEW = DatasetName("acme", "curated")
+STEPS = [CurationStep.DROP_DUPLICATES, CurationStep.UNICODE_NFC]
+DATA = b"".join(json.dumps({"input": f"row {number % 35}", "output": True}).encode() + b"\n" for number in range(40))
+
+
+class Desk(House):
+    """The use cases with a curator."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        super().__init__(folder, database)
+        self.curator = Curator(database, LocalBlobStore(folder / "blobs"), self.clock)
+
+    async def source(self, data: bytes = DATA) -> Dataset:
+        """A sealed dataset."""
+        await self.create()
+        await self.datasets.upload(NAME, 0, data)
+        return await self.seal(data)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, database: Database) -> Desk:
+    """Use cases over a temporary folder."""
+    return Desk(tmp_path, database)
+
+
+class TestCurate:
+    """A new version."""
+
+    def test_has_its_own_content_and_its_lineage(self, desk: Desk) -> None:
+        """The source stays as it is; the same steps give the same bytes under another name."""
+
+        async def act() -> tuple[Dataset, Dataset, Dataset, Dataset]:
+            source = await desk.source()
+            made = await desk.curator.curate(NEW, NAME, STEPS, "")
+            again = await desk.curator.curate(DatasetName("acme", "again"), NAME, STEPS, "")
+            return source, made, again, await desk.datasets.get(NAME)
+
+        source, made, again, after = desk.run(act)
+
+        assert after == source
+        assert made.state is DatasetState.ACTIVE
+        assert made.lineage is not None
+        assert (made.lineage.source, made.lineage.source_digest, made.lineage.steps) == (
+            str(NAME),
+            source.digest,
+            tuple(STEPS),
+        )
+        assert made.report is not None
+        assert made.report.row_count == 35
+        assert "ROW_DUPLICATED" not in made.report.finding_counts
+        assert made.digest not in ("", source.digest)
+        assert (again.digest, again.train_rows, again.holdout_rows) == (
+            made.digest,
+            made.train_rows,
+            made.holdout_rows,
+        )
+
+    def test_tells_each_change_in_pages(self, desk: Desk) -> None:
+        """By row of the source; an uploaded dataset has none."""
+
+        async def act() -> tuple[list[Change], list[Change]]:
+            await desk.source()
+            await desk.curator.curate(NEW, NAME, STEPS, "")
+            told, token = [], ""
+            while True:
+                page, token = await desk.curator.changes(NEW, Page.parse(2, token))
+                told += page
+                if not token:
+                    return told, (await desk.curator.changes(NAME, Page.parse(2, "")))[0]
+
+        told, none = desk.run(act)
+
+        assert len(told) == 5
+        assert {(change.step, change.after) for change in told} == {(CurationStep.DROP_DUPLICATES, "")}
+        assert [change.row_number for change in told] == sorted(change.row_number for change in told)
+        assert none == []
+
+    def test_a_request_id_makes_one(self, desk: Desk) -> None:
+        """The repeat gets the first answer; the name alone is taken."""
+
+        async def act() -> tuple[Dataset, Dataset]:
+            await desk.source()
+            first = await desk.curator.curate(NEW, NAME, STEPS, "once")
+            with pytest.raises(AlreadyExists):
+                await desk.curator.curate(NEW, NAME, STEPS, "")
+            return first, await desk.curator.curate(NEW, NAME, STEPS, "once")
+
+        first, second = desk.run(act)
+
+        assert second == first
+
+    def test_too_few_rows_left_is_told(self, desk: Desk) -> None:
+        """As for an upload: the new dataset is FAILED, with what was changed."""
+
+        async def act() -> Dataset:
+            one = {"input": "again", "output": True}
+            held = {"input": "held", "output": True, "split": "holdout"}
+            data = b"".join(json.dumps(row).encode() + b"\n" for row in [one] * 30 + [held])
+            await desk.source(data)
+            return await desk.curator.curate(NEW, NAME, STEPS, "")
+
+        made = desk.run(act)
+
+        assert made.state is DatasetState.FAILED
+        assert made.report is not None
+        assert made.report.finding_counts == {"DATASET_TOO_SMALL": 1}
+
+    @pytest.mark.parametrize(
+        ("source", "steps", "error"),
+        [
+            (DatasetName("acme", "none"), STEPS, NotFound),
+            (DatasetName("other", "d"), STEPS, InvalidInput),
+            (NAME, [], InvalidInput),
+            (NAME, STEPS * 2, InvalidInput),
+            (NAME, STEPS, StateConflict),
+        ],
+    )
+    def test_what_cannot_be_is_refused(
+        self, desk: Desk, source: DatasetName, steps: list[CurationStep], error: type[Exception]
+    ) -> None:
+        """Also an upload that is not sealed."""
+
+        async def act() -> None:
+            await desk.create()
+            with pytest.raises(error):
+                await desk.curator.curate(NEW, source, steps, "")
+
+        desk.run(act)
+
+    def test_one_at_a_time(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of a tenant; it goes on when its caller is gone."""
+        go, began = threading.Event(), threading.Event()
+        work = module.curate
+
+        def slow(*args: Any) -> Any:  # Any: as the function's
+            began.set()
+            assert go.wait(20)
+            return work(*args)
+
+        monkeypatch.setattr(module, "curate", slow)
+
+        async def act() -> Dataset:
+            await desk.source()
+            gone = asyncio.create_task(desk.curator.curate(NEW, NAME, STEPS, "once"))
+            await asyncio.to_thread(began.wait)
+            (task,) = (task for task in asyncio.all_tasks() if "_make" in str(task.get_coro()))
+            gone.cancel()
+            with pytest.raises(Exhausted, match="another curation"):
+                await desk.curator.curate(NEW, NAME, STEPS, "once")
+            go.set()
+            await task
+            return await desk.curator.curate(NEW, NAME, STEPS, "once")
+
+        assert desk.run(act).state is DatasetState.ACTIVE

@@ -1,0 +1,132 @@
+"""Curation on request: a new dataset from another, with what was changed. The source stays as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from shared.clock import Clock
+from shared.contracts.spec import ContractSpec
+from shared.digest import sha256_bytes
+from shared.errors import AlreadyExists, Exhausted, StateConflict
+from shared.names import ContractName, DatasetName, invalid_field
+from shared.rpc.page import Page
+from shared.storage.base import BlobStore
+from trainer_svc.app.dataset_outcome import finish
+from trainer_svc.app.observer import UNOBSERVED, Observer
+from trainer_svc.curation.check import check
+from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.curation.reader.json_lines import read_json_lines
+from trainer_svc.curation.row_file import load_rows
+from trainer_svc.curation.step import SplitRow, curate
+from trainer_svc.curation.token_gauge import TokenGauge
+from trainer_svc.domain.curation import Change, CurationStep, Lineage
+from trainer_svc.domain.dataset import Dataset, DatasetState, Finding
+from trainer_svc.store import catalog
+from trainer_svc.store.codec import dump, load
+from trainer_svc.store.database import Database
+
+
+class Curator:
+    """Makes datasets from datasets, one at a time; each tenant waits for one."""
+
+    def __init__(
+        self, database: Database, blobs: BlobStore, clock: Clock, *, compiler: ExampleCompiler,
+        observer: Observer = UNOBSERVED,
+    ) -> None:  # fmt: skip
+        self._database, self._blobs, self._clock = database, blobs, clock
+        self._compiler, self._observer = compiler, observer
+        self._tenants: set[str] = set()
+        self._place = asyncio.Semaphore(1)
+
+    async def curate(
+        self, name: DatasetName, source: DatasetName, steps: Sequence[CurationStep], request_id: str
+    ) -> Dataset:
+        """A new dataset: the source after the steps, checked as one that was uploaded.
+
+        Raises:
+            NotFound: the source does not exist.
+            StateConflict: STATE_CONFLICT, the source is not ACTIVE.
+            AlreadyExists: the id is taken.
+            Exhausted: QUOTA_EXCEEDED while another curation of the tenant runs.
+        """
+        _check_request(name, source, steps)
+        payload = sha256_bytes(json.dumps([str(name), str(source), *steps]).encode())
+
+        def begin(connection: Connection) -> tuple[Dataset, Dataset | None]:
+            is_repeated = catalog.repeated(connection, name.tenant, "CurateGoldenDataset", request_id, payload)
+            found, stored = catalog.get_dataset(connection, source), catalog.find_dataset(connection, name)
+            if stored is not None and not is_repeated:
+                raise AlreadyExists("RESOURCE_EXISTS", f"{name} exists", hint="datasets never change: take a new id")
+            return found, stored
+
+        found, stored = await self._database.run(begin)
+        if stored is not None:
+            return stored
+        if found.state is not DatasetState.ACTIVE:
+            metadata = {"state": found.state.value}
+            raise StateConflict("STATE_CONFLICT", f"{source} is {found.state}, not active", metadata=metadata)
+        if name.tenant in self._tenants:
+            raise Exhausted("QUOTA_EXCEEDED", f"another curation of {name.parent} runs", retry_after_seconds=5.0)
+        self._tenants.add(name.tenant)
+        # Shielded: a caller that hangs up and asks again must not have two threads at work.
+        task = asyncio.create_task(self._make(name, found, tuple(steps)))
+        task.add_done_callback(lambda _: self._tenants.discard(name.tenant))
+        return await asyncio.shield(task)
+
+    async def changes(self, name: DatasetName, page: Page) -> tuple[list[Change], str]:
+        """One page by row of what was done to the source; none of a dataset that was uploaded."""
+        dataset = await self._database.run(lambda connection: catalog.get_dataset(connection, name))
+        after = page.number()
+        if dataset.lineage is None:
+            return [], ""
+        lines = (await asyncio.to_thread(self._blobs.read, dataset.lineage.changes)).splitlines()
+        taken = [load(Change, line.decode()) for line in lines[after : after + page.size]]
+        return taken, page.numbered_token(after + page.size) if len(lines) > after + page.size else ""
+
+    async def _make(self, name: DatasetName, source: Dataset, steps: tuple[CurationStep, ...]) -> Dataset:
+        contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(source.contract)))
+        spec = ContractSpec.from_canonical(contract.spec.encode())
+        async with self._place:
+            made, findings = await asyncio.to_thread(self._work, name, source, steps, spec)
+
+        def store(connection: Connection) -> None:
+            catalog.add_dataset(connection, made)
+            catalog.save_dataset(connection, made, findings)
+
+        await self._database.run(store)
+        self._observer.dataset_checked(made)
+        return made
+
+    def _work(
+        self, name: DatasetName, source: Dataset, steps: tuple[CurationStep, ...], spec: ContractSpec
+    ) -> tuple[Dataset, Sequence[Finding]]:
+        splits = (("train", source.train_rows), ("holdout", source.holdout_rows))
+        rows = [SplitRow(split, row) for split, digest in splits for row in load_rows(self._blobs.read(digest))]
+        kept, changes = curate(rows, steps)
+        data = b"".join(_line(row) for row in kept)
+        gauge = TokenGauge(self._compiler, source.instruction_prompt)
+        checked = check(read_json_lines(io.BytesIO(data)), spec, source.policy, gauge=gauge)
+        lines = b"".join(dump(change).encode() + b"\n" for change in changes)
+        lineage = Lineage(source.name, source.digest, steps, self._blobs.put_bytes(lines))
+        made = Dataset(
+            str(name), source.contract, source.instruction_prompt, source.database_sql, self._clock.now(),
+            policy=source.policy, size_bytes=len(data), digest=sha256_bytes(data), lineage=lineage,
+        )  # fmt: skip
+        return finish(self._blobs, made, checked), checked.findings
+
+
+def _check_request(name: DatasetName, source: DatasetName, steps: Sequence[CurationStep]) -> None:
+    if source.tenant != name.tenant:
+        raise invalid_field("source", "belongs to another tenant")
+    if not steps or len(set(steps)) < len(steps):
+        raise invalid_field("steps", f"must name one or more of {', '.join(CurationStep)}, each once")
+
+
+def _line(row: SplitRow) -> bytes:
+    fields = {"input": row.row.input, "output": row.row.output, "split": row.split}
+    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,1 @@
+"""Reads uploads of any format, row by row, in bounded memory."""

@@ -1,0 +1,43 @@
+"""What a reader makes of an upload: rows, rows that it cannot read, and faults after which it cannot go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MAX_ROWS = 100_000
+"""Blank lines included: twenty times the 5,000 beyond which more gain little, and some 150 MB in a check."""
+MAX_ROW_BYTES = 1 << 20
+"""As it stands in the upload. The longest input and output, each byte written as an escape of six, take 288 KiB."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The fields of one row, whatever they are; `number` is where the row begins."""
+
+    number: int
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class RowFault:
+    """One row cannot be read; those after it can."""
+
+    number: int
+    reason: str
+    field: str
+    message: str
+
+
+class FileFault(Exception):
+    """Reading ends here: no policy can leave out what nobody has seen."""
+
+    def __init__(self, reason: str, message: str, number: int = 1) -> None:
+        super().__init__(message)
+        self.reason, self.message, self.number = reason, message, number
+
+
+def too_many_rows(number: int) -> FileFault:
+    """The fault of an upload with more rows than a check holds."""
+    message = f"has more than {MAX_ROWS} rows: keep a sample, beyond 5,000 rows little is gained"
+    return FileFault("FILE_TOO_LARGE", message, number)
