@@ -31,6 +31,7 @@ from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.runner import Runner, RunnerSettings
 from trainer_svc.app.upload import Uploads
 from trainer_svc.config import Settings
+from trainer_svc.curation.personal.plugin import load_finder
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
 from trainer_svc.service.registry import RegistryServicer
@@ -72,7 +73,9 @@ class TrainerApplication:
         )
         self._contracts = ContractServicer(Contracts(self._database, compiler, clock))
         uploads = Uploads(data_dir / "uploads")
-        self._datasets = DatasetServicer(Datasets(self._database, uploads, blobs, clock, observer=observer), clock)
+        finder = load_finder(settings.personal_data_finder)
+        datasets = Datasets(self._database, uploads, blobs, clock, finder=finder, observer=observer)
+        self._datasets = DatasetServicer(datasets, clock)
         self._training = TrainingServicer(Jobs(self._database, self._changes, clock), clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None

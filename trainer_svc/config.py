@@ -33,6 +33,10 @@ class Settings(SecuritySettings):
         default="", metadata={"help": "OTLP/gRPC collector for traces, http://host:4317; empty is off"}
     )
     database_url: str = field(default="", metadata={"help": "SQLAlchemy URL; empty means SQLite in data_dir"})
+    personal_data_finder: str = field(
+        default="",
+        metadata={"help": "package.module:factory of a finder of names and places; empty: forms and check digits only"},
+    )
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
     parallel_jobs: int = field(default=1, metadata={"help": "training jobs at once"})
 

@@ -20,6 +20,8 @@ from shared.storage.base import BlobStore
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.check import Checked, check_rows
+from trainer_svc.curation.personal.base import PersonalDataFinder
+from trainer_svc.curation.personal.finder import PATTERNS
 from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Finding, InvalidRowPolicy
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
@@ -33,10 +35,17 @@ class Datasets:
     """Creates, fills, seals and finds golden datasets."""
 
     def __init__(
-        self, database: Database, uploads: Uploads, blobs: BlobStore, clock: Clock, *, observer: Observer = UNOBSERVED
+        self,
+        database: Database,
+        uploads: Uploads,
+        blobs: BlobStore,
+        clock: Clock,
+        *,
+        finder: PersonalDataFinder = PATTERNS,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._database, self._uploads, self._blobs, self._clock = database, uploads, blobs, clock
-        self._observer = observer
+        self._finder, self._observer = finder, observer
         self._locks: defaultdict[DatasetName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def create(self, dataset: Dataset, request_id: str) -> Dataset:
@@ -99,7 +108,7 @@ class Datasets:
             await self._save(sealed)
             contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(dataset.contract)))
             spec = ContractSpec.from_canonical(contract.spec.encode())
-            checked = await asyncio.to_thread(check_rows, data, spec, policy)
+            checked = await asyncio.to_thread(check_rows, data, spec, policy, finder=self._finder)
             finished = await asyncio.to_thread(self._finish, sealed, checked)
             await self._save(finished, checked.findings)
             self._observer.dataset_checked(finished)

@@ -13,6 +13,8 @@ from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput
 from trainer_svc.curation.advice import advice
 from trainer_svc.curation.likeness import MAX_COMPARED_INPUTS, cluster, find_links, normal
+from trainer_svc.curation.personal.base import PersonalDataFinder
+from trainer_svc.curation.personal.finder import PATTERNS
 from trainer_svc.curation.repetition import repetition_findings
 from trainer_svc.curation.split import split_by_cluster
 from trainer_svc.domain.dataset import CheckedRow, Finding, InvalidRowPolicy, Report
@@ -41,7 +43,14 @@ class _RowError(Exception):
         self.findings = findings
 
 
-def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: int = 0) -> Checked:
+def check_rows(
+    data: bytes,
+    spec: ContractSpec,
+    policy: InvalidRowPolicy,
+    seed: int = 0,
+    *,
+    finder: PersonalDataFinder = PATTERNS,
+) -> Checked:
     """Reads JSON Lines and holds each output against the contract.
 
     Rows that name their split keep it; if none is named "holdout", about a tenth is split off by a seeded hash, and
@@ -83,9 +92,9 @@ def check_rows(data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: 
         message = f"{len(train)} rows to train on and {len(holdout)} held out, {MIN_TRAIN_ROWS} and 1 are the least"
         findings.append(Finding(count or 1, "DATASET_TOO_SMALL", "rows", message))
     else:
-        findings.extend(advice(spec, train, [row for row in holdout if row.row not in broken]))
+        findings.extend(advice(spec, train, [row for row in holdout if row.row not in broken], finder))
     findings.sort(key=lambda finding: finding.row_number)
-    report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)))
+    report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)), tuple(finder.kinds))
     is_usable = not too_small and (invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
     return Checked(tuple(train), tuple(holdout), tuple(findings), report, is_usable)
 

@@ -8,6 +8,8 @@ from datetime import datetime
 
 _MAX_PATH_CHARS = 500
 _MAX_MESSAGE_CHARS = 1_000
+MAX_KIND_CHARS = 100
+"""Of a kind of personal data."""
 
 
 class DatasetState(enum.StrEnum):
@@ -62,6 +64,8 @@ class Report:
     holdout_count: int
     invalid_count: int
     finding_counts: dict[str, int] = field(default_factory=dict)
+    personal_data_kinds: tuple[str, ...] = ()
+    """What was looked for; empty when nothing was, as before reports told."""
 
 
 @dataclass(frozen=True)
