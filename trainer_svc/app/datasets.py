@@ -23,6 +23,7 @@ from trainer_svc.curation.check import Checked, check_rows
 from trainer_svc.curation.personal.base import PersonalDataFinder
 from trainer_svc.curation.personal.finder import PATTERNS
 from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Finding, InvalidRowPolicy
+from trainer_svc.domain.finding_kind import ALL_FINDINGS, FindingFilter
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
 
@@ -125,12 +126,14 @@ class Datasets:
         """One page by name."""
         return await self._database.run(lambda c: catalog.list_datasets(c, parent.tenant, page))
 
-    async def findings(self, name: DatasetName, page: Page) -> tuple[list[Finding], str]:
-        """One page of findings by row."""
+    async def findings(
+        self, name: DatasetName, page: Page, wanted: FindingFilter = ALL_FINDINGS
+    ) -> tuple[list[Finding], str]:
+        """One page of the findings that are wanted, by row."""
 
         def work(connection: Connection) -> tuple[list[Finding], str]:
             catalog.get_dataset(connection, name)
-            return catalog.list_findings(connection, name, page)
+            return catalog.list_findings(connection, name, page, wanted)
 
         return await self._database.run(work)
 

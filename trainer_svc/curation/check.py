@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,9 @@ def check_rows(
     else:
         findings.extend(advice(spec, train, [row for row in holdout if row.row not in broken], finder))
     findings.sort(key=lambda finding: finding.row_number)
-    report = Report(count, len(train), len(holdout), invalid, dict(_kinds(findings)), tuple(finder.kinds))
+    kinds = _rows_by((finding.row_number, finding.reason) for finding in findings)
+    severities = _rows_by((finding.row_number, finding.severity.name) for finding in findings)
+    report = Report(count, len(train), len(holdout), invalid, kinds, severities, tuple(finder.kinds))
     is_usable = not too_small and (invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
     return Checked(tuple(train), tuple(holdout), tuple(findings), report, is_usable)
 
@@ -105,8 +107,9 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
             yield number, line
 
 
-def _kinds(findings: list[Finding]) -> Counter[str]:
-    return Counter(reason for _, reason in {(finding.row_number, finding.reason) for finding in findings})
+def _rows_by(labels: Iterable[tuple[int, str]]) -> dict[str, int]:
+    """How many rows have each label."""
+    return dict(Counter(label for _, label in set(labels)))
 
 
 def _row(number: int, line: bytes, spec: ContractSpec) -> tuple[str, CheckedRow]:

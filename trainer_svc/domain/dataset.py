@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from trainer_svc.domain.finding_kind import Severity, kind_of
+
 _MAX_PATH_CHARS = 500
 _MAX_MESSAGE_CHARS = 1_000
 MAX_KIND_CHARS = 100
@@ -39,7 +41,7 @@ class CheckedRow:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to fix in one row; `row_number` counts lines of the upload from 1."""
+    """One thing to fix in one row; `row_number` counts lines of the upload from 1, `message` says what is wrong."""
 
     row_number: int
     reason: str
@@ -54,6 +56,16 @@ class Finding:
             short = text if len(text) <= limit else text[: limit - 4] + " ..."
             object.__setattr__(self, name, short.encode(errors="backslashreplace").decode())
 
+    @property
+    def severity(self) -> Severity:
+        """What it costs."""
+        return kind_of(self.reason, blocking=self.blocking).severity
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, the same for all with its reason."""
+        return kind_of(self.reason, blocking=self.blocking).remedy
+
 
 @dataclass(frozen=True)
 class Report:
@@ -64,6 +76,8 @@ class Report:
     holdout_count: int
     invalid_count: int
     finding_counts: dict[str, int] = field(default_factory=dict)
+    severity_counts: dict[str, int] = field(default_factory=dict)
+    """By name of the severity, how many rows have such a finding."""
     personal_data_kinds: tuple[str, ...] = ()
     """What was looked for; empty when nothing was, as before reports told."""
 

@@ -132,8 +132,11 @@ def _is_national(text: str, *, is_named: bool) -> bool:
 @cache
 def _plans() -> list[tuple[str, str, re.Pattern[str]]]:
     """Each region's trunk prefix and what all its numbers look like: a hundredth of the cost of parsing one."""
-    plans = [(region, PhoneMetadata.metadata_for_region(region)) for region in _REGIONS]
-    return [
-        (region, plan.national_prefix or "", re.compile(plan.general_desc.national_number_pattern))
-        for region, plan in plans
-    ]
+    plans = []
+    for region in _REGIONS:
+        plan = PhoneMetadata.metadata_for_region(region)
+        assert plan is not None, f"libphonenumber knows {region}"
+        pattern = plan.general_desc.national_number_pattern if plan.general_desc else None
+        assert pattern, f"libphonenumber knows the numbers of {region}"
+        plans.append((region, plan.national_prefix or "", re.compile(pattern)))
+    return plans

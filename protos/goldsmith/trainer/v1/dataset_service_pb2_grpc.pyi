@@ -50,7 +50,9 @@ class DatasetServiceStub:
     ListGoldenDatasets: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListGoldenDatasetsRequest, _dataset_service_pb2.ListGoldenDatasetsResponse]
     """By name. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     ListDatasetFindings: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetFindingsRequest, _dataset_service_pb2.ListDatasetFindingsResponse]
-    """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+    """Every finding by row, or those of some kinds, paged: reports never travel in error details. Idempotent. Errors:
+    NOT_FOUND, INVALID_ARGUMENT (page_token, reasons).
+    """
 
 @_typing.type_check_only
 class DatasetServiceAsyncStub(DatasetServiceStub):
@@ -73,7 +75,9 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     ListGoldenDatasets: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListGoldenDatasetsRequest, _dataset_service_pb2.ListGoldenDatasetsResponse]  # type: ignore[assignment]
     """By name. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     ListDatasetFindings: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetFindingsRequest, _dataset_service_pb2.ListDatasetFindingsResponse]  # type: ignore[assignment]
-    """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+    """Every finding by row, or those of some kinds, paged: reports never travel in error details. Idempotent. Errors:
+    NOT_FOUND, INVALID_ARGUMENT (page_token, reasons).
+    """
 
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
     """Golden datasets of a tenant."""
@@ -129,6 +133,8 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.ListDatasetFindingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.ListDatasetFindingsResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetFindingsResponse]]:
-        """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+        """Every finding by row, or those of some kinds, paged: reports never travel in error details. Idempotent. Errors:
+        NOT_FOUND, INVALID_ARGUMENT (page_token, reasons).
+        """
 
 def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

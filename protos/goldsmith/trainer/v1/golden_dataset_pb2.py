@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)goldsmith/trainer/v1/golden_dataset.proto\x12\x14goldsmith.trainer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x02\n\rGoldenDataset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x1a\n\x12instruction_prompt\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x61tabase_sql\x18\x04 \x01(\t\x12\x37\n\x05state\x18\x05 \x01(\x0e\x32(.goldsmith.trainer.v1.GoldenDatasetState\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\x33\n\x06report\x18\x08 \x01(\x0b\x32#.goldsmith.trainer.v1.DatasetReport\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xeb\x01\n\rDatasetReport\x12\x11\n\trow_count\x18\x01 \x01(\x05\x12\x13\n\x0btrain_count\x18\x02 \x01(\x05\x12\x15\n\rholdout_count\x18\x03 \x01(\x05\x12\x15\n\rinvalid_count\x18\x04 \x01(\x05\x12N\n\x0e\x66inding_counts\x18\x05 \x03(\x0b\x32\x36.goldsmith.trainer.v1.DatasetReport.FindingCountsEntry\x1a\x34\n\x12\x46indingCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"e\n\x0e\x44\x61tasetFinding\x12\x12\n\nrow_number\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x10\n\x08\x62locking\x18\x05 \x01(\x08*\xc5\x01\n\x12GoldenDatasetState\x12$\n GOLDEN_DATASET_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eGOLDEN_DATASET_STATE_IMPORTING\x10\x01\x12#\n\x1fGOLDEN_DATASET_STATE_VALIDATING\x10\x02\x12\x1f\n\x1bGOLDEN_DATASET_STATE_ACTIVE\x10\x03\x12\x1f\n\x1bGOLDEN_DATASET_STATE_FAILED\x10\x04*u\n\x10InvalidRowPolicy\x12\"\n\x1eINVALID_ROW_POLICY_UNSPECIFIED\x10\x00\x12\x1d\n\x19INVALID_ROW_POLICY_REFUSE\x10\x01\x12\x1e\n\x1aINVALID_ROW_POLICY_EXCLUDE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)goldsmith/trainer/v1/golden_dataset.proto\x12\x14goldsmith.trainer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x02\n\rGoldenDataset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x1a\n\x12instruction_prompt\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x61tabase_sql\x18\x04 \x01(\t\x12\x37\n\x05state\x18\x05 \x01(\x0e\x32(.goldsmith.trainer.v1.GoldenDatasetState\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\x33\n\x06report\x18\x08 \x01(\x0b\x32#.goldsmith.trainer.v1.DatasetReport\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x91\x03\n\rDatasetReport\x12\x11\n\trow_count\x18\x01 \x01(\x05\x12\x13\n\x0btrain_count\x18\x02 \x01(\x05\x12\x15\n\rholdout_count\x18\x03 \x01(\x05\x12\x15\n\rinvalid_count\x18\x04 \x01(\x05\x12N\n\x0e\x66inding_counts\x18\x05 \x03(\x0b\x32\x36.goldsmith.trainer.v1.DatasetReport.FindingCountsEntry\x12P\n\x0fseverity_counts\x18\x06 \x03(\x0b\x32\x37.goldsmith.trainer.v1.DatasetReport.SeverityCountsEntry\x12\x1b\n\x13personal_data_kinds\x18\x07 \x03(\t\x1a\x34\n\x12\x46indingCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a\x35\n\x13SeverityCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\xae\x01\n\x0e\x44\x61tasetFinding\x12\x12\n\nrow_number\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x10\n\x08\x62locking\x18\x05 \x01(\x08\x12\x37\n\x08severity\x18\x06 \x01(\x0e\x32%.goldsmith.trainer.v1.FindingSeverity\x12\x0e\n\x06remedy\x18\x07 \x01(\t*\xc5\x01\n\x12GoldenDatasetState\x12$\n GOLDEN_DATASET_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eGOLDEN_DATASET_STATE_IMPORTING\x10\x01\x12#\n\x1fGOLDEN_DATASET_STATE_VALIDATING\x10\x02\x12\x1f\n\x1bGOLDEN_DATASET_STATE_ACTIVE\x10\x03\x12\x1f\n\x1bGOLDEN_DATASET_STATE_FAILED\x10\x04*u\n\x10InvalidRowPolicy\x12\"\n\x1eINVALID_ROW_POLICY_UNSPECIFIED\x10\x00\x12\x1d\n\x19INVALID_ROW_POLICY_REFUSE\x10\x01\x12\x1e\n\x1aINVALID_ROW_POLICY_EXCLUDE\x10\x02*\x8a\x01\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46INDING_SEVERITY_ADVICE\x10\x01\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x02\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,16 +34,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._loaded_options = None
   _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._serialized_options = b'8\001'
-  _globals['_GOLDENDATASETSTATE']._serialized_start=737
-  _globals['_GOLDENDATASETSTATE']._serialized_end=934
-  _globals['_INVALIDROWPOLICY']._serialized_start=936
-  _globals['_INVALIDROWPOLICY']._serialized_end=1053
+  _globals['_DATASETREPORT_SEVERITYCOUNTSENTRY']._loaded_options = None
+  _globals['_DATASETREPORT_SEVERITYCOUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_GOLDENDATASETSTATE']._serialized_start=977
+  _globals['_GOLDENDATASETSTATE']._serialized_end=1174
+  _globals['_INVALIDROWPOLICY']._serialized_start=1176
+  _globals['_INVALIDROWPOLICY']._serialized_end=1293
+  _globals['_FINDINGSEVERITY']._serialized_start=1296
+  _globals['_FINDINGSEVERITY']._serialized_end=1434
   _globals['_GOLDENDATASET']._serialized_start=101
   _globals['_GOLDENDATASET']._serialized_end=393
   _globals['_DATASETREPORT']._serialized_start=396
-  _globals['_DATASETREPORT']._serialized_end=631
-  _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._serialized_start=579
-  _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._serialized_end=631
-  _globals['_DATASETFINDING']._serialized_start=633
-  _globals['_DATASETFINDING']._serialized_end=734
+  _globals['_DATASETREPORT']._serialized_end=797
+  _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._serialized_start=690
+  _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._serialized_end=742
+  _globals['_DATASETREPORT_SEVERITYCOUNTSENTRY']._serialized_start=744
+  _globals['_DATASETREPORT_SEVERITYCOUNTSENTRY']._serialized_end=797
+  _globals['_DATASETFINDING']._serialized_start=800
+  _globals['_DATASETFINDING']._serialized_end=974
 # @@protoc_insertion_point(module_scope)
