@@ -106,7 +106,16 @@ class TestPhone:
 
     @pytest.mark.parametrize(
         "text",
-        ["TEL: {}", "Fax {}", "phone_number: {}", "H/P NO. {}", "Téléphone : {}", "call me at {}", "Mobil: {}"],
+        [
+            "TEL: {}",
+            "Fax {}",
+            "phone_number: {}",
+            "H/P NO. {}",
+            "Tlf. {}",
+            "Téléphone : {}",
+            "call me at {}",
+            "Mobil: {}",
+        ],
     )
     @pytest.mark.parametrize("value", ["0163307491", "4417 2203", "555 0123", "612 34 56 78"])
     def test_after_a_word_any_number_is_one(self, text: str, value: str) -> None:
@@ -122,12 +131,19 @@ class TestPhone:
             "INVOICE NO : SP-18/06/04-1016956", "18:18 1009 026 0260073", "001-2018-03-18 13:21",
             "isbn 978-3-16-148410-0", "1234 5678 9012",
             "1 - 2 - 3 - 4 - 5 - 6 - 7 - 8", "lat 52.520008, lon 13.404954", "population > 8000000",
-            "0.12345678", "3 900 000 000", "Tel Aviv 1948 1967 1973",
+            "0.12345678", "tel 12345678901234567", "call me at 12",
+            "3 900 000 000", "Tel Aviv 1948 1967 1973",
         ],
     )  # fmt: skip
     def test_other_numbers_are_left_alone(self, text: str) -> None:
         """Tax ids, bar codes, dates, prices, positions, results."""
         assert _found(text) == []
+
+    @pytest.mark.parametrize("frame", ["({})", "<{}>", '"{}"', "{},", "nr {}; 2 kg", "nr {}. 3 days"])
+    @pytest.mark.parametrize("value", ["650.331.5196", "06.12.05.26.12", "0044 20 7946 0140", "+45 23 06 13 19"])
+    def test_signs_around_it_are_left_out(self, value: str, frame: str) -> None:
+        """Brackets and punctuation."""
+        assert _found(frame.format(value)) == [(_PHONE, value)]
 
     def test_one_number_ends_where_the_next_begins(self) -> None:
         """Amounts and other numbers stand around."""

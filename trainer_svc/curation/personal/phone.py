@@ -11,6 +11,7 @@ from phonenumbers import (
     NumberParseException,
     PhoneMetadata,
     PhoneNumberMatcher,
+    is_possible_number,
     is_valid_number,
     parse,
 )
@@ -26,15 +27,15 @@ _CANDIDATE = re.compile(
 )
 _BREAK = re.compile(r"\s+|\s*/\s*")
 _NAMED = re.compile(
-    r"(?i)(?:(?<![^\W_])(?:tel|ph|fax|hp|h/p|cell|mob|handy|hotline|whats ?app|telefax)s?"
+    r"(?i)(?:(?<![^\W_])(?:tel|tlf|ph|fax|hp|h/p|cell|mob|handy|hotline|whats ?app|telefax)s?"
     r"|(?:tele)?phone|telefon\w?|t[ée]l[ée]phone|tel[ée]fono|telefoon|mobile?|m[óo]vil|portable|cellulare|puhelin"
     r"|cellphone|text me (?:at|on)|call (?:me|us) (?:at|on|under)|reach (?:me|us) (?:at|on|under))"
     r"[\s_]{0,2}(?:no|nr|num(?:ber|ero)?|#)?[\s.:=#)\"'-]{0,6}(?:is |at |on )?$"
 )
 _NAME_CHARS = 32
 _NUMBERED = re.compile(
-    r"(?i)(?:\d{3} ?|(?<![^\W_])(?:inv|invoice|bill|doc|document|ref|reference|receipt|order|ticket|reservation|booking"
-    r"|id|gst|vat|tax|reg|acc|account|code|serial|sku|batch|isbn)\W{0,2}(?:no|nr|num(?:ber)?|#|id)?"
+    r"(?i)(?:\d{3} ?|(?:inv|(?<![^\W_])(?:invoice|bill|doc|document|ref|reference|receipt|order|ticket|reservation"
+    r"|booking|id|gst|vat|tax|reg|acc|account|code|serial|sku|batch|isbn))\W{0,2}(?:no|nr|num(?:ber)?|#|id)?"
     r"[^\w\n]{0,4}(?:[\w-]{1,12}/){0,3})$"
 )
 """What stands before the numbers of other things."""
@@ -81,13 +82,16 @@ def _readings(text: str, candidate: re.Match[str], last_number: int) -> Iterator
     if _DATE.search(candidate[0]) or _AMOUNT.search(candidate[0]):
         return
     first, last = candidate.span()
-    breaks = [(first + found.start(), first + found.end()) for found in _BREAK.finditer(candidate[0])]
+    if candidate[0].startswith("(") and ")" not in candidate[0]:
+        first += 1
+    breaks = [(first + found.start(), first + found.end()) for found in _BREAK.finditer(text[first:last])]
     is_named = _NAMED.search(text[max(0, first - _NAME_CHARS) : first]) is not None
     for begin in (first, *(end for _, end in breaks)):
         before = text[max(last_number, begin - _NAME_CHARS) : begin]
         if is_named or (_BEGINNING.match(text, begin) and not _NUMBERED.search(before)):
             least = _MIN_DIGITS - 1 if is_named else _MIN_DIGITS
             ends = [last, *(start for start, _ in reversed(breaks))]
+            ends = [begin + len(text[begin:end].rstrip(" .(/-")) for end in ends]
             yield begin, [end for end in ends if least <= _digits(text[begin:end]) <= _MAX_DIGITS], is_named
         is_named = False
 
@@ -102,15 +106,19 @@ def _end(text: str, begin: int, ends: list[int], *, is_named: bool) -> int:
         number = text[begin:end]
         if _is_international(number) or _is_national(number, is_named=is_named):
             return end
-    return ends[-1] if is_named else 0  # a word says so, whatever the country
+    return ends[-1] if ends and is_named else 0  # a word says so, whatever the country
 
 
 def _is_international(text: str) -> bool:
+    """Whether a country's numbers are as long: which of them are in use changes more often than the plans we know."""
     number = re.sub(r"^\(?(?:\+|00(?=[1-9]\d{0,2}\D))", "+", text)
-    return number.startswith("+") and _is_valid(number, None)
+    try:
+        return number.startswith("+") and is_possible_number(parse(number))
+    except NumberParseException:
+        return False
 
 
-def _is_valid(text: str, region: str | None) -> bool:
+def _is_valid(text: str, region: str) -> bool:
     try:
         return is_valid_number(parse(text, region))
     except NumberParseException:
