@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput
 from trainer_svc.curation.check import check_rows
-from trainer_svc.curation.personal.base import PersonalSpan
+from trainer_svc.curation.personal.base import PersonalSpan, without_overlaps
 from trainer_svc.curation.personal.finder import PATTERNS
 from trainer_svc.curation.personal.finding import personal_findings
 from trainer_svc.curation.personal.plugin import load_finder
@@ -131,7 +133,7 @@ class TestPhone:
             "INVOICE NO : SP-18/06/04-1016956", "18:18 1009 026 0260073", "001-2018-03-18 13:21",
             "isbn 978-3-16-148410-0", "1234 5678 9012",
             "1 - 2 - 3 - 4 - 5 - 6 - 7 - 8", "lat 52.520008, lon 13.404954", "population > 8000000",
-            "0.12345678", "tel 12345678901234567", "call me at 12",
+            "0.12345678", "13:54 #001-1105624#", "tel 12345678901234567", "call me at 12",
             "3 900 000 000", "Tel Aviv 1948 1967 1973",
         ],
     )  # fmt: skip
@@ -145,9 +147,28 @@ class TestPhone:
         """Brackets and punctuation."""
         assert _found(frame.format(value)) == [(_PHONE, value)]
 
+    def test_a_countrys_code_says_enough(self) -> None:
+        """Whatever word stands before it."""
+        assert _found("my verification code? +91 98321 46801") == [(_PHONE, "+91 98321 46801")]
+
     def test_one_number_ends_where_the_next_begins(self) -> None:
         """Amounts and other numbers stand around."""
         assert _found("2 TEL: 07-5547360 / 07-5547361 10 pcs") == [(_PHONE, "07-5547360"), (_PHONE, "07-5547361")]
+
+
+class TestOverlap:
+    """Spans that claim the same characters."""
+
+    @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 8)), max_size=20))
+    def test_the_first_one_stays(self, places: list[tuple[int, int]]) -> None:
+        """As if each were compared with each that was kept before."""
+        spans = [PersonalSpan("x", begin, begin + length) for begin, length in places]
+        kept: list[PersonalSpan] = []
+        for span in spans:
+            if not any(span.begin < other.end and other.begin < span.end for other in kept):
+                kept.append(span)
+
+        assert without_overlaps(spans) == sorted(kept, key=lambda span: span.begin)
 
 
 class TestHostileText:
@@ -159,7 +180,7 @@ class TestHostileText:
             "0123456789-", "03-4296 8869 ", "012 345 678 9 01 ", "a.", "a@", "@", "1", "1.", "1:", "DE89 ", "0x",
             "1 - ",
             "4111 1111 1111 111 ", "030/", "(0", "tel 0", "tel 03-4296 8869 ", "call", "ssn ", "+1 ",
-            "1   1   ", "a@a-", "01 - ", "bc1", ":",
+            "1   1   ", "a@a-", "01 - ", "bc1", ":", "a@b.de ", "1.2.3.4 ", "a:b::1 ",
         ],
     )  # fmt: skip
     def test_takes_a_moment(self, unit: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -47,6 +48,8 @@ def without_overlaps(spans: Sequence[PersonalSpan]) -> list[PersonalSpan]:
     """By position; of those that overlap the first of the sequence stays."""
     kept: list[PersonalSpan] = []
     for span in spans:
-        if all(span.end <= other.begin or other.end <= span.begin for other in kept):
-            kept.append(span)
-    return sorted(kept, key=lambda span: span.begin)
+        place = bisect_left(kept, span.begin, key=lambda other: other.begin)
+        is_free_before = place == 0 or kept[place - 1].end <= span.begin
+        if is_free_before and (place == len(kept) or span.end <= kept[place].begin):
+            kept.insert(place, span)
+    return kept

@@ -34,7 +34,7 @@ _NAMED = re.compile(
 )
 _NAME_CHARS = 32
 _NUMBERED = re.compile(
-    r"(?i)(?:\d{3} ?|(?:inv|(?<![^\W_])(?:invoice|bill|doc|document|ref|reference|receipt|order|ticket|reservation"
+    r"(?i)(?:\d{3} ?|# ?|(?:inv|(?<![^\W_])(?:invoice|bill|doc|document|ref|reference|receipt|order|ticket|reservation"
     r"|booking|id|gst|vat|tax|reg|acc|account|code|serial|sku|batch|isbn))\W{0,2}(?:no|nr|num(?:ber)?|#|id)?"
     r"[^\w\n]{0,4}(?:[\w-]{1,12}/){0,3})$"
 )
@@ -88,7 +88,8 @@ def _readings(text: str, candidate: re.Match[str], last_number: int) -> Iterator
     is_named = _NAMED.search(text[max(0, first - _NAME_CHARS) : first]) is not None
     for begin in (first, *(end for _, end in breaks)):
         before = text[max(last_number, begin - _NAME_CHARS) : begin]
-        if is_named or (_BEGINNING.match(text, begin) and not _NUMBERED.search(before)):
+        is_numbered = _NUMBERED.search(before) and not text.startswith(("+", "(+"), begin)
+        if is_named or (_BEGINNING.match(text, begin) and not is_numbered):
             least = _MIN_DIGITS - 1 if is_named else _MIN_DIGITS
             ends = [last, *(start for start, _ in reversed(breaks))]
             ends = [begin + len(text[begin:end].rstrip(" .(/-")) for end in ends]
