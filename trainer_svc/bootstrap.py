@@ -37,6 +37,7 @@ from trainer_svc.app.sweeper import Sweeper
 from trainer_svc.app.upload import Uploads
 from trainer_svc.config import Settings
 from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.curation.personal.plugin import load_finder
 from trainer_svc.domain.estimate import Price
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
@@ -83,9 +84,12 @@ class TrainerApplication:
         self._contracts = ContractServicer(Contracts(self._database, compiler, clock))
         uploads = Uploads(data_dir / "uploads")
         examples = ExampleCompiler(PromptRenderer.load(self._base), self._base.max_positions)
-        datasets = Datasets(self._database, uploads, blobs, clock, compiler=examples, observer=observer)
+        finder = load_finder(settings.personal_data_finder)
+        datasets = Datasets(
+            self._database, uploads, blobs, clock, compiler=examples, finder=finder, observer=observer
+        )  # fmt: skip
         self._sweeper = Sweeper(datasets, uploads, clock, retention_hours=settings.upload_retention_hours)
-        curator = Curator(self._database, blobs, clock, compiler=examples, observer=observer)
+        curator = Curator(self._database, blobs, clock, compiler=examples, finder=finder, observer=observer)
         self._datasets = DatasetServicer(datasets, curator, clock)
         price = Price(settings.price_per_hour, settings.currency, settings.watts)
         estimates = Estimates(self._database, self._base, threads=settings.training_threads, price=price)

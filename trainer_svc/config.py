@@ -39,6 +39,10 @@ class Settings(SecuritySettings):
     upload_retention_hours: float = field(
         default=72.0, metadata={"help": "an unfinished upload without a new byte is removed after so long"}
     )
+    personal_data_finder: str = field(
+        default="",
+        metadata={"help": "package.module:factory of a finder of names and places; empty: forms and check digits only"},
+    )
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
     price_per_hour: float = field(default=0.0, metadata={"help": "of a training hour, for estimates; 0 is none"})
     currency: str = field(default="", metadata={"help": "of price_per_hour, for example EUR"})

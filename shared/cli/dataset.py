@@ -8,6 +8,7 @@ import typer
 from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 
+from shared.cli.dataset_report import report_document, show_dataset_report
 from shared.cli.screen import errors_shown
 from shared.cli.token_view import show_preview
 from shared.client import TrainerClient
@@ -47,3 +48,22 @@ def preview(
             )
             return
         show_preview(Console(highlight=False), found)
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    name: _Name,
+    *,
+    as_json: _Json = False,
+    address: _Address = _ADDRESS,
+) -> None:
+    """Show what the check found: counts, then by kind of finding what to do and in which rows."""
+    with errors_shown():
+        own = str(DatasetName.parse(name))
+        with TrainerClient(address, context.obj) as trainer:
+            document = report_document(trainer.dataset(own), trainer.findings(own))
+        if as_json:
+            typer.echo(document.model_dump_json(indent=1))
+        else:
+            show_dataset_report(Console(highlight=False), document)

@@ -32,6 +32,7 @@ from shared.rpc.contract_message import definition_of, report_of
 from shared.telemetry.trace import trace_metadata
 
 _CHUNK_BYTES = 1 << 20
+_PAGE_SIZE = 1000
 _TIMEOUT_SECONDS = 30.0
 _COMPILE_TIMEOUT_SECONDS = 120.0
 """A contract compiles in its own process and may wait behind others on a busy machine."""
@@ -125,9 +126,7 @@ class TrainerClient:
         policy: golden_dataset_pb2.InvalidRowPolicy.ValueType = golden_dataset_pb2.INVALID_ROW_POLICY_REFUSE,
     ) -> golden_dataset_pb2.GoldenDataset:
         """Sends rows in the format of the dataset from wherever the server is, seals them and returns it checked."""
-        current = call(
-            self._datasets.GetGoldenDataset, dataset_service_pb2.GetGoldenDatasetRequest(name=name), _TIMEOUT_SECONDS
-        )
+        current = self.dataset(name)
         offset = current.size_bytes
         while offset < len(rows) and current.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_IMPORTING:
             chunk = dataset_service_pb2.UploadDatasetChunkRequest(
@@ -142,11 +141,24 @@ class TrainerClient:
         )
         return call(self._datasets.SealGoldenDataset, seal, _SEAL_TIMEOUT_SECONDS)
 
-    def findings(self, name: str) -> Iterator[golden_dataset_pb2.DatasetFinding]:
-        """Every finding of a dataset's check, by row number."""
+    def dataset(self, name: str) -> golden_dataset_pb2.GoldenDataset:
+        """A dataset with its report, once it was checked."""
+        request = dataset_service_pb2.GetGoldenDatasetRequest(name=name)
+        return call(self._datasets.GetGoldenDataset, request, _TIMEOUT_SECONDS)
+
+    def findings(
+        self,
+        name: str,
+        *,
+        reasons: Sequence[str] = (),
+        min_severity: golden_dataset_pb2.FindingSeverity.ValueType = golden_dataset_pb2.FINDING_SEVERITY_UNSPECIFIED,
+    ) -> Iterator[golden_dataset_pb2.DatasetFinding]:
+        """Every finding of a dataset's check that is wanted, by row number."""
         token = ""
         while True:
-            request = dataset_service_pb2.ListDatasetFindingsRequest(parent=name, page_token=token)
+            request = dataset_service_pb2.ListDatasetFindingsRequest(
+                parent=name, page_size=_PAGE_SIZE, page_token=token, reasons=reasons, min_severity=min_severity
+            )
             page = call(self._datasets.ListDatasetFindings, request, _TIMEOUT_SECONDS)
             yield from page.findings
             token = page.next_page_token

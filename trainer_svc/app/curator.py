@@ -20,6 +20,8 @@ from trainer_svc.app.dataset_outcome import finish
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.curation.check import check
 from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.curation.personal.base import PersonalDataFinder
+from trainer_svc.curation.personal.finder import PATTERNS
 from trainer_svc.curation.reader.json_lines import read_json_lines
 from trainer_svc.curation.row_file import load_rows
 from trainer_svc.curation.step import SplitRow, curate
@@ -36,10 +38,10 @@ class Curator:
 
     def __init__(
         self, database: Database, blobs: BlobStore, clock: Clock, *, compiler: ExampleCompiler,
-        observer: Observer = UNOBSERVED,
+        finder: PersonalDataFinder = PATTERNS, observer: Observer = UNOBSERVED,
     ) -> None:  # fmt: skip
         self._database, self._blobs, self._clock = database, blobs, clock
-        self._compiler, self._observer = compiler, observer
+        self._compiler, self._finder, self._observer = compiler, finder, observer
         self._tenants: set[str] = set()
         self._place = asyncio.Semaphore(1)
 
@@ -110,7 +112,7 @@ class Curator:
         kept, changes = curate(rows, steps)
         data = b"".join(_line(row) for row in kept)
         gauge = TokenGauge(self._compiler, source.instruction_prompt)
-        checked = check(read_json_lines(io.BytesIO(data)), spec, source.policy, gauge=gauge)
+        checked = check(read_json_lines(io.BytesIO(data)), spec, source.policy, gauge=gauge, finder=self._finder)
         lines = b"".join(dump(change).encode() + b"\n" for change in changes)
         lineage = Lineage(source.name, source.digest, steps, self._blobs.put_bytes(lines))
         made = Dataset(

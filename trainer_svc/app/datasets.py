@@ -24,6 +24,8 @@ from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.check import check
 from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.curation.personal.base import PersonalDataFinder
+from trainer_svc.curation.personal.finder import PATTERNS
 from trainer_svc.curation.preview import Preview, preview_row
 from trainer_svc.curation.reader.upload import read_upload
 from trainer_svc.curation.token_gauge import TokenGauge
@@ -35,6 +37,7 @@ from trainer_svc.domain.dataset import (
     Finding,
     InvalidRowPolicy,
 )
+from trainer_svc.domain.finding_kind import ALL_FINDINGS, FindingFilter
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
 
@@ -68,11 +71,13 @@ class Datasets:
         clock: Clock,
         *,
         compiler: ExampleCompiler,
+        finder: PersonalDataFinder = PATTERNS,
         observer: Observer = UNOBSERVED,
         max_unfinished: int = MAX_UNFINISHED,
     ) -> None:
         self._database, self._uploads, self._blobs, self._clock = database, uploads, blobs, clock
-        self._compiler, self._observer, self._max_unfinished = compiler, observer, max_unfinished
+        self._compiler, self._finder = compiler, finder
+        self._observer, self._max_unfinished = observer, max_unfinished
         self._previewing = asyncio.Semaphore(1)
         self._locks: defaultdict[DatasetName, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._checks: dict[DatasetName, _Check] = {}
@@ -176,7 +181,7 @@ class Datasets:
     def _read(self, name: DatasetName, sealed: Dataset, spec: ContractSpec) -> tuple[Dataset, Sequence[Finding]]:
         rows = read_upload(self._uploads.path(name), sealed.format, self._uploads.scratch)
         gauge = TokenGauge(self._compiler, sealed.instruction_prompt)
-        checked = check(rows, spec, sealed.policy, gauge=gauge)
+        checked = check(rows, spec, sealed.policy, gauge=gauge, finder=self._finder)
         return finish(self._blobs, sealed, checked), checked.findings
 
     async def forget(self, name: DatasetName, before: datetime) -> bool:
@@ -210,12 +215,14 @@ class Datasets:
         """One page by name."""
         return await self._database.run(lambda c: catalog.list_datasets(c, parent.tenant, page))
 
-    async def findings(self, name: DatasetName, page: Page) -> tuple[list[Finding], str]:
-        """One page of findings by row."""
+    async def findings(
+        self, name: DatasetName, page: Page, wanted: FindingFilter = ALL_FINDINGS
+    ) -> tuple[list[Finding], str]:
+        """One page of the findings that are wanted, by row."""
 
         def work(connection: Connection) -> tuple[list[Finding], str]:
             catalog.get_dataset(connection, name)
-            return catalog.list_findings(connection, name, page)
+            return catalog.list_findings(connection, name, page, wanted)
 
         return await self._database.run(work)
 

@@ -11,6 +11,8 @@ from shared.contracts.spec import ContractSpec
 from trainer_svc.curation.advice import advice
 from trainer_svc.curation.judgement import RowRefused, finding, judge
 from trainer_svc.curation.likeness import MAX_COMPARED_INPUTS, cluster, find_links, normal
+from trainer_svc.curation.personal.base import PersonalDataFinder
+from trainer_svc.curation.personal.finder import PATTERNS
 from trainer_svc.curation.reader.json_lines import read_json_lines
 from trainer_svc.curation.reader.row import FileFault, Row, RowFault
 from trainer_svc.curation.repetition import repetition_findings
@@ -53,15 +55,16 @@ class _Judged:
 
 
 def check_rows(
-    data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: int = 0, *, gauge: TokenGauge | None = None
-) -> Checked:
+    data: bytes, spec: ContractSpec, policy: InvalidRowPolicy, seed: int = 0, *,
+    gauge: TokenGauge | None = None, finder: PersonalDataFinder = PATTERNS,
+) -> Checked:  # fmt: skip
     """`check` of JSON Lines."""
-    return check(read_json_lines(io.BytesIO(data)), spec, policy, seed, gauge=gauge)
+    return check(read_json_lines(io.BytesIO(data)), spec, policy, seed, gauge=gauge, finder=finder)
 
 
 def check(
     rows: Iterable[Row | RowFault], spec: ContractSpec, policy: InvalidRowPolicy, seed: int = 0, *,
-    gauge: TokenGauge | None = None,
+    gauge: TokenGauge | None = None, finder: PersonalDataFinder = PATTERNS,
 ) -> Checked:  # fmt: skip
     """Holds each output against the contract, and the rows against each other.
 
@@ -75,7 +78,7 @@ def check(
         _judge_all(rows, spec, policy, tally, judged)
     except FileFault as fault:
         tally.add(Finding(fault.number, fault.reason, "file", fault.message))
-        report = Report(judged.count, 0, 0, judged.invalid, tally.row_counts)
+        report = Report(judged.count, 0, 0, judged.invalid, tally.row_counts, severity_counts=tally.severity_counts)
         return Checked((), (), tally.listed(), report, is_usable=False)
     measured = gauge.measure(judged.train, judged.holdout) if gauge is not None else UNMEASURED
     tally.extend(measured.findings)
@@ -86,8 +89,17 @@ def check(
         message = f"{len(train)} rows to train on and {len(holdout)} held out, {MIN_TRAIN_ROWS} and 1 are the least"
         tally.add(Finding(judged.count or 1, "DATASET_TOO_SMALL", "rows", message))
     else:
-        tally.extend(advice(spec, train, [row for row in holdout if row.row not in judged.broken]))
-    report = Report(judged.count, len(train), len(holdout), judged.invalid, tally.row_counts, measured.lengths(train))
+        tally.extend(advice(spec, train, [row for row in holdout if row.row not in judged.broken], finder))
+    report = Report(
+        judged.count,
+        len(train),
+        len(holdout),
+        judged.invalid,
+        tally.row_counts,
+        tally.severity_counts,
+        () if too_small else tuple(finder.kinds),
+        measured.lengths(train),
+    )
     is_usable = not too_small and (judged.invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
     return Checked(tuple(train), tuple(holdout), tally.listed(), report, is_usable)
 

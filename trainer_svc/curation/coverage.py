@@ -31,21 +31,19 @@ _MAX_VALUES_IN_ALL = 100_000
 def coverage_findings(spec: ContractSpec, rows: Sequence[CheckedRow], last: int) -> Iterator[Finding]:
     """Findings about all that is trained on together, listed under the last row for want of a better one."""
     if len(rows) < _FEW_ROWS:
-        message = (
-            f"{len(rows)} rows to train on: below {_FEW_ROWS} little but the format is learned; 500 to 1,000 do best"
-        )
+        message = f"{len(rows)} rows to train on: below {_FEW_ROWS} little but the format is learned"
         yield _finding(last, "DATASET_SMALL", message)
     elif len(rows) > _MANY_ROWS:
-        message = f"{len(rows)} rows to train on: beyond {_MANY_ROWS} they cost hours and gain little; keep a sample"
+        message = f"{len(rows)} rows to train on: beyond {_MANY_ROWS} they cost hours and gain little"
         yield _finding(last, "DATASET_LARGE", message)
     answer, count = Counter(row.output for row in rows).most_common(1)[0]
     if count >= max(2, _ONE_ANSWER * len(rows)):
-        message = f"{count} of {len(rows)} rows have the output {answer[:_SHOWN_CHARS]!r}: add rows with other ones"
+        message = f"{count} of {len(rows)} rows have the output {answer[:_SHOWN_CHARS]!r}"
         yield _finding(last, "ANSWERS_ALIKE", message)
     if missing := _missing(spec, rows):
         shown = ", ".join(name[:_SHOWN_CHARS] for name in missing[:_NAMED])
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        yield _finding(last, "NEVER_SEEN", f"no row shows {shown}{more}, which the contract allows: add rows that do")
+        yield _finding(last, "NEVER_SEEN", f"no row shows {shown}{more}, which the contract allows")
 
 
 def _finding(last: int, reason: str, message: str) -> Finding:

@@ -26,22 +26,22 @@ _SHOWN = 40
 
 
 def damages(text: str) -> Iterator[tuple[str, str]]:
-    """What is wrong with a text: a reason, and what to do about it."""
+    """What is wrong with a text: a reason, and in which place."""
     if text.isascii() and "&" not in text and not _CONTROL.search(text):
         return
     mended = _decoded(text)
     if lost := _LOST.search(text):
-        yield "TEXT_DAMAGED", f"has lost characters near {_near(text, lost)}: export it again as UTF-8"
+        yield "TEXT_DAMAGED", f"has lost characters near {_near(text, lost)}"
     elif mended != text:
-        yield "TEXT_DAMAGED", f"was read with the wrong table near {_change(text, mended)}: export it again as UTF-8"
+        yield "TEXT_DAMAGED", f"was read with the wrong table near {_change(text, mended)}"
     elif "<" not in text and "html" not in text.casefold() and (plain := unescape_html(text)) != text:
-        yield "TEXT_DAMAGED", f"has entities of HTML near {_change(text, plain)}: decode them"
+        yield "TEXT_DAMAGED", f"has entities of HTML near {_change(text, plain)}"
     hidden = _CONTROL.search(mended) or _HIDDEN.search(mended)  # others came with the wrong table
     if hidden or (not _WITHOUT_SPACES.search(mended) and (hidden := _NO_WIDTH.search(mended))):
         code = f"U+{ord(hidden[0]):04X}"
-        yield "TEXT_HAS_HIDDEN_SIGNS", f"has {code}, which nobody sees, near {_near(mended, hidden)}: remove it"
+        yield "TEXT_HAS_HIDDEN_SIGNS", f"has {code}, which nobody sees, near {_near(mended, hidden)}"
     if any(len(unicodedata.normalize("NFC", pair)) == 1 for pair in _APART.findall(text)):
-        message = "writes letters with their accents apart (not Unicode NFC), which are other tokens: normalise it"
+        message = "writes letters with their accents apart (not Unicode NFC), which are other tokens"
         yield "TEXT_NOT_NORMALISED", message
 
 

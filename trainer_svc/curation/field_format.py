@@ -121,11 +121,11 @@ def _forms(known: _Field, leaf: Leaf) -> Iterator[tuple[str, str]]:
             continue
         if count >= _RULE * total:
             rule = f"{count} of {total} values of this field are written as {usual}"
-            yield "FORMAT_DIFFERS", f"writes a {kind} as {form}, {leaf.value!r}; {rule}: write all alike"
+            yield "FORMAT_DIFFERS", f"writes a {kind} as {form}, {leaf.value!r}; {rule}"
         elif kind not in known.mixtures_told:
             known.mixtures_told.add(kind)
             ways = ", ".join(f"{way} ({number})" for way, number in [(usual, count), *others][:5])
-            yield "FIELD_FORMATS_MIXED", f"a {kind} is written in several ways in this field: {ways}; choose one"
+            yield "FIELD_FORMATS_MIXED", f"a {kind} is written in several ways in this field: {ways}"
 
 
 def _spellings(known: _Field, leaf: Leaf, row: CheckedRow) -> Iterator[tuple[str, str]]:
@@ -135,7 +135,7 @@ def _spellings(known: _Field, leaf: Leaf, row: CheckedRow) -> Iterator[tuple[str
         return
     usual, count = spellings.most_common(1)[0]
     if leaf.value != usual and count >= max(_MIN_USES, _USUAL * spellings.total()):
-        yield "SPELLING_DIFFERS", f"spells {leaf.value!r}, {count} other values are spelt {usual!r}: spell it alike"
+        yield "SPELLING_DIFFERS", f"spells {leaf.value!r}, {count} other values are spelt {usual!r}"
 
 
 def _word(value: object) -> str:

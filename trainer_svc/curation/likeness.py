@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,9 +55,10 @@ def find_links(rows: Sequence[CheckedRow]) -> list[Link]:
             links.append(Link(first, place, Relation.SAME))
         elif len(outputs) > 1:
             links.append(_other_output(rows, _first(outputs), place))
+    links += _reordered(forms)
     if len(forms) <= MAX_COMPARED_INPUTS:
         links += _between(rows, forms)
-    return links
+    return list(dict.fromkeys(links))
 
 
 def cluster(count: int, links: Sequence[Link]) -> list[int]:
@@ -73,6 +75,17 @@ def normal(text: str) -> str:
     if len(whole) <= _COMPARED_CHARS:
         return whole
     return whole[:_COMPARED_CHARS] + sha256_bytes(whole.encode(errors="surrogatepass"))
+
+
+def _reordered(forms: dict[str, dict[str, int]]) -> Iterator[Link]:
+    """Links between rows with the same words in another order ("Lisbon weather", "weather Lisbon"), and one output."""
+    firsts: dict[tuple[str, str], int] = {}
+    for text, outputs in forms.items():
+        words = " ".join(sorted(re.findall(r"\w+", text)))
+        for output, place in outputs.items():
+            first = firsts.setdefault((words, output), place)
+            if words and first != place:
+                yield Link(min(first, place), max(first, place), Relation.NEAR)
 
 
 def _between(rows: Sequence[CheckedRow], forms: dict[str, dict[str, int]]) -> Iterator[Link]:

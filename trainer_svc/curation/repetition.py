@@ -28,16 +28,16 @@ def repetition_findings(
         if relation is Relation.CONTRADICTION:
             yield _contradiction(number, found)
         elif relation is Relation.SAME and same_side:
-            message = f"repeats {_named(same_side)}: it counts twice in training; keep one"
+            message = f"repeats {_named(same_side)}: it counts twice in training"
             yield _finding(number, "ROW_DUPLICATED", "input", message)
         elif relation is Relation.NEAR and same_side:
-            message = f"has nearly the same input as {_named(same_side)}, and the same output; keep one"
+            message = f"has nearly the same input as {_named(same_side)}, and the same output"
             yield _finding(number, "ROW_NEARLY_DUPLICATED", "input", message)
     yield from _leaks(rows, clusters, held)
 
 
 def _contradiction(number: int, found: list[int]) -> Finding:
-    message = f"has nearly the same input as {_named(found)}, but another output; correct one, or tell the inputs apart"
+    message = f"has nearly the same input as {_named(found)}, but another output"
     return _finding(number, "ROWS_CONTRADICT", "output", message)
 
 
@@ -47,7 +47,7 @@ def _leaks(rows: Sequence[CheckedRow], clusters: Sequence[int], held: AbstractSe
         if row.row not in held:
             trained[label].append(row.row)
     messages = {
-        label: f"is held out, and trained on as {_named(numbers)}: the evaluation flatters; remove one"
+        label: f"is held out, and trained on as {_named(numbers)}: the evaluation flatters"
         for label, numbers in trained.items()
     }
     for row, label in zip(rows, clusters, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from trainer_svc.domain.dataset import Finding
@@ -19,6 +19,7 @@ class Tally:
         self._findings: list[Finding] = []
         self._counts: Counter[str] = Counter()
         self._rows: Counter[str] = Counter()
+        self._rows_by_severity: defaultdict[str, set[int]] = defaultdict(set)
         self._last_rows: dict[str, int] = {}
         self._limits: dict[str, int] = {}
 
@@ -28,6 +29,7 @@ class Tally:
         if self._last_rows.get(finding.reason) != finding.row_number:
             self._last_rows[finding.reason] = finding.row_number
             self._rows[finding.reason] += 1
+        self._rows_by_severity[finding.severity.name].add(finding.row_number)
         limit = self._limits.setdefault(finding.reason, _MAX_FAULTS if finding.blocking else _MAX_ADVICE)
         if self._counts[finding.reason] <= limit:
             self._findings.append(finding)
@@ -41,6 +43,11 @@ class Tally:
     def row_counts(self) -> dict[str, int]:
         """Reasons and how many rows have each, listed or not."""
         return dict(self._rows)
+
+    @property
+    def severity_counts(self) -> dict[str, int]:
+        """Names of severities and how many rows have a finding of each."""
+        return {name: len(rows) for name, rows in self._rows_by_severity.items()}
 
     def listed(self) -> tuple[Finding, ...]:
         """The first of each reason by row; where there are more, one that says how many."""

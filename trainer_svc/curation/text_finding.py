@@ -10,7 +10,7 @@ from trainer_svc.curation.damage import damages
 from trainer_svc.curation.leaf import leaves
 from trainer_svc.domain.dataset import CheckedRow, Finding
 
-_CHATTY = "speaks to a person ({!r}), in an answer that a program reads: remove it from all rows"
+_CHATTY = "speaks to a person ({!r}), in an answer that a program reads"
 
 
 def text_findings(kind: ContractKind, rows: Sequence[CheckedRow]) -> Iterator[Finding]:

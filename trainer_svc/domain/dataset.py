@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from trainer_svc.domain.curation import Lineage
+from trainer_svc.domain.finding_kind import Severity, kind_of
 from trainer_svc.domain.token_length import TokenLengths
 
 _MAX_PATH_CHARS = 500
 _MAX_MESSAGE_CHARS = 1_000
+MAX_KIND_CHARS = 100
+"""Of a kind of personal data."""
 
 
 class DatasetState(enum.StrEnum):
@@ -51,7 +54,10 @@ class CheckedRow:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to fix in one row; `row_number` is the line in which it begins, of Parquet its place; both from 1."""
+    """One thing to fix in one row; `message` says what is wrong.
+
+    `row_number` is the line in which it begins, of Parquet its place; both from 1.
+    """
 
     row_number: int
     reason: str
@@ -66,6 +72,16 @@ class Finding:
             short = text if len(text) <= limit else text[: limit - 4] + " ..."
             object.__setattr__(self, name, short.encode(errors="backslashreplace").decode())
 
+    @property
+    def severity(self) -> Severity:
+        """What it costs."""
+        return kind_of(self.reason, blocking=self.blocking).severity
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, the same for all with its reason."""
+        return kind_of(self.reason, blocking=self.blocking).remedy
+
 
 @dataclass(frozen=True)
 class Report:
@@ -76,6 +92,10 @@ class Report:
     holdout_count: int
     invalid_count: int
     finding_counts: dict[str, int] = field(default_factory=dict)
+    severity_counts: dict[str, int] = field(default_factory=dict)
+    """By name of the severity, how many rows have such a finding."""
+    personal_data_kinds: tuple[str, ...] = ()
+    """What was looked for; empty when nothing was, as before reports told."""
     token_lengths: TokenLengths | None = None
     """None where no row could be measured, and for datasets that were sealed before lengths were."""
 

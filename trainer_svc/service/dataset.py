@@ -64,7 +64,8 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     ) -> pb.ListDatasetFindingsResponse:
         """One page by row."""
         page = Page.parse(request.page_size, request.page_token)
-        found, token = await self._datasets.findings(DatasetName.parse(request.parent, "parent"), page)
+        wanted = translate.finding_filter(request.reasons, request.min_severity)
+        found, token = await self._datasets.findings(DatasetName.parse(request.parent, "parent"), page, wanted)
         return pb.ListDatasetFindingsResponse(findings=map(translate.finding, found), next_page_token=token)
 
     async def PreviewExample(

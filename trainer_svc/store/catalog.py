@@ -10,6 +10,7 @@ from shared.errors import AlreadyExists, InvalidInput
 from shared.names import ContractName, DatasetName, absent
 from shared.rpc.page import Page, take_page
 from trainer_svc.domain.dataset import UNFINISHED, Dataset, Finding
+from trainer_svc.domain.finding_kind import ALL_FINDINGS, FindingFilter, Severity
 from trainer_svc.domain.registry import Contract
 from trainer_svc.store.codec import dump, load
 from trainer_svc.store.table import contracts, datasets, findings, request_ids
@@ -167,14 +168,18 @@ def list_row_findings(connection: Connection, name: DatasetName, number: int) ->
     return [Finding(r.row_number, r.reason, r.path, r.message, r.blocking) for r in rows]
 
 
-def list_findings(connection: Connection, name: DatasetName, page: Page) -> tuple[list[Finding], str]:
+def list_findings(
+    connection: Connection, name: DatasetName, page: Page, wanted: FindingFilter = ALL_FINDINGS
+) -> tuple[list[Finding], str]:
     """One page in the order of the rows, with the token of the next."""
-    after = page.number()
-    rows = connection.execute(
-        select(findings)
-        .where((findings.c.tenant == name.tenant) & (findings.c.dataset == name.id) & (findings.c.position >= after))
-        .order_by(findings.c.position)
-        .limit(page.size + 1)
-    ).all()
+    where = (findings.c.tenant == name.tenant) & (findings.c.dataset == name.id)
+    where &= findings.c.position >= page.number()
+    if wanted.reasons:
+        where &= findings.c.reason.in_(sorted(wanted.reasons))
+    if wanted.least is Severity.ERROR:
+        where &= findings.c.blocking.is_(True)
+    else:
+        where &= findings.c.reason.not_in(sorted(wanted.unwanted))
+    rows = connection.execute(select(findings).where(where).order_by(findings.c.position).limit(page.size + 1)).all()
     taken = [Finding(r.row_number, r.reason, r.path, r.message, r.blocking) for r in rows[: page.size]]
-    return taken, page.numbered_token(after + page.size) if len(rows) > page.size else ""
+    return taken, page.numbered_token(rows[page.size].position) if len(rows) > page.size else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
 from shared.names import DatasetName, invalid_field
 from trainer_svc.domain.curation import Change, CurationStep, Lineage
 from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, Finding, InvalidRowPolicy, Report
+from trainer_svc.domain.finding_kind import FINDING_KINDS, FindingFilter, Severity
 from trainer_svc.domain.token_length import Quantiles, TokenLengths
 from trainer_svc.translate.time import timestamp
 
@@ -24,6 +25,9 @@ _POLICIES = {
     pb.INVALID_ROW_POLICY_REFUSE: InvalidRowPolicy.REFUSE,
     pb.INVALID_ROW_POLICY_EXCLUDE: InvalidRowPolicy.EXCLUDE,
 }
+
+_SEVERITIES = {severity: pb.FindingSeverity.Value(f"FINDING_SEVERITY_{severity.name}") for severity in Severity}
+_LEAST = {number: severity for severity, number in _SEVERITIES.items()}
 
 
 def new_dataset(name: DatasetName, message: pb.GoldenDataset, now: datetime) -> Dataset:
@@ -47,6 +51,20 @@ def new_dataset(name: DatasetName, message: pb.GoldenDataset, now: datetime) -> 
 def policy(value: pb.InvalidRowPolicy.ValueType) -> InvalidRowPolicy:
     """What to do with invalid rows; an unknown value is the strict one."""
     return _POLICIES.get(value, InvalidRowPolicy.REFUSE)
+
+
+def finding_filter(reasons: Sequence[str], least: pb.FindingSeverity.ValueType) -> FindingFilter:
+    """Which findings are wanted.
+
+    Raises:
+        InvalidInput: FIELD_INVALID for a reason or a severity that there is not.
+    """
+    if least and least not in _LEAST:
+        raise invalid_field("min_severity", f"must be one of {', '.join(Severity.__members__)}, got {least}")
+    for place, reason in enumerate(reasons):
+        if reason not in FINDING_KINDS:
+            raise invalid_field(f"reasons[{place}]", f"must be one of {', '.join(FINDING_KINDS)}, got {reason[:63]!r}")
+    return FindingFilter(frozenset(reasons), _LEAST.get(least, Severity.ADVICE))
 
 
 def dataset(stored: Dataset) -> pb.GoldenDataset:
@@ -74,6 +92,8 @@ def finding(found: Finding) -> pb.DatasetFinding:
         path=found.path,
         message=found.message,
         blocking=found.blocking,
+        severity=_SEVERITIES[found.severity],
+        remedy=found.remedy,
     )
 
 
@@ -113,6 +133,8 @@ def _report(report: Report) -> pb.DatasetReport:
         invalid_count=report.invalid_count,
         finding_counts=report.finding_counts,
         token_lengths=_token_lengths(report.token_lengths) if report.token_lengths else None,
+        severity_counts=report.severity_counts,
+        personal_data_kinds=report.personal_data_kinds,
     )
 
 

@@ -18,6 +18,7 @@ from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.names import AdapterName, JobName
+from shared.prompt import PromptRenderer
 from shared.rpc.page import Page
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
@@ -25,6 +26,7 @@ from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.runner import Runner, RunnerSettings
+from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.dataset import Dataset, DatasetState
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract
@@ -38,6 +40,12 @@ SPEC = ContractSpec(ContractKind.JSON, json_schema='{"type":"boolean"}')
 ZERO = "sha256:" + "0" * 64
 FINISH = 'cp -r "$(dirname "$0")/finished/." "$3/"\n'
 """The script of a child whose run ends well."""
+
+
+@pytest.fixture(scope="session")
+def compiler(tiny_base: BaseModel) -> ExampleCompiler:
+    """Of examples for the tiny base model."""
+    return ExampleCompiler(PromptRenderer.load(tiny_base), tiny_base.max_positions)
 
 
 @dataclasses.dataclass

@@ -17,6 +17,7 @@ from shared.storage.local import LocalBlobStore
 from tests.unit.trainer_svc.test_datasets import NAME, House
 from trainer_svc.app import curator as module
 from trainer_svc.app.curator import Curator
+from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.curation import Change, CurationStep
 from trainer_svc.domain.dataset import Dataset, DatasetState
 from trainer_svc.store.database import Database
@@ -29,9 +30,9 @@ DATA = b"".join(json.dumps({"input": f"row {number % 35}", "output": True}).enco
 class Desk(House):
     """The use cases with a curator."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
-        super().__init__(folder, database)
-        self.curator = Curator(database, LocalBlobStore(folder / "blobs"), self.clock)
+    def __init__(self, folder: Path, database: Database, compiler: ExampleCompiler) -> None:
+        super().__init__(folder, database, compiler)
+        self.curator = Curator(database, LocalBlobStore(folder / "blobs"), self.clock, compiler=compiler)
 
     async def source(self, data: bytes = DATA) -> Dataset:
         """A sealed dataset."""
@@ -41,9 +42,9 @@ class Desk(House):
 
 
 @pytest.fixture
-def desk(tmp_path: Path, database: Database) -> Desk:
+def desk(tmp_path: Path, database: Database, compiler: ExampleCompiler) -> Desk:
     """Use cases over a temporary folder."""
-    return Desk(tmp_path, database)
+    return Desk(tmp_path, database, compiler)
 
 
 class TestCurate:

@@ -22,6 +22,7 @@ from trainer_svc.app import datasets as module
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.sweeper import Sweeper
 from trainer_svc.app.upload import Uploads
+from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, InvalidRowPolicy
 from trainer_svc.domain.registry import Contract
 from trainer_svc.store import catalog
@@ -38,10 +39,11 @@ RETENTION_HOURS = 10
 class House:
     """The use cases over stores in a folder; its clock begins now, as that of the file system does."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
-        self.database, self.clock = database, ManualClock(datetime.now(UTC))
+    def __init__(self, folder: Path, database: Database, compiler: ExampleCompiler) -> None:
+        self.database, self.clock, self.compiler = database, ManualClock(datetime.now(UTC)), compiler
         self.uploads = Uploads(folder / "uploads")
-        self.datasets = Datasets(database, self.uploads, LocalBlobStore(folder / "blobs"), self.clock)
+        blobs = LocalBlobStore(folder / "blobs")
+        self.datasets = Datasets(database, self.uploads, blobs, self.clock, compiler=compiler)
         self.sweeper = Sweeper(self.datasets, self.uploads, self.clock, retention_hours=RETENTION_HOURS)
 
     def run(self, act: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
@@ -72,9 +74,9 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, database: Database) -> House:
+def house(tmp_path: Path, database: Database, compiler: ExampleCompiler) -> House:
     """Use cases over a temporary folder."""
-    return House(tmp_path, database)
+    return House(tmp_path, database, compiler)
 
 
 class SlowCheck:
@@ -99,7 +101,9 @@ class TestCreate:
     def test_has_an_end(self, house: House) -> None:
         """A tenant with too many that are not sealed gets no more; another tenant does."""
         blobs = LocalBlobStore(house.uploads.scratch.parent / "blobs")
-        datasets = Datasets(house.database, house.uploads, blobs, house.clock, max_unfinished=3)
+        datasets = Datasets(
+            house.database, house.uploads, blobs, house.clock, compiler=house.compiler, max_unfinished=3
+        )
 
         async def create(tenant: str, number: int) -> None:
             contract = f"tenants/{tenant}/contracts/c"

@@ -150,7 +150,7 @@ class TestEstimates:
     def _store(self, database: Database, clock: Any, lengths: TokenLengths | None, *runs: Usage) -> None:
         dataset = Dataset(
             "tenants/acme/datasets/d", "tenants/acme/contracts/c", "", "", clock.now(),
-            state=DatasetState.ACTIVE, report=Report(100, 90, 10, 0, {}, lengths),
+            state=DatasetState.ACTIVE, report=Report(100, 90, 10, 0, token_lengths=lengths),
         )  # fmt: skip
 
         def work(connection: Any) -> None:

@@ -29,6 +29,7 @@ class TestFindLinks:
             (("Book a table for 2", 1), ("book  a TABLE for 2", 1), Relation.SAME),
             (("Book a table for two people tonight", 1), ("Book a tabel for two people tonight", 1), Relation.NEAR),
             (("Which states border Texas?", "q"), ("which state borders Texas", "q"), Relation.NEAR),
+            (("what is the weather in Lisbon now", 1), ("now what is the weather in lisbon?", 1), Relation.NEAR),
             (("Book a table for two", 1), ("Book a table for two", 2), Relation.CONTRADICTION),
             (("Book a table for two people tonight", 1), ("Book a tabel for two people tonight", 2),
              Relation.CONTRADICTION),
@@ -50,9 +51,10 @@ class TestFindLinks:
         [
             (("Invoice 4711 of Miller, total 12 euro", 1), ("Invoice 4712 of Miller, total 12 euro", 1)),
             (("A table for two people at Luigi's tonight", 2), ("A table for ten people at Luigi's tonight", 10)),
+            (("Alan pays Grace", "A to G"), ("Grace pays Alan", "G to A")),
             (("Send the money to my brother today", 1), ("What is the weather like in Rome", 1)),
         ],
-        ids=["numbers", "words", "nothing in common"],
+        ids=["numbers", "words", "order", "nothing in common"],
     )  # fmt: skip
     def test_leaves_other_questions_alone(self, first: tuple[str, object], second: tuple[str, object]) -> None:
         """Rows may look alike and ask for different things."""

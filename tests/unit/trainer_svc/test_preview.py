@@ -11,8 +11,8 @@ from shared.base_model import BaseModel
 from shared.prompt import PromptRenderer
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
-from trainer_svc.curation.check import MAX_INPUT_BYTES, MAX_OUTPUT_BYTES
 from trainer_svc.curation.compiled_example import ExampleCompiler, Proof
+from trainer_svc.curation.judgement import MAX_INPUT_BYTES, MAX_OUTPUT_BYTES
 from trainer_svc.curation.preview import Preview, Role, preview_row
 from trainer_svc.curation.row_file import dump_rows
 from trainer_svc.domain.dataset import CheckedRow, Dataset

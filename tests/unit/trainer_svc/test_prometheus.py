@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_bytes
 from shared.names import DatasetName, JobName
-from shared.prompt import PromptRenderer
 from shared.storage.local import LocalBlobStore
 from shared.telemetry.label import OTHER
 from shared.testing import ManualClock
@@ -166,13 +164,12 @@ class TestRows:
         ("policy", "state"), [(InvalidRowPolicy.EXCLUDE, "active"), (InvalidRowPolicy.REFUSE, "failed")]
     )
     def test_are_counted_once(
-        self, database: Database, clock: ManualClock, tmp_path: Path, tiny_base: BaseModel,
+        self, database: Database, clock: ManualClock, tmp_path: Path, compiler: ExampleCompiler,
         policy: InvalidRowPolicy, state: str,
     ) -> None:  # fmt: skip
         """Accepted and refused rows at the check, and nothing when the dataset is sealed again."""
         measured, name = Measured(), DatasetName("acme", "d")
         uploads = Uploads(tmp_path / "uploads")
-        compiler = ExampleCompiler(PromptRenderer.load(tiny_base), tiny_base.max_positions)
         blobs = LocalBlobStore(tmp_path / "blobs")
         datasets = Datasets(database, uploads, blobs, clock, compiler=compiler, observer=measured.observer)
         spec = ContractSpec(ContractKind.JSON, json_schema='{"type":"boolean"}')

@@ -12,7 +12,8 @@ from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
 from shared.adapter.manifest import PackageFile
 from shared.errors import InvalidInput
 from shared.names import DatasetName, JobName
-from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, InvalidRowPolicy, Report
+from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, Finding, InvalidRowPolicy, Report
+from trainer_svc.domain.finding_kind import FindingFilter, Severity
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.registry import Alias, Revision
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
@@ -183,6 +184,23 @@ class TestDataset:
         message = dataset.dataset(checked).report
         assert (message.row_count, message.train_count, message.holdout_count, message.invalid_count) == (10, 7, 2, 1)
         assert dict(message.finding_counts) == {"ROW_INVALID": 1}
+
+    def test_a_finding_says_what_it_costs_and_what_to_do(self) -> None:
+        """Both follow from its reason."""
+        message = dataset.finding(Finding(3, "ROW_DUPLICATED", "rows[3].input", "repeats row 1", blocking=False))
+
+        assert message.severity == golden_dataset_pb2.FINDING_SEVERITY_WARNING
+        assert message.remedy == "keep one of them"
+
+    def test_a_filter_for_what_there_is_not_is_refused(self) -> None:
+        """It would find nothing for ever, and look like a clean dataset."""
+        wanted = dataset.finding_filter(["NEVER_SEEN"], golden_dataset_pb2.FINDING_SEVERITY_UNSPECIFIED)
+
+        assert wanted == FindingFilter(frozenset({"NEVER_SEEN"}), Severity.ADVICE)
+        with pytest.raises(InvalidInput, match=r"reasons\[1\]"):
+            dataset.finding_filter(["NEVER_SEEN", "ROW_DUPLICATE"], golden_dataset_pb2.FINDING_SEVERITY_ERROR)
+        with pytest.raises(InvalidInput, match="min_severity"):
+            dataset.finding_filter([], 9)  # type: ignore[arg-type]  # what a newer caller sends
 
     def test_an_unknown_policy_is_the_strict_one(self) -> None:
         """A newer caller's policy never lets rows slip away."""

@@ -230,22 +230,32 @@ class ListDatasetFindingsRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    MIN_SEVERITY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The dataset."""
     page_size: _builtins.int
     """Optional. 0 means 50; above 1000 is read as 1000; negative is an error."""
     page_token: _builtins.str
     """Optional. Token of the previous page."""
+    min_severity: _golden_dataset_pb2.FindingSeverity.ValueType
+    """Optional. Only findings at least as severe; default all."""
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Only findings with one of these reasons; empty means all. One that no finding can have is an error."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str | None = ...,
         page_size: _builtins.int | None = ...,
         page_token: _builtins.str | None = ...,
+        reasons: _abc.Iterable[_builtins.str] | None = ...,
+        min_severity: _golden_dataset_pb2.FindingSeverity.ValueType | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_severity", b"min_severity", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "reasons", b"reasons"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -128,7 +128,8 @@ class DatasetServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListDatasetFindings(self, request, context):
-        """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND.
+        """Every finding by row, or those of some kinds, paged: reports never travel in error details. Idempotent. Errors:
+        NOT_FOUND, INVALID_ARGUMENT (page_token, reasons).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

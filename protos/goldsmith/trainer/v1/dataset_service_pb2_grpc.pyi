@@ -53,7 +53,9 @@ class DatasetServiceStub:
     ListGoldenDatasets: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListGoldenDatasetsRequest, _dataset_service_pb2.ListGoldenDatasetsResponse]
     """By name. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     ListDatasetFindings: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetFindingsRequest, _dataset_service_pb2.ListDatasetFindingsResponse]
-    """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+    """Every finding by row, or those of some kinds, paged: reports never travel in error details. Idempotent. Errors:
+    NOT_FOUND, INVALID_ARGUMENT (page_token, reasons).
+    """
     PreviewExample: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.PreviewExampleRequest, _example_preview_pb2.ExamplePreview]
     """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
     a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
@@ -89,7 +91,9 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     ListGoldenDatasets: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListGoldenDatasetsRequest, _dataset_service_pb2.ListGoldenDatasetsResponse]  # type: ignore[assignment]
     """By name. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     ListDatasetFindings: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetFindingsRequest, _dataset_service_pb2.ListDatasetFindingsResponse]  # type: ignore[assignment]
-    """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+    """Every finding by row, or those of some kinds, paged: reports never travel in error details. Idempotent. Errors:
+    NOT_FOUND, INVALID_ARGUMENT (page_token, reasons).
+    """
     PreviewExample: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.PreviewExampleRequest, _example_preview_pb2.ExamplePreview]  # type: ignore[assignment]
     """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
     a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
@@ -158,7 +162,9 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.ListDatasetFindingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.ListDatasetFindingsResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetFindingsResponse]]:
-        """Every finding by row, paged: reports never travel in error details. Idempotent. Errors: NOT_FOUND."""
+        """Every finding by row, or those of some kinds, paged: reports never travel in error details. Idempotent. Errors:
+        NOT_FOUND, INVALID_ARGUMENT (page_token, reasons).
+        """
 
     @_abc_1.abstractmethod
     def PreviewExample(

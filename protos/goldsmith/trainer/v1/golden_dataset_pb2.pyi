@@ -152,6 +152,34 @@ INVALID_ROW_POLICY_EXCLUDE: InvalidRowPolicy.ValueType  # 2
 """Bad train rows are left out and listed as findings; bad holdout rows stay and count as misses when evaluated."""
 Global___InvalidRowPolicy: _TypeAlias = InvalidRowPolicy  # noqa: Y015
 
+class _FindingSeverity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FindingSeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingSeverity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FINDING_SEVERITY_UNSPECIFIED: _FindingSeverity.ValueType  # 0
+    """Never sent; as a filter it means all. New values may be added."""
+    FINDING_SEVERITY_ADVICE: _FindingSeverity.ValueType  # 1
+    """Could be better."""
+    FINDING_SEVERITY_WARNING: _FindingSeverity.ValueType  # 2
+    """Costs accuracy, flatters the evaluation, or gives something away."""
+    FINDING_SEVERITY_ERROR: _FindingSeverity.ValueType  # 3
+    """Stops the training, or leaves the row out."""
+
+class FindingSeverity(_FindingSeverity, metaclass=_FindingSeverityEnumTypeWrapper):
+    """What a finding costs, in rising order."""
+
+FINDING_SEVERITY_UNSPECIFIED: FindingSeverity.ValueType  # 0
+"""Never sent; as a filter it means all. New values may be added."""
+FINDING_SEVERITY_ADVICE: FindingSeverity.ValueType  # 1
+"""Could be better."""
+FINDING_SEVERITY_WARNING: FindingSeverity.ValueType  # 2
+"""Costs accuracy, flatters the evaluation, or gives something away."""
+FINDING_SEVERITY_ERROR: FindingSeverity.ValueType  # 3
+"""Stops the training, or leaves the row out."""
+Global___FindingSeverity: _TypeAlias = FindingSeverity  # noqa: Y015
+
 @_typing.final
 class GoldenDataset(_message.Message):
     """A sealed set of perfect input/output pairs. Each row has an "input" (text), an "output" (JSON text or a JSON value, or
@@ -318,11 +346,33 @@ class DatasetReport(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class SeverityCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str | None = ...,
+            value: _builtins.int | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ROW_COUNT_FIELD_NUMBER: _builtins.int
     TRAIN_COUNT_FIELD_NUMBER: _builtins.int
     HOLDOUT_COUNT_FIELD_NUMBER: _builtins.int
     INVALID_COUNT_FIELD_NUMBER: _builtins.int
     FINDING_COUNTS_FIELD_NUMBER: _builtins.int
+    SEVERITY_COUNTS_FIELD_NUMBER: _builtins.int
+    PERSONAL_DATA_KINDS_FIELD_NUMBER: _builtins.int
     TOKEN_LENGTHS_FIELD_NUMBER: _builtins.int
     row_count: _builtins.int
     """Rows in the upload."""
@@ -335,6 +385,18 @@ class DatasetReport(_message.Message):
     @_builtins.property
     def finding_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """UPPER_SNAKE kind of finding to number of rows."""
+
+    @_builtins.property
+    def severity_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """ERROR, WARNING or ADVICE (FindingSeverity without its prefix) to number of rows with such a finding. Empty for
+        datasets that were checked before there was one.
+        """
+
+    @_builtins.property
+    def personal_data_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds of personal data that were looked for, in words. Names and places are among them only where the operator has
+        plugged in a model. Empty for datasets that were checked before any was looked for.
+        """
 
     @_builtins.property
     def token_lengths(self) -> Global___TokenLengths:
@@ -350,11 +412,13 @@ class DatasetReport(_message.Message):
         holdout_count: _builtins.int | None = ...,
         invalid_count: _builtins.int | None = ...,
         finding_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        severity_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        personal_data_kinds: _abc.Iterable[_builtins.str] | None = ...,
         token_lengths: Global___TokenLengths | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["token_lengths", b"token_lengths"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_counts", b"finding_counts", "holdout_count", b"holdout_count", "invalid_count", b"invalid_count", "row_count", b"row_count", "token_lengths", b"token_lengths", "train_count", b"train_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_counts", b"finding_counts", "holdout_count", b"holdout_count", "invalid_count", b"invalid_count", "personal_data_kinds", b"personal_data_kinds", "row_count", b"row_count", "severity_counts", b"severity_counts", "token_lengths", b"token_lengths", "train_count", b"train_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -473,6 +537,8 @@ class DatasetFinding(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     BLOCKING_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    REMEDY_FIELD_NUMBER: _builtins.int
     row_number: _builtins.int
     """One-based line of the upload in which the row begins; of Parquet, its one-based place."""
     reason: _builtins.str
@@ -482,9 +548,15 @@ class DatasetFinding(_message.Message):
     path: _builtins.str
     """Field path, with a JSON Pointer into the output after "#"; "rows" for the dataset as a whole, "file" for the upload."""
     message: _builtins.str
-    """What is wrong and what to do."""
+    """What is wrong. Personal data is told by kind and position, never repeated."""
     blocking: _builtins.bool
     """True when the row cannot be used."""
+    severity: Global___FindingSeverity.ValueType
+    """Output only. What it costs; ERROR if, and only if, it is blocking."""
+    remedy: _builtins.str
+    """Output only. What to do, in one line, the same for all findings with this reason. Empty for a kind that this version
+    of the service no longer knows.
+    """
     def __init__(
         self,
         *,
@@ -493,10 +565,12 @@ class DatasetFinding(_message.Message):
         path: _builtins.str | None = ...,
         message: _builtins.str | None = ...,
         blocking: _builtins.bool | None = ...,
+        severity: Global___FindingSeverity.ValueType | None = ...,
+        remedy: _builtins.str | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocking", b"blocking", "message", b"message", "path", b"path", "reason", b"reason", "row_number", b"row_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocking", b"blocking", "message", b"message", "path", b"path", "reason", b"reason", "remedy", b"remedy", "row_number", b"row_number", "severity", b"severity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Personal data in golden datasets: what a trained adapter could give away."""
