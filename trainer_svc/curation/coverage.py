@@ -25,7 +25,7 @@ _MAX_FIELDS = 1_000
 _MAX_VALUES = 1_000
 """Different ones of a field that are remembered: with more, none is said to be missing."""
 _MAX_VALUES_IN_ALL = 100_000
-"""Of all fields together, in some 20 MB."""
+"""Of all fields together."""
 
 
 def coverage_findings(spec: ContractSpec, rows: Sequence[CheckedRow], last: int) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ _MAX_FIELDS = 1_000
 _MAX_WORDS = 1_000
 """Different ones of a field: with more it holds names or prose, not terms."""
 _MAX_SPELLINGS = 100_000
-"""Of all fields together, in some 20 MB: what is spelt anew after that is not compared."""
+"""Of all fields together: what is spelt anew after that is not compared."""
 _MAX_PLACES = 100
 """Of a value in its input that are looked at."""
 _MIN_USES = 5

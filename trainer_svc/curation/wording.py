@@ -15,7 +15,7 @@ _SLIP_RATIO = 0.05
 _LONG_WORD_CHARS = 8
 """Words in which two slips are likely still the same word."""
 _MAX_WORDS = 300_000
-"""Different ones that are counted, in some 40 MB: those that come later count as rare, which in so large a dataset they
+"""Different ones that are counted: those that come later count as rare, which in so large a dataset they
 most likely are."""
 _LAST_ALPHABET = "\u2e80"
 """From here on a "word" is a clause or more (Chinese, Japanese): another letter is another word."""

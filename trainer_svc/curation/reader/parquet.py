@@ -25,10 +25,7 @@ _SMALLER = "write it with smaller pages and row groups, or send JSON Lines"
 
 @dataclass(frozen=True)
 class ParquetLimits:
-    """What the reading of one file may use; more is refused with FILE_TOO_LARGE.
-
-    64 MiB of plain text in 20,000 rows, the most an upload may hold, take 2.5 s and 420 MB of address space.
-    """
+    """What the reading of one file may use; more is refused with FILE_TOO_LARGE."""
 
     wall_seconds: float = 60.0
     """For machines that are busy with other work."""
