@@ -87,12 +87,12 @@ class SlowCheck:
         self._check = module.check
         monkeypatch.setattr(module, "check", self)
 
-    def __call__(self, *args: Any) -> Any:  # Any: as the function's
+    def __call__(self, *args: Any, **options: Any) -> Any:  # Any: as the function's
         """Checks when it is told to."""
         self.calls += 1
         self.began.set()
         assert self.go.wait(20)
-        return self._check(*args)
+        return self._check(*args, **options)
 
 
 class TestCreate:
