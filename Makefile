@@ -59,7 +59,7 @@ bench-format: $(READY) ## the format guarantee against three libraries, walks, v
 bench-adapters: $(READY) ## adapters in service: kernel, hundreds of them, promotions, crashes, neighbours (about an hour)
 	$(BIN)/python -m tests.bench adapters
 
-bench-train: $(READY) build/trl ## training against TRL and plain PEFT, kill -9, QLoRA (about half an hour)
+bench-train: $(READY) build/trl ## training against TRL and plain PEFT, kill -9, QLoRA, the dataset gate (about half an hour)
 	$(BIN)/python -m tests.bench train
 
 build/trl: requirements/trl.lock

@@ -1,13 +1,19 @@
-"""Training, all of it: speed against others, kill -9, QLoRA and the merged export."""
+"""Training, all of it: speed against others, kill -9, QLoRA, the merged export, the dataset gate, hostile uploads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.bench import train_quantized, train_resume, train_speed
+from tests.bench import gate, hostile_uploads, train_quantized, train_resume, train_speed
 from tests.bench.result import Figures, keep, report
 
-PARTS: tuple[Callable[[], Figures], ...] = (train_speed.measure, train_resume.measure, train_quantized.measure)
+PARTS: tuple[Callable[[], Figures], ...] = (
+    train_speed.measure,
+    train_resume.measure,
+    train_quantized.measure,
+    gate.measure,
+    hostile_uploads.measure,
+)
 
 
 def main() -> None:
