@@ -88,6 +88,7 @@ class TrainerApplication:
         datasets = Datasets(
             self._database, uploads, blobs, clock, compiler=examples, finder=finder, observer=observer
         )  # fmt: skip
+        self._golden = datasets
         self._sweeper = Sweeper(datasets, uploads, clock, retention_hours=settings.upload_retention_hours)
         curator = Curator(self._database, blobs, clock, compiler=examples, finder=finder, observer=observer)
         self._datasets = DatasetServicer(datasets, curator, clock)
@@ -133,6 +134,7 @@ class TrainerApplication:
         await self._runner.recover()
         self._running = asyncio.create_task(self._runner.run())
         await self._sweeper.begin()
+        await self._golden.take_up()
         self._sweeping = [asyncio.create_task(sweep.run()) for sweep in (self._sweeper, self._retention)]
         return {
             "base_model": self._base.model_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ from trainer_svc.domain.dataset import (
 from trainer_svc.domain.finding_kind import ALL_FINDINGS, FindingFilter
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
+
+_log = logging.getLogger(__name__)
 
 MAX_CHUNK_BYTES = 1 << 20
 MAX_INSTRUCTION_BYTES = 64 << 10
@@ -163,10 +166,27 @@ class Datasets:
         _compare(sealed, size, digest)
         sealed = dataclasses.replace(sealed, state=DatasetState.VALIDATING)
         await self._save(sealed)
+        return self._begin(name, sealed)
+
+    def _begin(self, name: DatasetName, sealed: Dataset) -> _Check:
         running = _Check(sealed, asyncio.create_task(self._check(name, sealed)))
         self._checks[name] = running
-        running.task.add_done_callback(lambda _: self._checks.pop(name))
+        running.task.add_done_callback(lambda task: self._end(name, task))
         return running
+
+    def _end(self, name: DatasetName, task: asyncio.Task[Dataset]) -> None:
+        del self._checks[name]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:  # its callers are told, if there are any
+            _log.error("a dataset could not be checked", exc_info=error, extra={"dataset": str(name)})
+
+    async def take_up(self) -> None:
+        """Begins the checks again that an earlier process did not end: jobs may wait for them, and callers be gone."""
+        for name in await self.unfinished():
+            async with self._locks[name]:
+                dataset = await self.get(name)
+                if dataset.state is DatasetState.VALIDATING and name not in self._checks:
+                    self._begin(name, dataset)
 
     async def _check(self, name: DatasetName, sealed: Dataset) -> Dataset:
         contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(sealed.contract)))
@@ -231,7 +251,7 @@ class Datasets:
 
         Raises:
             NotFound: the dataset or the row does not exist, or the row was refused: why is said.
-            StateConflict: the dataset is not active.
+            StateConflict: the dataset is not active, or the row is larger than a row may be.
         """
         if number < 1:
             raise invalid_field("row_number", f"must be 1 or more, got {number}")
@@ -243,12 +263,16 @@ class Datasets:
                 hint="seal it, and mend the rows that ListDatasetFindings names",
                 metadata={"state": dataset.state.value},
             )
-        async with self._previewing:  # stored rows may take 64 MiB each time
-            preview = await asyncio.to_thread(preview_row, self._blobs, dataset, number, self._compiler)
+        # Shielded: a caller that hangs up must not open the place while a thread still reads.
+        preview = await asyncio.shield(asyncio.create_task(self._preview(dataset, number)))
         if preview is None:
             refusals = await self._database.run(lambda c: catalog.list_row_findings(c, name, number))
             raise _absent_row(name, number, [found for found in refusals if found.blocking])
         return preview
+
+    async def _preview(self, dataset: Dataset, number: int) -> Preview | None:
+        async with self._previewing:  # stored rows may take 64 MiB each time
+            return await asyncio.to_thread(preview_row, self._blobs, dataset, number, self._compiler)
 
     async def _save(self, dataset: Dataset, found: Sequence[Finding] | None = None) -> None:
         await self._database.run(lambda c: catalog.save_dataset(c, dataset, found))

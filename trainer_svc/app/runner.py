@@ -123,9 +123,10 @@ class Runner:
         def work(connection: Connection) -> Job | None:
             now, ready, states = self._clock.now(), [], _DatasetStates(connection)
             for job in history.jobs_in(connection, JobState.PENDING):
-                if states.of(job) is DatasetState.FAILED:
-                    _save(connection, job.move(JobState.FAILED, now, failure=_refusal(job)), now)
-                elif states.of(job) is DatasetState.ACTIVE:
+                state = states.of(job)
+                if state in (DatasetState.FAILED, None):
+                    _save(connection, job.move(JobState.FAILED, now, failure=_refusal(job, state)), now)
+                elif state is DatasetState.ACTIVE:
                     ready.append(job)
             first = next_job(ready, running={}, turns=self._validation_turns, now=now)
             return first and _save(connection, first.move(JobState.VALIDATING, now), now)
@@ -177,18 +178,20 @@ class _DatasetStates:
     """States of datasets, each looked up once: a tenant may have a hundred jobs over one."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection, self._states = connection, dict[str, DatasetState]()
+        self._connection, self._states = connection, dict[str, DatasetState | None]()
 
-    def of(self, job: Job) -> DatasetState:
-        """That of the job's dataset."""
+    def of(self, job: Job) -> DatasetState | None:
+        """That of the job's dataset; None when it was removed, which happens to those that are never checked."""
         if job.dataset not in self._states:
             dataset = catalog.find_dataset(self._connection, DatasetName.parse(job.dataset))
-            # One whose check nobody took up again was removed, and passes it no more.
-            self._states[job.dataset] = dataset.state if dataset is not None else DatasetState.FAILED
+            self._states[job.dataset] = dataset.state if dataset is not None else None
         return self._states[job.dataset]
 
 
-def _refusal(job: Job) -> Failure:
-    return Failure(
-        DATASET_FAILED, f"{job.dataset} did not pass its check: ListDatasetFindings names the rows", user_error=True
+def _refusal(job: Job, state: DatasetState | None) -> Failure:
+    why = (
+        "did not pass its check: ListDatasetFindings names the rows"
+        if state
+        else "was removed unchecked: send it again"
     )
+    return Failure(DATASET_FAILED, f"{job.dataset} {why}", user_error=True)

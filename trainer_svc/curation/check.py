@@ -98,7 +98,7 @@ def check(
         tally.row_counts,
         tally.severity_counts,
         () if too_small else tuple(finder.kinds),
-        measured.lengths(train),
+        measured.lengths(train, judged.broken),
     )
     is_usable = not too_small and (judged.invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
     return Checked(tuple(train), tuple(holdout), tally.listed(), report, is_usable)

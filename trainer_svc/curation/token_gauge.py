@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +26,12 @@ class Measured:
     context_tokens: int
     instruction_tokens: int
 
-    def lengths(self, train: Sequence[CheckedRow]) -> TokenLengths | None:
-        """Lengths of all rows that were measured; None without any. `train` are those that are trained on."""
-        if not self.sizes:
+    def lengths(self, train: Sequence[CheckedRow], broken: AbstractSet[int] = frozenset()) -> TokenLengths | None:
+        """Lengths of all rows that were measured and are not `broken`; None without any. `train` are trained on."""
+        sizes = [size for number, size in self.sizes.items() if number not in broken]
+        if not sizes:
             return None
-        prompts, completions = np.array([*self.sizes.values()]).T
+        prompts, completions = np.array(sizes).T
         trained = [sum(self.sizes[row.row]) for row in train]
         return TokenLengths(
             prompt=_quantiles(prompts),
@@ -37,7 +39,7 @@ class Measured:
             total=_quantiles(prompts + completions),
             context_tokens=self.context_tokens,
             instruction_tokens=self.instruction_tokens,
-            row_count=len(self.sizes),
+            row_count=len(sizes),
             token_count=int(prompts.sum() + completions.sum()),
             train_token_count=sum(trained),
             longest_train_tokens=max(trained, default=0),

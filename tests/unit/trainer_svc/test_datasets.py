@@ -204,6 +204,60 @@ class TestSeal:
 
         assert house.run(act).state is DatasetState.ACTIVE
 
+    def test_a_check_that_was_killed_is_taken_up(self, house: House) -> None:
+        """At the start of the service: jobs wait for it, whoever sealed the dataset may be gone."""
+
+        async def act() -> Dataset:
+            created = await house.create()
+            await house.datasets.upload(NAME, 0, DATA)
+            killed = dataclasses.replace(created, state=DatasetState.VALIDATING, digest=sha256_bytes(DATA))
+            await house.database.run(lambda connection: catalog.save_dataset(connection, killed))
+            await house.datasets.take_up()
+            while (await house.datasets.get(NAME)).state is DatasetState.VALIDATING:
+                await asyncio.sleep(0)
+            return await house.datasets.get(NAME)
+
+        assert house.run(act).state is DatasetState.ACTIVE
+
+
+class TestPreview:
+    """Looking at single rows."""
+
+    def test_one_is_read_at_a_time(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also when callers hang up: their threads still read."""
+        go, lock = threading.Event(), threading.Lock()
+        reading, most = 0, 0
+
+        def read(*_: object) -> None:
+            nonlocal reading, most
+            with lock:
+                reading += 1
+                most = max(most, reading)
+            assert go.wait(20)
+            with lock:
+                reading -= 1
+
+        async def act() -> None:
+            await house.create()
+            await house.datasets.upload(NAME, 0, DATA)
+            await house.seal(DATA)
+            callers = [asyncio.create_task(house.datasets.preview(NAME, 1)) for _ in range(3)]
+            while not reading:
+                await asyncio.sleep(0)
+            for caller in callers:
+                caller.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
+            last = asyncio.create_task(house.datasets.preview(NAME, 1))
+            await asyncio.sleep(0)
+            go.set()
+            with pytest.raises(NotFound):
+                await last
+
+        monkeypatch.setattr(module, "preview_row", read)
+        house.run(act)
+
+        assert most == 1
+
 
 class TestSweep:
     """What nobody finishes."""

@@ -8,6 +8,7 @@ import pytest
 
 from goldsmith.trainer.v1 import example_preview_pb2 as pb
 from shared.base_model import BaseModel
+from shared.errors import StateConflict
 from shared.prompt import PromptRenderer
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
@@ -75,3 +76,10 @@ class TestPreview:
 
         assert shown is not None
         assert message_of(shown).ByteSize() < MAX_MESSAGE_BYTES // 2
+
+    def test_of_a_row_over_the_limits_is_refused(self, tiny_base: BaseModel, tmp_path: Path) -> None:
+        """Held out although it breaks them, it may have a million tokens."""
+        row, other = CheckedRow(4, "#" * (MAX_INPUT_BYTES + 1), "1"), CheckedRow(5, "a", "1")
+
+        with pytest.raises(StateConflict, match="row 4 is not shown: its input has 32769 bytes"):
+            _preview(tiny_base, tmp_path, other, row, 4)

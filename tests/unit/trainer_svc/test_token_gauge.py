@@ -65,6 +65,16 @@ class TestLengths:
         saved = len(renderer.prompt_ids("a", "Answer with JSON.")) - len(renderer.prompt_ids("a"))
         assert lengths.instruction_tokens == saved > 0
 
+    def test_leave_out_rows_that_break_the_contract(self, compiler: ExampleCompiler) -> None:
+        """They are held out as misses, and may be of any size."""
+        measured = TokenGauge(compiler).measure([CheckedRow(1, "a", "1")], [CheckedRow(2, "#" * 500, "nonsense")])
+
+        lengths = measured.lengths([CheckedRow(1, "a", "1")], broken={2})
+
+        assert lengths is not None
+        assert lengths.row_count == 1
+        assert lengths.total.max < 500
+
     def test_are_none_without_rows(self, compiler: ExampleCompiler) -> None:
         """An empty upload has no lengths, not lengths of 0."""
         measured = TokenGauge(compiler).measure([], [])

@@ -133,6 +133,17 @@ class TestDataset:
         assert (job.failure.reason, job.failure.user_error) == (DATASET_FAILED, True)
         assert str(DATASET) in job.failure.message
 
+    def test_that_never_came_to_an_end_ends_the_job(self, stage: Stage) -> None:
+        """The dataset was removed, unchecked: the queue goes on."""
+        stage.act(FINISH)
+        asyncio.run(stage.database.run(lambda connection: catalog.remove_dataset(connection, DATASET)))
+
+        job = stage.serve()
+
+        assert job.failure is not None
+        assert job.failure.reason == DATASET_FAILED
+        assert "was removed" in job.failure.message
+
 
 class TestBaseRevision:
     """A job that begins with the weights of an earlier revision."""

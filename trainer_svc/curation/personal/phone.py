@@ -15,11 +15,11 @@ from phonenumbers import (
     is_valid_number,
     parse,
 )
+from phonenumbers.re_util import enable_pattern_cache
 
-from trainer_svc.curation.personal.base import PersonalSpan
+from trainer_svc.curation.personal.base import UNREAD, PersonalSpan
 
 KIND = "a telephone number"
-UNREAD = "groups of digits, of which only the first 50 were looked at for telephone numbers"
 _MAX_TRIES = 50
 """Of a text: each takes up to 5 ms, and 32 KiB of digits would take many seconds. A receipt has 10 at most."""
 _CANDIDATE = re.compile(
@@ -141,6 +141,9 @@ def _is_national(text: str, *, is_named: bool) -> bool:
 @cache
 def _plans() -> list[tuple[str, str, re.Pattern[str]]]:
     """Each region's trunk prefix and what all its numbers look like: a hundredth of the cost of parsing one."""
+    # Importing scipy leaves Python's own cache of expressions with 50 places, of which the library needs hundreds:
+    # without one of its own it compiles them at each call, ten times as slowly.
+    enable_pattern_cache()
     plans = []
     for region in _REGIONS:
         plan = PhoneMetadata.metadata_for_region(region)

@@ -137,7 +137,8 @@ class DatasetServiceServicer(object):
 
     def PreviewExample(self, request, context):
         """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
-        a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
+        a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE, or a held-out row over the
+        limits of a row), INVALID_ARGUMENT (row_number).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

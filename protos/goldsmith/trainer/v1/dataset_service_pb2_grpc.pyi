@@ -58,7 +58,8 @@ class DatasetServiceStub:
     """
     PreviewExample: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.PreviewExampleRequest, _example_preview_pb2.ExamplePreview]
     """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
-    a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
+    a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE, or a held-out row over the
+    limits of a row), INVALID_ARGUMENT (row_number).
     """
     CurateGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CurateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
     """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
@@ -96,7 +97,8 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """
     PreviewExample: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.PreviewExampleRequest, _example_preview_pb2.ExamplePreview]  # type: ignore[assignment]
     """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
-    a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
+    a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE, or a held-out row over the
+    limits of a row), INVALID_ARGUMENT (row_number).
     """
     CurateGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CurateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
     """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
@@ -173,7 +175,8 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_example_preview_pb2.ExamplePreview, _abc.Awaitable[_example_preview_pb2.ExamplePreview]]:
         """A row of an ACTIVE dataset token by token, with its loss mask; stores nothing. Idempotent. Errors: NOT_FOUND (also of
-        a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE), INVALID_ARGUMENT (row_number).
+        a row that was refused: the message says why), FAILED_PRECONDITION (not ACTIVE, or a held-out row over the
+        limits of a row), INVALID_ARGUMENT (row_number).
         """
 
     @_abc_1.abstractmethod

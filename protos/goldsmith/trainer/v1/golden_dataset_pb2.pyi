@@ -453,7 +453,7 @@ class TokenLengths(_message.Message):
     token_count: _builtins.int
     """Tokens of all of them."""
     learned_token_count: _builtins.int
-    """Those of token_count that are learned."""
+    """Those of token_count in completions: learned where the row is trained on."""
     train_token_count: _builtins.int
     """Those of token_count in rows that are trained on: one epoch."""
     longest_train_tokens: _builtins.int
