@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from shared.base_model import BaseModel
+from shared.errors import InvalidInput
 from shared.prompt import PromptRenderer
 from tests.e2e.training_sample import rows, tiny_llama
-from trainer_svc.curation.compiled_example import compile_examples
+from trainer_svc.curation.compiled_example import IGNORED, Example, compile_examples
 from trainer_svc.domain.plan import TrainingPlan
-from trainer_svc.domain.run import Initialization, TrainingMode
+from trainer_svc.domain.run import Cancelled, Initialization, TrainingMode
 from trainer_svc.engine.adapter import new_adapter
 from trainer_svc.engine.base import load_base
 from trainer_svc.engine.training import AdapterTrainer, training_arguments
@@ -67,6 +68,25 @@ class TestInitialization:
         torch.testing.assert_close(directions @ directions.T, torch.eye(4), atol=2e-2, rtol=0)
         assert not torch.equal(found[name], noise[name])
         assert _held(base, name, found[name]) > 1.5 * _held(base, name, noise[name])
+
+    @pytest.mark.timeout(120)  # without bounds it never ends
+    def test_eva_has_an_end(self, base: BaseModel) -> None:
+        """Rows with fewer tokens than the rank have no such directions; a run that shall stop stops there, too."""
+        short = [Example((5, 6), (IGNORED, 6), 1)] * 4
+        plan = _plan(rank=64, batch_size=1, initialization=Initialization.EVA)
+
+        with pytest.raises(InvalidInput) as caught:
+            new_adapter(load_base(base.folder, TrainingMode.LORA), short, plan)
+        with pytest.raises(Cancelled):
+            new_adapter(load_base(base.folder, TrainingMode.LORA), short, plan, lambda: True)
+
+        assert caught.value.violations[0].path == "job.spec.initialization"
+
+    def test_eva_takes_short_answers(self, base: BaseModel) -> None:
+        """Rows are put together until a batch has enough tokens for a high rank."""
+        model = _model(base, _plan(rank=32, batch_size=1, initialization=Initialization.EVA))
+
+        assert {weight.shape[0] for weight in _matrices(model, "A").values()} == {32}
 
 
 def _held(base: BaseModel, name: str, matrix: torch.Tensor) -> float:

@@ -178,6 +178,20 @@ class TestResume:
         assert folder.result.read_bytes() == first
         assert _phases(folder).count("training") == 1
 
+    def test_what_another_recipe_left_is_not_gone_on_with(self, prepare: Callable[..., RunFolder]) -> None:
+        """An update of the trainer may change prompts or batches: the run begins anew, and ends as a fresh one."""
+        fresh, updated = prepare("fresh", epoch_count=1), prepare("updated", epoch_count=1)
+        _run_here(fresh)
+        with pytest.raises(Cancelled):
+            _run_here(updated, lambda: bool(_events(updated, "progress")))
+        assert list(updated.checkpoints.iterdir())
+        updated.recipe.unlink()  # as the version before left it
+
+        _run_here(updated)
+
+        assert [event["step"] for event in _events(updated, "progress")].count(5) == 2
+        assert sha256_file(updated.package / WEIGHTS_NAME) == sha256_file(fresh.package / WEIGHTS_NAME)
+
     def test_another_seed_gives_another_adapter(self, prepare: Callable[..., RunFolder]) -> None:
         """The seed is an input of the run, and the same one gives the same bytes."""
         folders = [prepare(f"seed-{i}", epoch_count=1, seed=seed) for i, seed in enumerate((0, 1, 0))]

@@ -114,6 +114,11 @@ class RunFolder:
         return self.path / "start"
 
     @property
+    def recipe(self) -> Path:
+        """Child: what its state was made by; state that another recipe left is not gone on with."""
+        return self.path / "recipe.json"
+
+    @property
     def lock(self) -> Path:
         """Child: locked while it lives, so that two never run in one folder."""
         return self.path / "lock"

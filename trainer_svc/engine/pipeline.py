@@ -22,7 +22,16 @@ from shared.prompt import PromptRenderer
 from trainer_svc.curation.compiled_example import Example, ExampleCompiler
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.plan import RANKS, TrainingPlan, settings
-from trainer_svc.domain.run import Cancelled, Evaluation, Phase, RunFolder, RunResult, RunSpec, TrainingMode
+from trainer_svc.domain.run import (
+    Cancelled,
+    Evaluation,
+    Initialization,
+    Phase,
+    RunFolder,
+    RunResult,
+    RunSpec,
+    TrainingMode,
+)
 from trainer_svc.engine.base import best_device, compute_dtype, load_base
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.export import load_served, save_adapter
@@ -30,6 +39,7 @@ from trainer_svc.engine.generation import generate
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
 from trainer_svc.engine.preparation import prepare
+from trainer_svc.engine.recipe import keep_to_recipe
 from trainer_svc.engine.training import train_adapter
 from trainer_svc.engine.usage import Stopwatch, device_name, peak_bytes
 from trainer_svc.evaluation.score import score_outputs
@@ -65,11 +75,12 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
         Cancelled: asked to stop.
     """
     torch.set_num_threads(spec.threads)
-    if folder.result.is_file():
-        return RunResult.from_json(folder.result.read_bytes())
     stopwatch = Stopwatch()
     journal.phase(Phase.PREPARING)
     ready = prepare(spec, folder, journal)
+    keep_to_recipe(folder, ready.base, ready.renderer)
+    if folder.result.is_file():
+        return RunResult.from_json(folder.result.read_bytes())
     ground = _Ground(
         ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled, stopwatch
     )
@@ -77,7 +88,8 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     if not folder.adapter.is_dir():
         _train(ground, ready.examples)
     result = _publish(ground, ready.holdout)
-    if stopwatch.has_trained:
+    # How long EVA looks at the rows says nothing of other runs.
+    if stopwatch.has_trained and ready.plan.initialization is not Initialization.EVA:
         journal.usage(_usage(ground, ready.examples, len(ready.holdout)))
     return result
 

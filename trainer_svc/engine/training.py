@@ -118,7 +118,7 @@ def train_adapter(
         InvalidInput: LOSS_DIVERGED.
     """
     set_seed(seed)
-    model = new_adapter(base, examples, plan)
+    model = new_adapter(base, examples, plan, is_cancelled)
     if start is not None:
         load_weights(model, start)
     reporter = _Reporter(journal, is_cancelled)

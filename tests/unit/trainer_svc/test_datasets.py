@@ -213,7 +213,7 @@ class TestSeal:
             killed = dataclasses.replace(created, state=DatasetState.VALIDATING, digest=sha256_bytes(DATA))
             await house.database.run(lambda connection: catalog.save_dataset(connection, killed))
             await house.datasets.take_up()
-            while (await house.datasets.get(NAME)).state is DatasetState.VALIDATING:
+            while (await house.datasets.get(NAME)).state is DatasetState.VALIDATING:  # noqa: ASYNC110  # it tells nobody
                 await asyncio.sleep(0)
             return await house.datasets.get(NAME)
 
@@ -242,7 +242,7 @@ class TestPreview:
             await house.datasets.upload(NAME, 0, DATA)
             await house.seal(DATA)
             callers = [asyncio.create_task(house.datasets.preview(NAME, 1)) for _ in range(3)]
-            while not reading:
+            while not reading:  # noqa: ASYNC110  # a thread cannot set an event of the loop
                 await asyncio.sleep(0)
             for caller in callers:
                 caller.cancel()

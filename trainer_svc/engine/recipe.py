@@ -1,0 +1,29 @@
+"""What a run's state on disk was made by: an update of the trainer, or of its base model, may come in between."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+
+from shared.base_model import BaseModel
+from shared.files import write_atomic
+from shared.prompt import PromptRenderer
+from trainer_svc.domain.run import RunFolder
+
+_log = logging.getLogger(__name__)
+
+_VERSION = 2
+"""Grows when the same rows and settings give other weights: 2 has batches of an order of its own."""
+
+
+def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer) -> None:
+    """Removes checkpoints and results that another recipe made: the manifest would tell of another adapter."""
+    recipe = {"version": _VERSION, "base_model_digest": base.digest, "prompt_digest": renderer.digest}
+    data = json.dumps(recipe).encode()
+    state = [path for path in (folder.checkpoints, folder.adapter, folder.package, folder.result) if path.exists()]
+    if state and not (folder.recipe.is_file() and folder.recipe.read_bytes() == data):
+        _log.warning("the run begins anew: its state is another version's, or another base model's")
+        for path in state:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_atomic(folder.recipe, data)
