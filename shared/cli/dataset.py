@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -64,6 +65,7 @@ def report(
         with TrainerClient(address, context.obj) as trainer:
             document = report_document(trainer.dataset(own), trainer.findings(own))
         if as_json:
-            typer.echo(document.model_dump_json(indent=1))
+            # In ASCII, for the same reason as a preview.
+            typer.echo(json.dumps(document.model_dump(), indent=1))
         else:
             show_dataset_report(Console(highlight=False), document)

@@ -184,7 +184,7 @@ class TrainerClient:
         """What a curation did to each row of its source, by row number."""
         token = ""
         while True:
-            request = dataset_service_pb2.ListDatasetChangesRequest(parent=name, page_token=token)
+            request = dataset_service_pb2.ListDatasetChangesRequest(parent=name, page_size=_PAGE_SIZE, page_token=token)
             page = call(self._datasets.ListDatasetChanges, request, _TIMEOUT_SECONDS)
             yield from page.changes
             token = page.next_page_token
