@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 from collections.abc import Sequence
 
@@ -22,7 +21,7 @@ from trainer_svc.curation.check import check
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.personal.base import PersonalDataFinder
 from trainer_svc.curation.personal.finder import PATTERNS
-from trainer_svc.curation.reader.json_lines import read_json_lines
+from trainer_svc.curation.reader.row import Row
 from trainer_svc.curation.row_file import load_rows
 from trainer_svc.curation.step import SplitRow, curate
 from trainer_svc.curation.token_gauge import TokenGauge
@@ -42,13 +41,15 @@ class Curator:
     ) -> None:  # fmt: skip
         self._database, self._blobs, self._clock = database, blobs, clock
         self._compiler, self._finder, self._observer = compiler, finder, observer
-        self._tenants: set[str] = set()
+        self._running: dict[str, tuple[str, asyncio.Task[Dataset]]] = {}  # by tenant, with the payload's digest
         self._place = asyncio.Semaphore(1)
 
     async def curate(
         self, name: DatasetName, source: DatasetName, steps: Sequence[CurationStep], request_id: str
     ) -> Dataset:
         """A new dataset: the source after the steps, checked as one that was uploaded.
+
+        A repeat of the curation that runs waits for it.
 
         Raises:
             NotFound: the source does not exist.
@@ -62,31 +63,34 @@ class Curator:
         def begin(connection: Connection) -> tuple[Dataset, Dataset | None]:
             is_repeated = catalog.repeated(connection, name.tenant, "CurateGoldenDataset", request_id, payload)
             found, stored = catalog.get_dataset(connection, source), catalog.find_dataset(connection, name)
-            if stored is not None and not is_repeated:
+            # A request that failed later leaves its id behind, and another may have taken the name since.
+            if stored is not None and not (is_repeated and _is_made(stored, source, steps)):
                 raise AlreadyExists("RESOURCE_EXISTS", f"{name} exists", hint="datasets never change: take a new id")
+            if found.state is not DatasetState.ACTIVE:
+                metadata = {"state": found.state.value}
+                raise StateConflict("STATE_CONFLICT", f"{source} is {found.state}, not active", metadata=metadata)
             return found, stored
 
         found, stored = await self._database.run(begin)
         if stored is not None:
             return stored
-        if found.state is not DatasetState.ACTIVE:
-            metadata = {"state": found.state.value}
-            raise StateConflict("STATE_CONFLICT", f"{source} is {found.state}, not active", metadata=metadata)
-        if name.tenant in self._tenants:
+        running, task = self._running.get(name.tenant, (payload, None))
+        if running != payload:
             raise Exhausted("QUOTA_EXCEEDED", f"another curation of {name.parent} runs", retry_after_seconds=5.0)
-        self._tenants.add(name.tenant)
+        if task is None:
+            task = asyncio.create_task(self._make(name, found, tuple(steps)))
+            self._running[name.tenant] = payload, task
+            task.add_done_callback(lambda _: self._running.pop(name.tenant))
         # Shielded: a caller that hangs up and asks again must not have two threads at work.
-        task = asyncio.create_task(self._make(name, found, tuple(steps)))
-        task.add_done_callback(lambda _: self._tenants.discard(name.tenant))
         return await asyncio.shield(task)
 
     async def changes(self, name: DatasetName, page: Page) -> tuple[list[Change], str]:
         """One page by row of what was done to the source; none of a dataset that was uploaded."""
-        dataset = await self._database.run(lambda connection: catalog.get_dataset(connection, name))
+        lineage = (await self._database.run(lambda connection: catalog.get_dataset(connection, name))).lineage
         after = page.number()
-        if dataset.lineage is None:
+        if lineage is None:
             return [], ""
-        lines = (await asyncio.to_thread(self._blobs.read, dataset.lineage.changes)).splitlines()
+        lines = await asyncio.to_thread(lambda: self._blobs.read(lineage.changes).splitlines())
         taken = [load(Change, line.decode()) for line in lines[after : after + page.size]]
         return taken, page.numbered_token(after + page.size) if len(lines) > after + page.size else ""
 
@@ -110,9 +114,10 @@ class Curator:
         splits = (("train", source.train_rows), ("holdout", source.holdout_rows))
         rows = [SplitRow(split, row) for split, digest in splits for row in load_rows(self._blobs.read(digest))]
         kept, changes = curate(rows, steps)
-        data = b"".join(_line(row) for row in kept)
+        data = b"".join(json.dumps(_fields(row), ensure_ascii=False).encode() + b"\n" for row in kept)
         gauge = TokenGauge(self._compiler, source.instruction_prompt)
-        checked = check(read_json_lines(io.BytesIO(data)), spec, source.policy, gauge=gauge, finder=self._finder)
+        numbered = (Row(row.row.row, _fields(row)) for row in kept)  # as in the source: findings name rows there
+        checked = check(numbered, spec, source.policy, gauge=gauge, finder=self._finder)
         lines = b"".join(dump(change).encode() + b"\n" for change in changes)
         lineage = Lineage(source.name, source.digest, steps, self._blobs.put_bytes(lines))
         made = Dataset(
@@ -129,6 +134,10 @@ def _check_request(name: DatasetName, source: DatasetName, steps: Sequence[Curat
         raise invalid_field("steps", f"must name one or more of {', '.join(CurationStep)}, each once")
 
 
-def _line(row: SplitRow) -> bytes:
-    fields = {"input": row.row.input, "output": row.row.output, "split": row.split}
-    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+def _is_made(stored: Dataset, source: DatasetName, steps: Sequence[CurationStep]) -> bool:
+    lineage = stored.lineage
+    return lineage is not None and (lineage.source, lineage.steps) == (str(source), tuple(steps))
+
+
+def _fields(row: SplitRow) -> dict[str, str]:
+    return {"input": row.row.input, "output": row.row.output, "split": row.split}

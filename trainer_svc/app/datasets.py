@@ -281,7 +281,8 @@ class Datasets:
 def _absent_row(name: DatasetName, number: int, refusals: Sequence[Finding]) -> NotFound:
     why = "; ".join(f"{found.reason} {found.path}: {found.message}" for found in refusals[:_SHOWN_REFUSALS])
     message = f"row {number} of {name} was refused: {why}" if why else f"{name} has no row {number}"
-    return NotFound("RESOURCE_NOT_FOUND", message, hint="rows are counted as lines of the upload, from 1")
+    hint = "rows are counted as lines of the upload, from 1; those of a curated dataset keep the source's numbers"
+    return NotFound("RESOURCE_NOT_FOUND", message, hint=hint)
 
 
 def _wanted(dataset: Dataset) -> list[str]:

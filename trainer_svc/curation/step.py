@@ -53,10 +53,14 @@ def _drop_near_duplicates(rows: list[SplitRow]) -> _Stepped:
 
 def _drop_contradictions(rows: list[SplitRow]) -> _Stepped:
     dropped: dict[int, str] = {}
-    for link in _links(rows):
+    links = _links(rows)
+    for link in links:
         if link.relation is Relation.CONTRADICTION:
             for place, other in ((link.first, link.second), (link.second, link.first)):
                 dropped.setdefault(place, f"contradicts row {rows[other].row.row}")
+    # Only the first of rows that repeat each other is linked to what contradicts it: the others go with it.
+    repeats = {link.second: link.first for link in links if link.relation is Relation.SAME}
+    dropped |= {place: dropped[first] for place, first in repeats.items() if first in dropped}
     return _without(rows, CurationStep.DROP_CONTRADICTIONS, dropped)
 
 

@@ -45,7 +45,10 @@ class InvalidRowPolicy(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckedRow:
-    """A usable row, by its number in the upload; `output` is canonical where it satisfies the contract."""
+    """A usable row, by its number in the upload, or in the source of a curated dataset.
+
+    `output` is canonical where it satisfies the contract.
+    """
 
     row: int
     input: str
@@ -56,7 +59,7 @@ class CheckedRow:
 class Finding:
     """One thing to fix in one row; `message` says what is wrong.
 
-    `row_number` is the line in which it begins, of Parquet its place; both from 1.
+    `row_number` is the line in which it begins, of Parquet its place, both from 1; of a curated dataset the source's.
     """
 
     row_number: int

@@ -19,7 +19,7 @@ from trainer_svc.app import curator as module
 from trainer_svc.app.curator import Curator
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.curation import Change, CurationStep
-from trainer_svc.domain.dataset import Dataset, DatasetState
+from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy
 from trainer_svc.store.database import Database
 
 NEW = DatasetName("acme", "curated")
@@ -34,11 +34,11 @@ class Desk(House):
         super().__init__(folder, database, compiler)
         self.curator = Curator(database, LocalBlobStore(folder / "blobs"), self.clock, compiler=compiler)
 
-    async def source(self, data: bytes = DATA) -> Dataset:
+    async def source(self, data: bytes = DATA, policy: InvalidRowPolicy = InvalidRowPolicy.REFUSE) -> Dataset:
         """A sealed dataset."""
         await self.create()
         await self.datasets.upload(NAME, 0, data)
-        return await self.seal(data)
+        return await self.seal(data, policy)
 
 
 @pytest.fixture
@@ -113,6 +113,74 @@ class TestCurate:
 
         assert second == first
 
+    def test_a_request_that_is_refused_leaves_no_request_id(self, desk: Desk) -> None:
+        """The id is free for another request."""
+
+        async def act() -> Dataset:
+            await desk.create()
+            with pytest.raises(StateConflict):
+                await desk.curator.curate(NEW, NAME, STEPS, "once")
+            await desk.datasets.upload(NAME, 0, DATA)
+            await desk.seal(DATA)
+            return await desk.curator.curate(NEW, NAME, STEPS[::-1], "once")
+
+        assert desk.run(act).state is DatasetState.ACTIVE
+
+    def test_a_repeat_gets_no_dataset_that_was_made_otherwise(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The name may have been taken after the first request failed."""
+
+        def fail(*_: Any) -> Any:  # Any: as the function's
+            raise OSError("no space left")
+
+        async def act() -> None:
+            await desk.source()
+            with monkeypatch.context() as patch:
+                patch.setattr(module, "curate", fail)
+                with pytest.raises(OSError, match="no space"):
+                    await desk.curator.curate(NEW, NAME, STEPS, "once")
+            await desk.curator.curate(NEW, NAME, STEPS[::-1], "other")
+            with pytest.raises(AlreadyExists):
+                await desk.curator.curate(NEW, NAME, STEPS, "once")
+
+        desk.run(act)
+
+    def test_rows_keep_their_numbers(self, desk: Desk) -> None:
+        """Findings and previews of the new dataset name rows as the source does; a dropped row has no number there."""
+        texts = ["row 1", "row 1", *(f"row {number}" for number in range(3, 40)), "mail ann@acme.com"]
+        data = b"\n".join(json.dumps({"input": text, "output": True}).encode() for text in texts)
+
+        async def act() -> tuple[list[Finding], list[Finding], list[int]]:
+            await desk.source(data)
+            await desk.curator.curate(NEW, NAME, STEPS, "")
+            found = [(await desk.datasets.findings(name, Page.parse(100, "")))[0] for name in (NAME, NEW)]
+            with pytest.raises(NotFound, match="has no row 2"):
+                await desk.datasets.preview(NEW, 2)
+            return found[0], found[1], [(await desk.datasets.preview(NEW, number)).row_number for number in (1, 3, 40)]
+
+        before, after, shown = desk.run(act)
+
+        (told,) = (finding for finding in before if finding.row_number == 40 and "personal" in finding.reason.lower())
+        assert told in after
+        assert shown == [1, 3, 40]
+
+    def test_a_held_out_row_stays_however_it_is_written(self, desk: Desk) -> None:
+        """One that takes more than a row of an upload may, once its output is text, still counts as a miss."""
+        miss = b'{"input":"held","split":"holdout","output":[' + b",".join([b'""'] * 200_000) + b"]}\n"
+        held = b'{"input":"other","split":"holdout","output":true}\n'
+
+        async def act() -> tuple[Dataset, Dataset]:
+            source = await desk.source(DATA + held + miss, InvalidRowPolicy.EXCLUDE)
+            return source, await desk.curator.curate(NEW, NAME, STEPS, "")
+
+        source, made = desk.run(act)
+
+        assert source.report is not None
+        assert made.report is not None
+        assert (source.report.holdout_count, made.report.holdout_count) == (2, 2)
+        assert made.holdout_rows == source.holdout_rows
+
     def test_too_few_rows_left_is_told(self, desk: Desk) -> None:
         """As for an upload: the new dataset is FAILED, with what was changed."""
 
@@ -152,7 +220,7 @@ class TestCurate:
         desk.run(act)
 
     def test_one_at_a_time(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Of a tenant; it goes on when its caller is gone."""
+        """Of a tenant; it goes on when its caller is gone, and a repeat waits for it."""
         go, began = threading.Event(), threading.Event()
         work = module.curate
 
@@ -169,10 +237,13 @@ class TestCurate:
             await asyncio.to_thread(began.wait)
             (task,) = (task for task in asyncio.all_tasks() if "_make" in str(task.get_coro()))
             gone.cancel()
+            repeat = asyncio.create_task(desk.curator.curate(NEW, NAME, STEPS, "once"))
+            other = asyncio.create_task(desk.curator.curate(DatasetName("acme", "other"), NAME, STEPS, ""))
             with pytest.raises(Exhausted, match="another curation"):
-                await desk.curator.curate(NEW, NAME, STEPS, "once")
+                await other
             go.set()
-            await task
-            return await desk.curator.curate(NEW, NAME, STEPS, "once")
+            made = await repeat
+            assert made is await task
+            return made
 
         assert desk.run(act).state is DatasetState.ACTIVE

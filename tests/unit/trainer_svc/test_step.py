@@ -71,6 +71,17 @@ class TestDrop:
             (3, "contradicts row 1"),
         ]
 
+    @pytest.mark.parametrize("outputs", ["ABAB", "ABB", "AABB", "ABCBCA"])
+    def test_rows_that_repeat_a_contradiction_go_with_it(self, outputs: str) -> None:
+        """An answer is not right for being given twice; the message is that of the first."""
+        rows = _rows(*(("is it open", output) for output in outputs), ("is it late", "no"))
+
+        kept, changes = curate(rows, [CurationStep.DROP_CONTRADICTIONS])
+
+        assert [row.row.input for row in kept] == ["is it late"]
+        told = [(outputs[change.row_number - 1], change.message) for change in changes]
+        assert told == [(output, dict(reversed(told))[output]) for output in outputs]
+
 
 class TestCompose:
     """Unicode NFC."""

@@ -300,7 +300,9 @@ class PreviewExampleRequest(_message.Message):
     name: _builtins.str
     """Required. The dataset."""
     row_number: _builtins.int
-    """Required. Line of the upload, from 1."""
+    """Required. As DatasetFinding.row_number: the row's line in the upload or place in Parquet, from 1; of a curated
+    dataset, the source's row number.
+    """
     def __init__(
         self,
         *,

@@ -129,7 +129,7 @@ class ExamplePreview(_message.Message):
     CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
     PROOFS_FIELD_NUMBER: _builtins.int
     row_number: _builtins.int
-    """Line of the upload, from 1."""
+    """The row that was asked for, numbered as DatasetFinding.row_number."""
     split: Global___ExampleSplit.ValueType
     """Whether the row is trained on or held out; a held-out row is shown as it would be trained on."""
     prompt_token_count: _builtins.int

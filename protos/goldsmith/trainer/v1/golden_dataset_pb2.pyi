@@ -31,9 +31,11 @@ class _CurationStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Curation
     CURATION_STEP_DROP_DUPLICATES: _CurationStep.ValueType  # 1
     """Drops rows with the same input, but for case and spacing, and the same output."""
     CURATION_STEP_DROP_NEAR_DUPLICATES: _CurationStep.ValueType  # 2
-    """Drops rows with nearly the same input and the same output, as ROW_NEARLY_DUPLICATED finds them."""
+    """Drops rows with nearly the same input and the same output, as ROW_NEARLY_DUPLICATED finds them within train or
+    holdout. Of a pair across the two, which HOLDOUT_LEAKED finds, the held-out row is kept.
+    """
     CURATION_STEP_DROP_CONTRADICTIONS: _CurationStep.ValueType  # 3
-    """Drops all rows that contradict each other, as ROWS_CONTRADICT finds them."""
+    """Drops all rows that contradict each other, as ROWS_CONTRADICT finds them, and all that repeat one of them."""
     CURATION_STEP_UNICODE_NFC: _CurationStep.ValueType  # 4
     """Writes letters and their accents as one character (Unicode NFC), in inputs and outputs."""
 
@@ -47,9 +49,11 @@ CURATION_STEP_UNSPECIFIED: CurationStep.ValueType  # 0
 CURATION_STEP_DROP_DUPLICATES: CurationStep.ValueType  # 1
 """Drops rows with the same input, but for case and spacing, and the same output."""
 CURATION_STEP_DROP_NEAR_DUPLICATES: CurationStep.ValueType  # 2
-"""Drops rows with nearly the same input and the same output, as ROW_NEARLY_DUPLICATED finds them."""
+"""Drops rows with nearly the same input and the same output, as ROW_NEARLY_DUPLICATED finds them within train or
+holdout. Of a pair across the two, which HOLDOUT_LEAKED finds, the held-out row is kept.
+"""
 CURATION_STEP_DROP_CONTRADICTIONS: CurationStep.ValueType  # 3
-"""Drops all rows that contradict each other, as ROWS_CONTRADICT finds them."""
+"""Drops all rows that contradict each other, as ROWS_CONTRADICT finds them, and all that repeat one of them."""
 CURATION_STEP_UNICODE_NFC: CurationStep.ValueType  # 4
 """Writes letters and their accents as one character (Unicode NFC), in inputs and outputs."""
 Global___CurationStep: _TypeAlias = CurationStep  # noqa: Y015
@@ -252,7 +256,9 @@ Global___GoldenDataset: _TypeAlias = GoldenDataset  # noqa: Y015
 
 @_typing.final
 class DatasetLineage(_message.Message):
-    """Where a curated dataset comes from. ListDatasetChanges has what was done to each row."""
+    """Where a curated dataset comes from. ListDatasetChanges has what was done to each row. Rows keep the numbers that they
+    have in the source, in findings and in PreviewExample too; numbers of rows that were dropped are left out.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -540,7 +546,9 @@ class DatasetFinding(_message.Message):
     SEVERITY_FIELD_NUMBER: _builtins.int
     REMEDY_FIELD_NUMBER: _builtins.int
     row_number: _builtins.int
-    """One-based line of the upload in which the row begins; of Parquet, its one-based place."""
+    """One-based line of the upload in which the row begins; of Parquet, its one-based place; of a curated dataset, the
+    source's row number.
+    """
     reason: _builtins.str
     """UPPER_SNAKE kind, for example ROW_NOT_JSON or CONTRACT_VIOLATED. FILE_UNREADABLE and FILE_TOO_LARGE end the reading:
     they fail the dataset whatever the policy.
