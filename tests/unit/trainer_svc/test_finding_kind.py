@@ -17,8 +17,14 @@ from trainer_svc.store import catalog
 
 Transact = Callable[[Callable[..., Any]], Any]
 _ROOT = Path(__file__).parents[3]
-_NOT_OF_FINDINGS = {"FIELD_INVALID", "CONTEXT_TOO_LONG", "MALLOC_ARENA_MAX", "ARROW_DEFAULT_MEMORY_POOL"}
-"""Reasons of errors that end a run, and environment variables."""
+_NOT_OF_FINDINGS = {
+    "FIELD_INVALID",
+    "CONTEXT_TOO_LONG",
+    "STATE_CONFLICT",
+    "MALLOC_ARENA_MAX",
+    "ARROW_DEFAULT_MEMORY_POOL",
+}
+"""Reasons of errors, and environment variables."""
 _REASON = re.compile(r'"([A-Z]+(?:_[A-Z]+)+)"')
 
 
