@@ -51,7 +51,9 @@ class Settings(SecuritySettings):
     tenant_waiting_jobs: int = field(
         default=100, metadata={"help": "training jobs of one tenant that may wait or be paused"}
     )
-    waiting_jobs: int = field(default=1000, metadata={"help": "the same of all tenants together"})
+    waiting_jobs: int = field(
+        default=1000, metadata={"help": "training jobs of all tenants together that may wait; paused ones do not count"}
+    )
     run_retention_hours: float = field(
         default=168.0, metadata={"help": "time after its end that a job's run, with log and checkpoints, is kept"}
     )

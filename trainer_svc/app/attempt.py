@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -25,7 +26,7 @@ from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.retention import drop_training_state, run_folder
 from trainer_svc.app.worker_process import run_worker
 from trainer_svc.domain.fault import FAILURES, fault_of
-from trainer_svc.domain.job import DISK_FULL, OUT_OF_MEMORY, Failure, Job, JobState
+from trainer_svc.domain.job import DISK_FULL, MAX_VALIDATION_SECONDS, OUT_OF_MEMORY, Failure, Job, JobState
 from trainer_svc.domain.outcome import after_death
 from trainer_svc.domain.registry import Revision
 from trainer_svc.domain.run import (
@@ -70,7 +71,7 @@ class Attempts:
         self._changes, self._clock, self._base, self._settings = changes, clock, base, settings
 
     async def validate(self, job: Job) -> None:
-        """Proves a job that is VALIDATING."""
+        """Proves a job that is VALIDATING; one that takes more than `MAX_VALIDATION_SECONDS` is stopped."""
         await self._attempt(job, (VALIDATE_FLAG,))
 
     async def train(self, job: Job) -> None:
@@ -81,7 +82,8 @@ class Attempts:
         folder = run_folder(self._settings.runs_dir, job.name)
         try:
             await self._prepare(job, folder)
-            look = lambda: self._look(job.name, folder)  # noqa: E731
+            begin = self._clock.now()
+            look = lambda: self._look(job.name, folder, begin)  # noqa: E731
             status = await run_worker(folder, threads=self._settings.threads, look=look, flags=flags)
             await self._conclude(job, folder, status)
         except Exception as err:  # the runner lives on for other jobs; this one fails and says so
@@ -133,8 +135,8 @@ class Attempts:
             with (folder / file.filename).open("wb") as copy:
                 copy.writelines(self._blobs.chunks(file.digest, 0, 1 << 20))
 
-    async def _look(self, name: str, folder: RunFolder) -> str:
-        """Moves the journal into the history; why the child shall stop, if it shall."""
+    async def _look(self, name: str, folder: RunFolder, begin: datetime) -> str:
+        """Moves the journal into the history; why the child, at it since `begin`, shall stop, if it shall."""
         own = JobName.parse(name)
 
         def work(connection: Connection) -> tuple[bool, Job]:
@@ -150,7 +152,10 @@ class Attempts:
             self._changes.ring()
         if job.state in _STOPPING:
             return job.state.value
-        return "out of time" if job.is_out_of_time(self._clock.now()) else ""
+        now = self._clock.now()
+        if job.state is JobState.VALIDATING and (now - begin).total_seconds() >= MAX_VALIDATION_SECONDS:
+            return "too long"
+        return "out of time" if job.is_out_of_time(now) else ""
 
     async def _conclude(self, job: Job, folder: RunFolder, status: int) -> None:
         if status == EXIT_DONE and job.state is not JobState.VALIDATING:

@@ -22,17 +22,24 @@ class Estimates:
     def __init__(self, database: Database, base: BaseModel, *, threads: int, price: Price) -> None:
         self._database, self._base, self._threads, self.price = database, base, threads, price
 
-    async def of_job(self, parent: TenantName, dataset: str, spec: JobSpec) -> tuple[Estimate, TrainingPlan]:
+    async def of_job(
+        self, parent: TenantName, dataset: str, spec: JobSpec, *, base_revision: str = ""
+    ) -> tuple[Estimate, TrainingPlan]:
         """The estimate, and the settings it was made for: the spec with what it leaves open filled in.
 
         Raises:
-            InvalidInput: a setting is out of range, or the dataset is another tenant's.
+            InvalidInput: a setting is out of range, the dataset is another tenant's, or a base revision is set.
             NotFound: the dataset does not exist.
             StateConflict: it is not active or was not measured, or no run like this one has been measured yet.
         """
         name = DatasetName.parse(dataset, "job.dataset")
         if name.tenant != parent.tenant:
             raise invalid_field("job.dataset", "belongs to another tenant")
+        if base_revision:
+            raise invalid_field(
+                "job.base_revision",
+                "is not read by an estimate: leave it out, and set spec.rank and spec.alpha to those of the revision",
+            )
         check_spec(spec)
 
         def work(connection: Connection) -> tuple[Dataset, list[Usage]]:
@@ -56,7 +63,7 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
     if dataset.state is not DatasetState.ACTIVE or report is None:
         raise StateConflict(
             "STATE_CONFLICT",
-            f"{dataset.name} is {dataset.state}, only an active dataset can be trained on",
+            f"{dataset.name} is {dataset.state}, only an active dataset can be estimated",
             hint="seal it, and mend the rows that ListDatasetFindings names",
             metadata={"state": dataset.state.value},
         )

@@ -27,11 +27,14 @@ from trainer_svc.store.database import Database
 HEARTBEAT_SECONDS = 15.0
 NO_ALIAS = "-"
 DEFAULT_TENANT_LIMIT, DEFAULT_LIMIT = 100, 1_000
-"""Jobs that may wait: of one tenant, of all."""
+"""Jobs that may wait: of one tenant, paused ones included, and of all without them."""
 _MAX_EPOCHS, _MAX_BATCH = 100, 256
 _MAX_LORAPLUS_RATIO = 64
 """Hayou et al. recommend 16."""
 _MAX_RUN_TIME_SECONDS = 365 * 86_400.0
+_ADDED_SETTINGS = ("use_rslora", "loraplus_ratio", "initialization")
+"""Fields of `JobSpec` that came after its first release; any later one belongs here, too."""
+_OPEN = JobSpec()
 
 
 class Jobs:
@@ -52,7 +55,7 @@ class Jobs:
             NotFound: the dataset or the base revision does not exist.
             StateConflict: the dataset is not sealed, or failed its check.
             AlreadyExists: the id is taken.
-            Exhausted: too many jobs wait already, the tenant's or all.
+            Exhausted: too many jobs wait already, the tenant's (paused ones count) or all (they do not).
         """
         name = JobName.parse(job.name)
         dataset = DatasetName.parse(job.dataset, "job.dataset")
@@ -107,7 +110,7 @@ class Jobs:
         return await self._change(name, wish.paused)
 
     async def resume(self, name: JobName) -> Job:
-        """Queues a paused job again. Raises `NotFound`, and `StateConflict` as `wish.resumed`."""
+        """Queues a paused job again, in a full queue, too. Raises `NotFound`, and `StateConflict` as `wish.resumed`."""
         return await self._change(name, wish.resumed)
 
     async def _change(self, name: JobName, change: Callable[[Job, datetime], Job]) -> Job:
@@ -153,8 +156,12 @@ class Jobs:
 
 
 def _payload(job: Job) -> str:
-    """Digest of what a caller sets."""
-    parts: list[object] = [job.name, job.dataset, job.adapter, job.alias_id, dump(job.spec)]
+    """Digest of what a caller sets. A field that an older release did not know counts only where it is set.
+
+    So a request that is repeated across an update is still the same request.
+    """
+    open_settings = {key for key in _ADDED_SETTINGS if getattr(job.spec, key) == getattr(_OPEN, key)}
+    parts: list[object] = [job.name, job.dataset, job.adapter, job.alias_id, dump(job.spec, without=open_settings)]
     added = {"priority": job.priority, "run_time_limit": job.run_time_limit_seconds, "base_revision": job.base_revision}
     parts += [[key, value] for key, value in added.items() if value not in (Priority.NORMAL, None, "")]
     return sha256_bytes(json.dumps(parts).encode())

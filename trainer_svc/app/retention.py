@@ -53,15 +53,15 @@ class Retention:
             await asyncio.sleep(_SWEEP_SECONDS)
 
     async def sweep(self) -> list[str]:
-        """Removes what may go now; the names of the jobs whose folders went."""
+        """Removes what may go now; the names of the jobs whose folders went. One that resists is logged and stays."""
         removed = []
         for path in await asyncio.to_thread(self._folders):
             job = await self._job_of(path)
             if job is None or job.state not in FINAL:
                 continue
             if self._is_old(job):
-                await asyncio.to_thread(shutil.rmtree, path)
-                removed.append(job.name)
+                if await asyncio.to_thread(_remove, path):
+                    removed.append(job.name)
             elif job.state is JobState.SUCCEEDED:
                 await asyncio.to_thread(drop_training_state, RunFolder(path))
         if removed:
@@ -80,3 +80,13 @@ class Retention:
     def _is_old(self, job: Job) -> bool:
         assert job.end_time is not None, "a final job has an end"
         return (self._clock.now() - job.end_time).total_seconds() >= self._keep_seconds
+
+
+def _remove(path: Path) -> bool:
+    """Whether the folder is gone; one that cannot be removed must not keep the others."""
+    try:
+        shutil.rmtree(path)
+    except OSError:  # the next sweep tries again
+        _log.exception("an old run could not be removed", extra={"folder": path.name})
+        return False
+    return True

@@ -61,13 +61,15 @@ class Runner:
         """Settles jobs that say they have a worker and have none: the service died, or could not write their end."""
         held = {*self._training, *self._validating}
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
             now = self._clock.now()
-            for job in history.jobs_in(connection, JobState.VALIDATING, *WORKING):
-                if job.name not in held:
-                    _save(connection, after_restart(job, now), now)
+            lost = [job for job in history.jobs_in(connection, JobState.VALIDATING, *WORKING) if job.name not in held]
+            for job in lost:
+                _save(connection, after_restart(job, now), now)
+            return bool(lost)
 
-        await self._database.run(work)
+        if await self._database.run(work):
+            self._changes.ring()
 
     async def run(self) -> None:
         """Runs jobs until cancelled; a database that fails, on a full disk say, is tried again."""
@@ -120,18 +122,21 @@ class Runner:
     async def _claim_validation(self) -> Job | None:
         """The next pending job whose dataset passed its check; ends those whose dataset did not."""
 
-        def work(connection: Connection) -> Job | None:
-            now, ready, states = self._clock.now(), [], _DatasetStates(connection)
+        def work(connection: Connection) -> tuple[Job | None, bool]:
+            now, ready, states, is_any_refused = self._clock.now(), [], _DatasetStates(connection), False
             for job in history.jobs_in(connection, JobState.PENDING):
                 state = states.of(job)
                 if state in (DatasetState.FAILED, None):
                     _save(connection, job.move(JobState.FAILED, now, failure=_refusal(job, state)), now)
+                    is_any_refused = True
                 elif state is DatasetState.ACTIVE:
                     ready.append(job)
             first = next_job(ready, running={}, turns=self._validation_turns, now=now)
-            return first and _save(connection, first.move(JobState.VALIDATING, now), now)
+            return first and _save(connection, first.move(JobState.VALIDATING, now), now), is_any_refused
 
-        job = await self._database.run(work)
+        job, is_any_refused = await self._database.run(work)
+        if is_any_refused:
+            self._changes.ring()
         if job is not None:
             self._validation_turns.take(JobName.parse(job.name).tenant)
         return job

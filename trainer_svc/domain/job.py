@@ -12,6 +12,9 @@ from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMo
 
 MAX_STALLED_ATTEMPTS = 3
 """Attempts that die without a new checkpoint before the job is given up: the cause is not chance then."""
+MAX_VALIDATION_SECONDS = 300.0
+"""Of one try. It tokenizes rows that passed their check and compiles their contract, which takes seconds; the
+validations of all tenants wait for it, so one that hangs must end."""
 
 WORKER_KILLED = "WORKER_KILLED"
 """Reason of the failure of a job that was given up so."""
@@ -58,8 +61,10 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 FINAL = frozenset(state for state, moves in MOVES.items() if not moves)
 WORKING = frozenset({_S.RUNNING, _S.EVALUATING, _S.PAUSING, _S.CANCELLING})
 """A worker process may be at it; CANCELLING may also be one that was being validated."""
-WAITING = frozenset({_S.PENDING, _S.VALIDATING, _S.QUEUED, _S.PAUSED})
-"""What the bounds on waiting jobs count."""
+WAITING = frozenset({_S.PENDING, _S.VALIDATING, _S.QUEUED})
+"""What the bound on the waiting jobs of all tenants counts."""
+HELD = WAITING | {_S.PAUSED}
+"""What the bound of one tenant counts: pauses have no end, so they take no other tenant's room."""
 
 
 class Priority(enum.StrEnum):

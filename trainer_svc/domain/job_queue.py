@@ -52,7 +52,7 @@ def _level(job: Job, now: datetime) -> int:
 
 
 def check_room(*, of_tenant: int, tenant_limit: int, of_all: int, limit: int) -> None:
-    """Lets one more job wait beside those that do.
+    """Lets one more job wait beside those that do; paused ones count in `of_tenant` only.
 
     Raises:
         Exhausted: QUOTA_EXCEEDED for the tenant's own limit, QUEUE_FULL for that of all tenants together.
@@ -67,7 +67,7 @@ def check_room(*, of_tenant: int, tenant_limit: int, of_all: int, limit: int) ->
     if of_all >= limit:
         raise Exhausted(
             "QUEUE_FULL",
-            f"{of_all} training jobs wait or are paused, {limit} may",
+            f"{of_all} training jobs wait, {limit} may",
             hint="try again when some have begun",
             metadata={"quota": "waiting_jobs", "limit": str(limit)},
         )

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from trainer_svc.domain.job import DEADLINE_EXCEEDED, MAX_STALLED_ATTEMPTS, WORKER_KILLED, Failure, Job, JobState
+from trainer_svc.domain.job import (
+    DEADLINE_EXCEEDED,
+    MAX_STALLED_ATTEMPTS,
+    MAX_VALIDATION_SECONDS,
+    WORKER_KILLED,
+    Failure,
+    Job,
+    JobState,
+)
 
 
 def after_death(job: Job, status: int, now: datetime) -> Job:
@@ -20,7 +28,7 @@ def after_death(job: Job, status: int, now: datetime) -> Job:
         return job.move(JobState.FAILED, now, failure=_out_of_time(job))
     stalled = job.stalled_attempts + 1
     if stalled >= MAX_STALLED_ATTEMPTS:
-        return job.move(JobState.FAILED, now, failure=_killed(stalled, status), stalled_attempts=stalled)
+        return job.move(JobState.FAILED, now, failure=_killed(job, stalled, status), stalled_attempts=stalled)
     return job.move(_start_of(job), now, stalled_attempts=stalled)
 
 
@@ -46,10 +54,12 @@ def _out_of_time(job: Job) -> Failure:
     )
 
 
-def _killed(count: int, status: int) -> Failure:
+def _killed(job: Job, count: int, status: int) -> Failure:
+    why = "probably for want of memory"
+    if job.state is JobState.VALIDATING:
+        why += f", or because its validation took more than {MAX_VALIDATION_SECONDS:g} s"
     return Failure(
         WORKER_KILLED,
-        f"the training process was killed {count} times without progress (status {status}), probably for want of"
-        " memory",
+        f"the training process was killed {count} times without progress (status {status}), {why}",
         user_error=False,
     )

@@ -74,5 +74,7 @@ class TrainingServicer(training_service_pb2_grpc.TrainingServiceServicer):
     ) -> training_estimate_pb2.TrainingEstimate:
         """What a job would take."""
         spec = translate.job_spec(request.job.spec)
-        found, plan = await self._estimates.of_job(TenantName.parse(request.parent), request.job.dataset, spec)
+        found, plan = await self._estimates.of_job(
+            TenantName.parse(request.parent), request.job.dataset, spec, base_revision=request.job.base_revision
+        )
         return translate_estimate.estimate(found, plan, spec, self._estimates.price)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from shared.errors import AlreadyExists
 from shared.names import JobName, absent
 from shared.rpc.page import Page
-from trainer_svc.domain.job import WAITING, Event, Job, JobState
+from trainer_svc.domain.job import HELD, WAITING, Event, Job, JobState
 from trainer_svc.store.codec import dump, load
 from trainer_svc.store.table import events, jobs
 
@@ -86,10 +86,11 @@ def count_jobs(connection: Connection) -> dict[JobState, int]:
 
 
 def count_waiting(connection: Connection, tenant: str) -> tuple[int, int]:
-    """How many jobs wait: of a tenant, and of all."""
-    waits = jobs.c.state.in_([state.value for state in WAITING])
-    query = select(func.count()).select_from(jobs).where(waits)
-    return connection.execute(query.where(jobs.c.tenant == tenant)).scalar_one(), connection.execute(query).scalar_one()
+    """How many jobs wait or are paused of a tenant, and how many wait of all."""
+    query = select(func.count()).select_from(jobs)
+    own = query.where(jobs.c.state.in_([state.value for state in HELD]), jobs.c.tenant == tenant)
+    every = query.where(jobs.c.state.in_([state.value for state in WAITING]))
+    return connection.execute(own).scalar_one(), connection.execute(every).scalar_one()
 
 
 def list_jobs(connection: Connection, tenant: str, page: Page) -> tuple[list[Job], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 from google.protobuf import duration_pb2
@@ -16,8 +17,13 @@ from trainer_svc.translate.job import spec_message
 def estimate(found: Estimate, plan: TrainingPlan, spec: JobSpec, price: Price) -> pb.TrainingEstimate:
     """What a job would take and cost."""
     costs = [_cost(found, seconds, price) for seconds in (found.low_seconds, found.seconds, found.high_seconds)]
-    complete = JobSpec(
-        spec.mode, plan.rank, plan.alpha, plan.learning_rate, plan.epoch_count, plan.batch_size, spec.seed
+    complete = dataclasses.replace(
+        spec,
+        rank=plan.rank,
+        alpha=plan.alpha,
+        learning_rate=plan.learning_rate,
+        epoch_count=plan.epoch_count,
+        batch_size=plan.batch_size,
     )
     return pb.TrainingEstimate(
         spec=spec_message(complete),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import TypeVar
 
 from goldsmith.trainer.v1 import training_job_pb2 as pb
-from shared.names import JobName
+from shared.names import JobName, invalid_field
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
 from trainer_svc.translate.time import duration, seconds, timestamp
@@ -18,12 +20,14 @@ _MODES = {mode: pb.TrainingMode.Value(f"TRAINING_MODE_{mode.name}") for mode in 
 _INITIALIZATIONS = {
     start: pb.AdapterInitialization.Value(f"ADAPTER_INITIALIZATION_{start.name}") for start in Initialization
 }
-_INITIALIZATION_OF = {number: start for start, number in _INITIALIZATIONS.items()}
-_PRIORITY_OF = {number: priority for priority, number in _PRIORITIES.items()}
+_INITIALIZATION_OF = {0: Initialization.KAIMING} | {number: start for start, number in _INITIALIZATIONS.items()}
+_PRIORITY_OF = {0: Priority.NORMAL} | {number: priority for priority, number in _PRIORITIES.items()}
+_MODE_OF = {0: TrainingMode.LORA} | {number: mode for mode, number in _MODES.items()}
+_Member = TypeVar("_Member")
 
 
 def new_job(name: JobName, message: pb.TrainingJob, now: datetime) -> Job:
-    """What a caller wants to create."""
+    """What a caller wants to create. Raises `InvalidInput` for an enum's number that this release does not know."""
     return Job(
         name=str(name),
         dataset=message.dataset,
@@ -32,15 +36,15 @@ def new_job(name: JobName, message: pb.TrainingJob, now: datetime) -> Job:
         spec=job_spec(message.spec),
         create_time=now,
         base_revision=message.base_revision,
-        priority=_PRIORITY_OF.get(message.priority, Priority.NORMAL),
+        priority=_member(_PRIORITY_OF, message.priority, "job.priority"),
         run_time_limit_seconds=seconds(message.run_time_limit) if message.HasField("run_time_limit") else None,
     )
 
 
 def job_spec(spec: pb.TrainingSpec) -> JobSpec:
-    """Settings that a caller wants; absent ones stay open."""
+    """Settings that a caller wants; absent ones stay open. Raises `InvalidInput` as `new_job`."""
     return JobSpec(
-        mode=TrainingMode.QLORA if spec.mode == pb.TRAINING_MODE_QLORA else TrainingMode.LORA,
+        mode=_member(_MODE_OF, spec.mode, "job.spec.mode"),
         rank=spec.rank if spec.HasField("rank") else None,
         alpha=spec.alpha if spec.HasField("alpha") else None,
         learning_rate=spec.learning_rate if spec.HasField("learning_rate") else None,
@@ -49,8 +53,14 @@ def job_spec(spec: pb.TrainingSpec) -> JobSpec:
         seed=spec.seed if spec.HasField("seed") else 0,
         use_rslora=spec.use_rslora,
         loraplus_ratio=spec.loraplus_ratio if spec.HasField("loraplus_ratio") else None,
-        initialization=_INITIALIZATION_OF.get(spec.initialization, Initialization.KAIMING),
+        initialization=_member(_INITIALIZATION_OF, spec.initialization, "job.spec.initialization"),
     )
+
+
+def _member(members: Mapping[int, _Member], number: int, path: str) -> _Member:
+    if number not in members:
+        raise invalid_field(path, f"{number} is unknown here, the greatest that is known is {max(members)}")
+    return members[number]
 
 
 def job(stored: Job) -> pb.TrainingJob:

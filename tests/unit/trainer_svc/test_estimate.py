@@ -12,18 +12,19 @@ import pytest
 
 from shared.base_model import BaseModel
 from shared.errors import InvalidInput, NotFound, StateConflict
-from shared.names import TenantName
+from shared.names import DatasetName, TenantName
 from tests.unit.trainer_svc.conftest import FINISH, Stage
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.domain.dataset import Dataset, DatasetState, Report
 from trainer_svc.domain.estimate import Price, Usage, Work, estimate
 from trainer_svc.domain.job import JobSpec
-from trainer_svc.domain.run import TrainingMode
+from trainer_svc.domain.run import Initialization, TrainingMode
 from trainer_svc.domain.token_length import Quantiles, TokenLengths
 from trainer_svc.store import calibration, catalog
 from trainer_svc.store.calibration import KEPT_RUNS
 from trainer_svc.store.database import Database
 from trainer_svc.translate.estimate import estimate as message_of
+from trainer_svc.translate.job import job_spec
 
 GIB = 1 << 30
 RUN = Usage(
@@ -183,6 +184,22 @@ class TestEstimates:
         assert message.spec.learning_rate > 0
         assert not message.HasField("past_error_ratio")
 
+    def test_is_of_all_the_settings_that_were_sent(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """What the plan does not fill in stays as it was."""
+        self._store(database, clock, lengths, _run(base_model_digest=tiny_base.digest))
+        spec = JobSpec(seed=7, use_rslora=True, loraplus_ratio=16.0, initialization=Initialization.EVA)
+
+        found, plan = self._of(estimates, spec)
+        told = job_spec(message_of(found, plan, spec, estimates.price).spec)
+
+        filled = dataclasses.replace(
+            told, rank=None, alpha=None, learning_rate=None, epoch_count=None, batch_size=None
+        )  # fmt: skip
+        assert filled == spec
+        assert None not in dataclasses.astuple(told)
+
     def test_says_nothing_of_money_without_a_price(
         self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
@@ -216,6 +233,31 @@ class TestEstimates:
 
         with pytest.raises(StateConflict, match="sealed before"):
             self._of(estimates, JobSpec())
+
+    def test_needs_a_dataset_that_passed_its_check(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths
+    ) -> None:
+        """One that is being checked may be trained on, which the error does not deny, but has not been measured yet."""
+        self._store(database, clock, lengths)
+        name = DatasetName("acme", "d")
+        checking = dataclasses.replace(
+            asyncio.run(database.run(lambda c: catalog.get_dataset(c, name))), state=DatasetState.VALIDATING
+        )
+        asyncio.run(database.run(lambda c: catalog.save_dataset(c, checking, None)))
+
+        with pytest.raises(StateConflict, match="only an active dataset can be estimated"):
+            self._of(estimates, JobSpec())
+
+    def test_refuses_a_base_revision(self, estimates: Estimates) -> None:
+        """Its rank and alpha are not looked up: the error says to set them instead, rather than to estimate others."""
+        revision = "tenants/acme/adapters/a/revisions/1"
+
+        with pytest.raises(InvalidInput, match="leave it out") as caught:
+            asyncio.run(
+                estimates.of_job(TenantName("acme"), "tenants/acme/datasets/d", JobSpec(), base_revision=revision)
+            )
+
+        assert caught.value.violations[0].path == "job.base_revision"
 
     def test_refuses_what_a_job_would_refuse(self, estimates: Estimates) -> None:
         """Settings, other tenants' datasets, datasets that do not exist."""

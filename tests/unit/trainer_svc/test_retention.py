@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,27 @@ class TestRetention:
 
         assert (folder / "checkpoints").exists() == (state is not JobState.SUCCEEDED)
         assert (folder / "events.jsonl").exists()
+
+    def test_goes_on_past_a_folder_that_cannot_be_removed(
+        self, runs: Runs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is named in the log, and the next sweep tries it again."""
+        stuck, other = runs.add(JobState.CANCELLED), runs.add(JobState.FAILED)
+        runs.clock.advance(WEEK_SECONDS)
+        remove = shutil.rmtree
+
+        def rmtree(path: Path) -> None:
+            if path == stuck:
+                raise PermissionError(path)
+            remove(path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(shutil, "rmtree", rmtree)
+            assert runs.sweep() == ["tenants/acme/jobs/failed"]
+
+        assert (stuck.exists(), other.exists()) == (True, False)
+        assert [record.__dict__["folder"] for record in caplog.records if record.exc_info] == [stuck.name]
+        assert runs.sweep() == ["tenants/acme/jobs/cancelled"]
 
     def test_leaves_alone_what_is_no_jobs(self, runs: Runs) -> None:
         """A folder of another name, one of a job that is unknown, a file."""

@@ -155,3 +155,15 @@ class TestRestart:
         asyncio.run(stage.database.run(work))
 
         assert stage.serve().state is JobState.CANCELLED
+
+    def test_is_told_to_watchers_at_once(self, stage: Stage) -> None:
+        """The bell rings with what became of the job, and only where something did."""
+        runner, mark = stage.runner(), stage.changes.mark()
+        asyncio.run(runner.recover())
+        assert not mark.is_set()
+        stopping = dataclasses.replace(asyncio.run(stage.jobs.get(NAME)), state=JobState.CANCELLING)
+        asyncio.run(stage.database.run(lambda connection: history.save_job(connection, stopping)))
+
+        asyncio.run(runner.recover())
+
+        assert mark.is_set()

@@ -92,17 +92,31 @@ class TestJob:
 
         assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
 
+    @pytest.mark.parametrize(
+        ("message", "path"),
+        [
+            (training_job_pb2.TrainingJob(priority=77), "job.priority"),  # type: ignore[arg-type]  # of a later release
+            (training_job_pb2.TrainingJob(spec={"mode": 77}), "job.spec.mode"),  # type: ignore[arg-type]  # as above
+            (training_job_pb2.TrainingJob(spec={"initialization": 77}), "job.spec.initialization"),  # type: ignore[arg-type]  # as above
+        ],
+    )
+    def test_an_unknown_number_is_refused(self, message: training_job_pb2.TrainingJob, path: str) -> None:
+        """What a newer client means by it is not known, and no default stands in for it."""
+        with pytest.raises(InvalidInput, match="77") as caught:
+            job.new_job(JobName("a", "j"), message, NOW)
+
+        assert caught.value.violations[0].path == path
+
     def test_a_base_revision_comes_back_as_it_was_sent(self) -> None:
         """By name."""
         stored = dataclasses.replace(JOB, base_revision="tenants/a/adapters/x/revisions/2")
 
         assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
 
-    @pytest.mark.parametrize("number", [0, 99])
-    def test_no_priority_and_one_of_a_newer_caller_are_normal(self, number: int) -> None:
-        """Neither is refused."""
+    def test_no_priority_is_normal(self) -> None:
+        """The default."""
         message = job.job(JOB)
-        message.priority = number  # type: ignore[assignment]  # what a newer caller sends
+        message.priority = training_job_pb2.TRAINING_PRIORITY_UNSPECIFIED
 
         assert job.new_job(JobName("a", "j"), message, NOW).priority is Priority.NORMAL
 

@@ -9,12 +9,23 @@ import json
 import pytest
 
 from shared.adapter.package import read_package
+from shared.changes import Changes
 from shared.errors import DomainError, Exhausted, InvalidInput, NotFound, StateConflict
 from shared.names import DatasetName, JobName
 from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.domain.dataset import DatasetState
-from trainer_svc.domain.job import DATASET_FAILED, Job, JobState, Priority
+from trainer_svc.domain.job import (
+    DATASET_FAILED,
+    MAX_STALLED_ATTEMPTS,
+    MAX_VALIDATION_SECONDS,
+    WORKER_KILLED,
+    Job,
+    JobSpec,
+    JobState,
+    Priority,
+)
+from trainer_svc.domain.run import Initialization
 from trainer_svc.store import catalog, history
 
 DATASET = DatasetName("acme", "d")
@@ -85,6 +96,26 @@ class TestValidation:
 
         assert (job.state, job.run_seconds) == (JobState.CANCELLED, 0.0)
 
+    def test_that_hangs_ends_the_job(self, stage: Stage) -> None:
+        """Each of three tries is stopped after its time, so that one job cannot hold up all others."""
+        stage.validation = "trap 'exit 5' TERM; echo >> \"$3/begun\"; while :; do sleep 0.05; done"
+        stage.act(FINISH)
+
+        async def pass_time() -> None:
+            for count in range(1, MAX_STALLED_ATTEMPTS + 1):
+                while sum(len(path.read_bytes()) for path in stage.folder.glob("runs/*/begun")) < count:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                stage.clock.advance(MAX_VALIDATION_SECONDS)
+            await stage.final()
+
+        job = stage.serve(pass_time)
+
+        assert (job.state, job.attempt) == (JobState.FAILED, 0)
+        assert job.failure is not None
+        assert (job.failure.reason, job.failure.user_error) == (WORKER_KILLED, False)
+        assert "took more than 300 s" in job.failure.message
+        assert _states(stage).count(JobState.VALIDATING) == MAX_STALLED_ATTEMPTS
+
     def test_goes_on_while_another_job_trains(self, stage: Stage) -> None:
         """The mistake of a job that waits is told while the only worker is busy."""
         other = JobName("globex", "other")
@@ -132,6 +163,20 @@ class TestDataset:
         assert job.failure is not None
         assert (job.failure.reason, job.failure.user_error) == (DATASET_FAILED, True)
         assert str(DATASET) in job.failure.message
+
+    def test_that_refuses_it_is_told_to_watchers_at_once(self, stage: Stage) -> None:
+        """The bell rings with the job's end, not with the next heartbeat."""
+        asyncio.run(_set(stage, DatasetState.FAILED))
+        runner, mark = stage.runner(), stage.changes.mark()
+
+        async def until_rung() -> JobState:
+            running = asyncio.create_task(runner.run())
+            assert await Changes.wait(mark, 5)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            return (await stage.jobs.get(NAME)).state
+
+        assert asyncio.run(until_rung()) is JobState.FAILED
 
     def test_that_never_came_to_an_end_ends_the_job(self, stage: Stage) -> None:
         """The dataset was removed, unchecked: the queue goes on."""
@@ -217,7 +262,7 @@ class TestCreate:
             asyncio.run(stage.jobs.get(JobName("acme", "second")))
 
     def test_is_refused_when_too_many_of_the_tenant_wait(self, stage: Stage) -> None:
-        """Paused ones count, running and final ones do not; a repeated request still gets its answer."""
+        """Running and final ones do not count; a repeated request still gets its answer."""
         jobs, request = Jobs(stage.database, stage.changes, stage.clock, tenant_limit=2), "7f4d1c52"
         second = asyncio.run(jobs.create(self._job(stage), request))
         with pytest.raises(Exhausted) as caught:
@@ -228,6 +273,21 @@ class TestCreate:
         asyncio.run(jobs.cancel(NAME))
 
         assert asyncio.run(jobs.create(self._job(stage, name="third"), "")).name.endswith("third")
+
+    def test_counts_paused_jobs_against_their_tenant_only(self, stage: Stage) -> None:
+        """They never end by themselves, so they must not shut out other tenants; a resume finds its place always."""
+        jobs = Jobs(stage.database, stage.changes, stage.clock, tenant_limit=2, limit=1)
+        paused = self._job(stage, state=JobState.PAUSED)
+        first = asyncio.run(stage.jobs.cancel(NAME))
+        asyncio.run(stage.database.run(lambda connection: history.add_job(connection, paused)))
+
+        asyncio.run(jobs.create(self._job(stage, name="third", state=JobState.PENDING), ""))
+        with pytest.raises(Exhausted) as caught:
+            asyncio.run(jobs.create(self._job(stage, name="fourth", state=JobState.PENDING), ""))
+
+        assert first.state is JobState.CANCELLED
+        assert caught.value.reason == "QUOTA_EXCEEDED"
+        assert asyncio.run(jobs.resume(JobName.parse(paused.name))).state is JobState.QUEUED
 
     def test_is_refused_when_too_many_of_all_wait(self, stage: Stage) -> None:
         """The whole queue has its own bound."""
@@ -244,5 +304,35 @@ class TestCreate:
 
         with pytest.raises(InvalidInput) as caught:
             asyncio.run(stage.jobs.create(self._job(stage, priority=Priority.HIGH), "7f4d1c52"))
+
+        assert caught.value.reason == "REQUEST_ID_REUSED"
+
+    @pytest.mark.parametrize(
+        ("spec", "digest"),
+        [
+            (JobSpec(), "sha256:54c2859574da6f439d3133d30c7870fadf2fa62f2ce06d03392049c68bc0ad3c"),
+            (
+                JobSpec(rank=8, learning_rate=1e-5, seed=3),
+                "sha256:f7f35b2c16030572bdf831fd7bce522450cdaf948894a99ec586427852996839",
+            ),
+        ],
+    )
+    def test_knows_a_request_from_before_an_update(self, stage: Stage, spec: JobSpec, digest: str) -> None:
+        """The digests are those that the first release, whose jobs had fewer settings, stored with a request."""
+        repeat = lambda c: catalog.repeated(c, "acme", "CreateTrainingJob", "7f4d1c52", digest)  # noqa: E731
+        assert not asyncio.run(stage.database.run(repeat))
+        job = dataclasses.replace(asyncio.run(stage.jobs.get(NAME)), spec=spec)
+
+        assert asyncio.run(stage.jobs.create(job, "7f4d1c52")).name == str(NAME)
+
+    @pytest.mark.parametrize(
+        "spec", [JobSpec(use_rslora=True), JobSpec(loraplus_ratio=1.0), JobSpec(initialization=Initialization.EVA)]
+    )
+    def test_tells_requests_apart_by_each_setting(self, stage: Stage, spec: JobSpec) -> None:
+        """Those that came later count once they are set."""
+        asyncio.run(stage.jobs.create(self._job(stage), "7f4d1c52"))
+
+        with pytest.raises(InvalidInput) as caught:
+            asyncio.run(stage.jobs.create(self._job(stage, spec=spec), "7f4d1c52"))
 
         assert caught.value.reason == "REQUEST_ID_REUSED"

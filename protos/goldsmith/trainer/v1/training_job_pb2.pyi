@@ -43,7 +43,7 @@ class _TrainingJobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trai
     """Created; waits until its dataset is checked, then for its validation. The first state of every job."""
     TRAINING_JOB_STATE_VALIDATING: _TrainingJobState.ValueType  # 8
     """Settings and every example are proved, beside the jobs that run: a row that is too long is told now, and not after
-    hours in the queue.
+    hours in the queue. Stopped after 300 s and tried again; the job ends FAILED after three tries.
     """
     TRAINING_JOB_STATE_EVALUATING: _TrainingJobState.ValueType  # 9
     """Training is over: the worker generates on holdout rows (phase EVALUATING), then proves and packs the adapter (phase
@@ -52,11 +52,14 @@ class _TrainingJobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trai
     TRAINING_JOB_STATE_PAUSING: _TrainingJobState.ValueType  # 10
     """Pause was accepted, the worker has not stopped yet."""
     TRAINING_JOB_STATE_PAUSED: _TrainingJobState.ValueType  # 11
-    """Holds no worker, and keeps its checkpoint for as long as it is paused. It counts as waiting."""
+    """Holds no worker, and keeps its checkpoint for as long as it is paused. It counts as waiting for its tenant's limit,
+    and not for that of all tenants.
+    """
 
 class TrainingJobState(_TrainingJobState, metaclass=_TrainingJobStateEnumTypeWrapper):
     """Allowed moves: PENDING -> VALIDATING | FAILED (the check of its dataset refused it) | CANCELLED; VALIDATING -> QUEUED |
-    PENDING (its worker or the service died) | FAILED | CANCELLING; QUEUED -> RUNNING | PAUSED | CANCELLED; RUNNING ->
+    PENDING (its worker or the service died, or it took too long) | FAILED | CANCELLING; QUEUED -> RUNNING | PAUSED |
+    CANCELLED; RUNNING ->
     EVALUATING | SUCCEEDED | FAILED | PAUSING | CANCELLING | QUEUED (its worker or the service died, the next attempt goes
     on from the last checkpoint); EVALUATING -> RUNNING (a next attempt prepares again) | SUCCEEDED | FAILED | PAUSING |
     CANCELLING | QUEUED (as from RUNNING); PAUSING -> PAUSED | CANCELLING | SUCCEEDED (it had just finished) | FAILED;
@@ -85,7 +88,7 @@ TRAINING_JOB_STATE_PENDING: TrainingJobState.ValueType  # 7
 """Created; waits until its dataset is checked, then for its validation. The first state of every job."""
 TRAINING_JOB_STATE_VALIDATING: TrainingJobState.ValueType  # 8
 """Settings and every example are proved, beside the jobs that run: a row that is too long is told now, and not after
-hours in the queue.
+hours in the queue. Stopped after 300 s and tried again; the job ends FAILED after three tries.
 """
 TRAINING_JOB_STATE_EVALUATING: TrainingJobState.ValueType  # 9
 """Training is over: the worker generates on holdout rows (phase EVALUATING), then proves and packs the adapter (phase
@@ -94,7 +97,9 @@ PUBLISHING).
 TRAINING_JOB_STATE_PAUSING: TrainingJobState.ValueType  # 10
 """Pause was accepted, the worker has not stopped yet."""
 TRAINING_JOB_STATE_PAUSED: TrainingJobState.ValueType  # 11
-"""Holds no worker, and keeps its checkpoint for as long as it is paused. It counts as waiting."""
+"""Holds no worker, and keeps its checkpoint for as long as it is paused. It counts as waiting for its tenant's limit,
+and not for that of all tenants.
+"""
 Global___TrainingJobState: _TypeAlias = TrainingJobState  # noqa: Y015
 
 class _TrainingPriority:

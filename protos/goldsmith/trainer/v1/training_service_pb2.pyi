@@ -239,7 +239,9 @@ class EstimateTrainingJobRequest(_message.Message):
     """Required. tenants/{tenant}."""
     @_builtins.property
     def job(self) -> _training_job_pb2.TrainingJob:
-        """Required. dataset and spec are read, as CreateTrainingJob would read them."""
+        """Required. dataset and spec are read, as CreateTrainingJob would read them. base_revision must be empty: set the
+        revision's rank and alpha in spec instead.
+        """
 
     def __init__(
         self,

@@ -86,9 +86,9 @@ class TrainingServiceServicer(object):
     def CreateTrainingJob(self, request, context):
         """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
         base_revision),
-        FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec), ALREADY_EXISTS,
+        FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
         RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
-        QUEUE_FULL: all tenants together have).
+        QUEUE_FULL: all tenants together have too many that are PENDING, VALIDATING or QUEUED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,8 +130,8 @@ class TrainingServiceServicer(object):
 
     def ResumeTrainingJob(self, request, context):
         """Queues a PAUSED job again; it goes on from its checkpoint and gives the bytes it would have given without the pause.
-        Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT:
-        PAUSING, being cancelled, or final; metadata state).
+        It is queued in a full queue, too. Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND,
+        FAILED_PRECONDITION (STATE_CONFLICT: PAUSING, being cancelled, or final; metadata state).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,7 +148,7 @@ class TrainingServiceServicer(object):
     def EstimateTrainingJob(self, request, context):
         """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
         Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
-        INVALID_ARGUMENT (spec).
+        INVALID_ARGUMENT (spec; base_revision is set).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,9 +38,9 @@ class TrainingServiceStub:
     CreateTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingJobRequest, _training_job_pb2.TrainingJob]
     """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
     base_revision),
-    FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec), ALREADY_EXISTS,
+    FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
-    QUEUE_FULL: all tenants together have).
+    QUEUE_FULL: all tenants together have too many that are PENDING, VALIDATING or QUEUED).
     """
     GetTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingJobRequest, _training_job_pb2.TrainingJob]
     """Idempotent. Errors: NOT_FOUND."""
@@ -60,8 +60,8 @@ class TrainingServiceStub:
     """
     ResumeTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ResumeTrainingJobRequest, _training_job_pb2.TrainingJob]
     """Queues a PAUSED job again; it goes on from its checkpoint and gives the bytes it would have given without the pause.
-    Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT:
-    PAUSING, being cancelled, or final; metadata state).
+    It is queued in a full queue, too. Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND,
+    FAILED_PRECONDITION (STATE_CONFLICT: PAUSING, being cancelled, or final; metadata state).
     """
     WatchTrainingJob: _grpc.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingJobRequest, _training_job_pb2.TrainingEvent]
     """History after a sequence, then live events, then OK at a final state; a heartbeat every 15 s. Resume with the last
@@ -70,7 +70,7 @@ class TrainingServiceStub:
     EstimateTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.EstimateTrainingJobRequest, _training_estimate_pb2.TrainingEstimate]
     """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
     Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
-    INVALID_ARGUMENT (spec).
+    INVALID_ARGUMENT (spec; base_revision is set).
     """
 
 @_typing.type_check_only
@@ -81,9 +81,9 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     CreateTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
     """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
     base_revision),
-    FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec), ALREADY_EXISTS,
+    FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
-    QUEUE_FULL: all tenants together have).
+    QUEUE_FULL: all tenants together have too many that are PENDING, VALIDATING or QUEUED).
     """
     GetTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
     """Idempotent. Errors: NOT_FOUND."""
@@ -103,8 +103,8 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """
     ResumeTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ResumeTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
     """Queues a PAUSED job again; it goes on from its checkpoint and gives the bytes it would have given without the pause.
-    Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT:
-    PAUSING, being cancelled, or final; metadata state).
+    It is queued in a full queue, too. Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND,
+    FAILED_PRECONDITION (STATE_CONFLICT: PAUSING, being cancelled, or final; metadata state).
     """
     WatchTrainingJob: _aio.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingJobRequest, _training_job_pb2.TrainingEvent]  # type: ignore[assignment]
     """History after a sequence, then live events, then OK at a final state; a heartbeat every 15 s. Resume with the last
@@ -113,7 +113,7 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     EstimateTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.EstimateTrainingJobRequest, _training_estimate_pb2.TrainingEstimate]  # type: ignore[assignment]
     """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
     Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
-    INVALID_ARGUMENT (spec).
+    INVALID_ARGUMENT (spec; base_revision is set).
     """
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -127,9 +127,9 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_training_job_pb2.TrainingJob, _abc.Awaitable[_training_job_pb2.TrainingJob]]:
         """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
         base_revision),
-        FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec), ALREADY_EXISTS,
+        FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
         RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
-        QUEUE_FULL: all tenants together have).
+        QUEUE_FULL: all tenants together have too many that are PENDING, VALIDATING or QUEUED).
         """
 
     @_abc_1.abstractmethod
@@ -179,8 +179,8 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_job_pb2.TrainingJob, _abc.Awaitable[_training_job_pb2.TrainingJob]]:
         """Queues a PAUSED job again; it goes on from its checkpoint and gives the bytes it would have given without the pause.
-        Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT:
-        PAUSING, being cancelled, or final; metadata state).
+        It is queued in a full queue, too. Idempotent: a job that waits or runs is answered as it is. Errors: NOT_FOUND,
+        FAILED_PRECONDITION (STATE_CONFLICT: PAUSING, being cancelled, or final; metadata state).
         """
 
     @_abc_1.abstractmethod
@@ -201,7 +201,7 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_training_estimate_pb2.TrainingEstimate, _abc.Awaitable[_training_estimate_pb2.TrainingEstimate]]:
         """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
         Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
-        INVALID_ARGUMENT (spec).
+        INVALID_ARGUMENT (spec; base_revision is set).
         """
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
