@@ -116,11 +116,14 @@ _HARMLESS: dict[str, bytes] = {
     "a special token": b'{"input":"<|end|><|output|>","output":{"n":1}}',
     "a format string": b'{"input":"%s%n{0.__class__}${jndi:ldap://x}","output":{"n":1}}',
     "an order of reading": '{"input":"a\u202eb","output":{"n":1}}'.encode(),
-    "many accents": ('{"input":"a' + "\u0301" * 5_000 + '","output":{"n":1}}').encode(),
-    "the longest input": json.dumps({"input": "x" * 32_768, "output": {"n": 1}}).encode(),
     "white space": b' \t{ "input" : "a" , "output" : { "n" : 1 } } \r',
     "an output with white space": json.dumps({"input": "a", "output": '{ "n" : 1 }'}).encode(),
 }
+_TOO_LONG: dict[str, bytes] = {
+    "many accents": ('{"input":"a' + "\u0301" * 5_000 + '","output":{"n":1}}').encode(),
+    "the longest input": json.dumps({"input": "x" * 32_768, "output": {"n": 1}}).encode(),
+}
+"""Within the limits of a row, and beyond the base model's context."""
 
 
 def _plain(count: int = 40) -> list[bytes]:
@@ -189,6 +192,8 @@ def attacks() -> Iterator[Attack]:
         yield file_attack(f"JSONL: an output: {name}", row_fault(VIOLATED, "output"), _with(row))
     for name, line in _HARMLESS.items():
         yield file_attack(f"JSONL: {name}", ACTIVE, _with(line))
+    for name, line in _TOO_LONG.items():
+        yield file_attack(f"JSONL: {name}", row_fault("ROW_TOO_LONG"), _with(line))
     for seed in range(5):
         yield file_attack(f"JSONL: noise {seed}", row_fault(NOT_JSON), _with(_noise(seed)))
     for name, (make, expected) in _FILES.items():
