@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.bench import authorisation, cold_start, crash, fairness, lora_kernel, residency, swap, torture
-from tests.bench.result import Figures, keep, report
+from tests.bench.result import Figures, run_parts
 
 PARTS: tuple[Callable[[], Figures], ...] = (
     lora_kernel.measure,
@@ -20,13 +20,8 @@ PARTS: tuple[Callable[[], Figures], ...] = (
 
 
 def main() -> None:
-    """Prints each part's figures; build/bench/adapters.json has them all, and is written after each part."""
-    figures: Figures = {}
-    for measure in PARTS:
-        found = measure()
-        report(measure.__module__.rpartition(".")[2], found)
-        figures |= found
-        keep("adapters", figures)
+    """Runs all parts."""
+    run_parts("adapters", PARTS)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -34,3 +34,13 @@ def keep(name: str, figures: Mapping[str, float | int | str]) -> None:
     """Writes build/bench/NAME.json; long benchmarks do it after each part."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def run_parts(name: str, parts: Sequence[Callable[[], Figures]]) -> None:
+    """Prints each part's figures; build/bench/NAME.json has them all, and is written after each part."""
+    figures: Figures = {}
+    for measure in parts:
+        found = measure()
+        report(measure.__module__.rpartition(".")[2], found)
+        figures |= found
+        keep(name, figures)

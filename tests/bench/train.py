@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.bench import gate, hostile_uploads, train_quantized, train_resume, train_speed
-from tests.bench.result import Figures, keep, report
+from tests.bench.result import Figures, run_parts
 
 PARTS: tuple[Callable[[], Figures], ...] = (
     train_speed.measure,
@@ -17,13 +17,8 @@ PARTS: tuple[Callable[[], Figures], ...] = (
 
 
 def main() -> None:
-    """Prints each part's figures; build/bench/train.json has them all, and is written after each part."""
-    figures: Figures = {}
-    for measure in PARTS:
-        found = measure()
-        report(measure.__module__.rpartition(".")[2], found)
-        figures |= found
-        keep("train", figures)
+    """Runs all parts."""
+    run_parts("train", PARTS)
 
 
 if __name__ == "__main__":
