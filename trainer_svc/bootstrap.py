@@ -74,6 +74,7 @@ class TrainerApplication:
                 runs_dir=data_dir / "runs",
                 contract_dir=contract_dir,
                 threads=settings.training_threads,
+                processes=settings.training_processes,
                 parallel_jobs=settings.parallel_jobs,
             ),
             observer=observer,

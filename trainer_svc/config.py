@@ -9,7 +9,8 @@ from shared.names import invalid_field
 from shared.rpc.security import SecuritySettings
 
 _LEAST = {
-    "training_threads": 1, "parallel_jobs": 0, "metrics_label_sets": 1, "tenant_waiting_jobs": 1, "waiting_jobs": 1,
+    "training_threads": 1, "training_processes": 1, "parallel_jobs": 0, "metrics_label_sets": 1,
+    "tenant_waiting_jobs": 1, "waiting_jobs": 1,
     "run_retention_hours": 0, "upload_retention_hours": 1, "price_per_hour": 0, "watts": 0,
 }  # fmt: skip
 DESCRIPTION = "Check golden datasets, train adapters and publish them in the registry."
@@ -43,7 +44,10 @@ class Settings(SecuritySettings):
         default="",
         metadata={"help": "package.module:factory of a finder of names and places; empty: forms and check digits only"},
     )
-    training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
+    training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training process"})
+    training_processes: int = field(
+        default=1, metadata={"help": "processes that train one job together; with GPUs, as many GPUs"}
+    )
     price_per_hour: float = field(default=0.0, metadata={"help": "of a training hour, for estimates; 0 is none"})
     currency: str = field(default="", metadata={"help": "of price_per_hour, for example EUR"})
     watts: float = field(default=0.0, metadata={"help": "drawn while training, for estimates; 0 is unknown"})

@@ -1,5 +1,7 @@
 """`python -m trainer_svc.worker RUN_DIR [--validate]`: the child process that runs, or only proves, one training job.
 
+With `--share` it is one of several that train together; the child that was started without it started them.
+
 Its death fails or requeues one job, never the service; the service's death ends it too.
 """
 
@@ -28,10 +30,12 @@ from trainer_svc.domain.run import (
     EXIT_OUT_OF_MEMORY,
     EXIT_STOPPED,
     EXIT_USER_ERROR,
+    SHARE_FLAG,
     VALIDATE_FLAG,
     Cancelled,
     RunFolder,
     RunSpec,
+    ShareFailed,
 )
 from trainer_svc.engine.journal import Journal
 
@@ -58,10 +62,13 @@ def main(argv: list[str]) -> int:
         terminated = True
 
     signal.signal(signal.SIGTERM, stop)
+    is_cancelled = lambda: terminated or folder.stop.exists()  # noqa: E731
+    if SHARE_FLAG in argv[1:]:  # who started it holds the lock
+        return exit_status(_train_share, folder, is_cancelled)
     with folder.lock.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier attempt may still be dying
         work = _validate if VALIDATE_FLAG in argv[1:] else _train
-        return exit_status(work, folder, lambda: terminated or folder.stop.exists())
+        return exit_status(work, folder, is_cancelled)
 
 
 def _validate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
@@ -78,14 +85,20 @@ def _train(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Cal
     run(spec, folder, journal, is_cancelled)
 
 
+def _train_share(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
+    from trainer_svc.engine.pipeline import run_share
+
+    run_share(spec, folder, journal, is_cancelled)
+
+
 def exit_status(work: Work, folder: RunFolder, is_cancelled: Callable[[], bool]) -> int:
     """Does the work and tells how it went: by the status, and where the disk allows in the run's failure file."""
     try:
         spec = RunSpec.from_json(folder.spec.read_bytes())
         with contextlib.closing(Journal(folder.events)) as journal:
             work(spec, folder, journal, is_cancelled)
-    except Cancelled:
-        return EXIT_STOPPED
+    except (Cancelled, ShareFailed) as err:
+        return err.status if isinstance(err, ShareFailed) else EXIT_STOPPED
     except InvalidInput as err:
         return _fail(folder, err.reason, str(err), user_error=True)
     except Exception as err:  # the edge of the process

@@ -58,6 +58,8 @@ class RunnerSettings:
     contract_dir: Path
     threads: int
     parallel_jobs: int
+    processes: int = 1
+    """Of one job."""
 
 
 class Attempts:
@@ -84,7 +86,8 @@ class Attempts:
             await self._prepare(job, folder)
             begin = self._clock.now()
             look = lambda: self._look(job.name, folder, begin)  # noqa: E731
-            status = await run_worker(folder, threads=self._settings.threads, look=look, flags=flags)
+            use = self._settings
+            status = await run_worker(folder, threads=use.threads, processes=use.processes, look=look, flags=flags)
             await self._conclude(job, folder, status)
         except Exception as err:  # the runner lives on for other jobs; this one fails and says so
             _log.exception("job could not be run", extra={"job": job.name})
@@ -103,6 +106,7 @@ class Attempts:
             contract_cache_dir=str(self._settings.contract_dir),
             dataset_digest=dataset.digest,
             threads=self._settings.threads,
+            processes=self._settings.processes,
             instruction_prompt=dataset.instruction_prompt,
             database_sql=dataset.database_sql,
             start_digest=start.digest if start is not None else "",

@@ -12,19 +12,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from trainer_svc.domain.run import RunFolder
 
 _LOOK_SECONDS = 0.25
+_MOST_GPUS = 64
+"""Of one machine; those that are not there are passed over."""
 _GRACE_SECONDS = 30.0
 """A micro-step of a large base on CPU; after it the child is killed, its last checkpoint stays."""
 
 
 async def run_worker(
-    folder: RunFolder, *, threads: int, look: Callable[[], Awaitable[str]], flags: Sequence[str] = ()
-) -> int:
+    folder: RunFolder, *, threads: int, processes: int = 1, look: Callable[[], Awaitable[str]],
+    flags: Sequence[str] = (),
+) -> int:  # fmt: skip
     """Runs the child to its end; its exit status, negative for the signal that killed it.
 
     `look` is called four times a second, and once after the end; the first text that is not empty says why the child
     shall stop.
     """
-    process = await _start(folder, threads, flags)
+    process = await _start(folder, threads, processes, flags)
     ended = asyncio.create_task(process.wait())
     stopper: asyncio.Task[None] | None = None
     try:
@@ -43,7 +46,7 @@ async def run_worker(
             stopper.cancel()
 
 
-async def _start(folder: RunFolder, threads: int, flags: Sequence[str]) -> asyncio.subprocess.Process:
+async def _start(folder: RunFolder, threads: int, processes: int, flags: Sequence[str]) -> asyncio.subprocess.Process:
     environment = {
         **os.environ,
         "GOLDSMITH_PARENT_PID": str(os.getpid()),
@@ -51,12 +54,22 @@ async def _start(folder: RunFolder, threads: int, flags: Sequence[str]) -> async
         "OMP_WAIT_POLICY": "PASSIVE",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        "CUDA_VISIBLE_DEVICES": ",".join(_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))[:processes]),
     }
     with (folder.path / "log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "trainer_svc.worker", str(folder.path), *flags,
             stdout=log, stderr=log, env=environment,
         )  # fmt: skip
+
+
+def _gpus(visible: str | None) -> list[str]:
+    """GPUs that trainings may use, in the operator's order.
+
+    One process must see one: transformers would spread its batches over all that it sees, in threads, which our loss
+    does not survive.
+    """
+    return visible.split(",") if visible is not None else [str(number) for number in range(_MOST_GPUS)]
 
 
 async def _stop(process: asyncio.subprocess.Process, folder: RunFolder, why: str) -> None:

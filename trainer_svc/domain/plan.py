@@ -72,4 +72,5 @@ def learning_rate(hidden_size: int) -> float:
 def settings(plan: TrainingPlan, spec: RunSpec) -> dict[str, str | int | float]:
     """The plan as the manifest and the job show it."""
     start = {"base_revision_digest": spec.start_digest} if spec.start_digest else {}
-    return {"mode": spec.mode.value, "seed": spec.seed, "threads": spec.threads, **dataclasses.asdict(plan), **start}
+    use = {"threads": spec.threads, "processes": spec.processes}
+    return {"mode": spec.mode.value, "seed": spec.seed, **use, **dataclasses.asdict(plan), **start}

@@ -13,10 +13,20 @@ EXIT_DONE, EXIT_USER_ERROR, EXIT_INTERNAL_ERROR, EXIT_STOPPED, EXIT_DISK_FULL, E
 nothing is lost. After USER_ERROR and INTERNAL_ERROR `RunFolder.failure` says more."""
 VALIDATE_FLAG = "--validate"
 """Asks the child to prove settings and examples, and no more."""
+SHARE_FLAG = "--share"
+"""Asks the child to be one of the processes that train together; `trainer_svc.engine.process_group` starts those."""
 
 
 class Cancelled(Exception):  # what happened, as in shared.errors
     """The run was asked to stop, for good or for a pause; its last checkpoint is kept, nothing is published."""
+
+
+class ShareFailed(Exception):  # as above
+    """A process of several that train together ended too soon, with `status`, and has told why where it could."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"a process of the training ended with {status}")
+        self.status = status
 
 
 class TrainingMode(enum.StrEnum):
@@ -65,6 +75,9 @@ class RunSpec:
     loraplus_ratio: float | None = None
     initialization: Initialization = Initialization.KAIMING
     threads: int = 1
+    """Of each process."""
+    processes: int = 1
+    """That train together, each with a part of every batch."""
     instruction_prompt: str = ""
     database_sql: str = ""
     start_digest: str = ""

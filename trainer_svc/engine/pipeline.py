@@ -32,13 +32,14 @@ from trainer_svc.domain.run import (
     RunSpec,
     TrainingMode,
 )
+from trainer_svc.engine import process_group
 from trainer_svc.engine.base import best_device, compute_dtype, load_base
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.export import load_served, save_adapter
 from trainer_svc.engine.generation import generate
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
-from trainer_svc.engine.preparation import prepare
+from trainer_svc.engine.preparation import Prepared, prepare
 from trainer_svc.engine.recipe import keep_to_recipe
 from trainer_svc.engine.training import train_adapter
 from trainer_svc.engine.usage import Stopwatch, device_name, peak_bytes
@@ -78,7 +79,7 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     stopwatch = Stopwatch()
     journal.phase(Phase.PREPARING)
     ready = prepare(spec, folder, journal)
-    keep_to_recipe(folder, ready.base, ready.renderer)
+    keep_to_recipe(folder, ready.base, ready.renderer, spec.processes)
     if folder.result.is_file():
         return RunResult.from_json(folder.result.read_bytes())
     ground = _Ground(
@@ -86,30 +87,50 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     )
     ground.stop_if_cancelled()
     if not folder.adapter.is_dir():
-        _train(ground, ready.examples)
+        _train(ground, ready)
     result = _publish(ground, ready.holdout)
-    # How long EVA looks at the rows says nothing of other runs.
-    if stopwatch.has_trained and ready.plan.initialization is not Initialization.EVA:
+    # How long EVA looks at the rows says nothing of other runs, nor do several processes of one.
+    is_typical = ready.plan.initialization is not Initialization.EVA and spec.processes == 1
+    if stopwatch.has_trained and is_typical:
         journal.usage(_usage(ground, ready.examples, len(ready.holdout)))
     return result
 
 
-def _train(ground: _Ground, examples: Sequence[Example]) -> None:
+def run_share(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
+    """Trains as one of several processes, of which the first leaves the adapter in the folder.
+
+    Raises:
+        Cancelled: one of them was asked to stop.
+        InvalidInput: LOSS_DIVERGED.
+    """
+    torch.set_num_threads(spec.threads)
+    with process_group.joined():
+        _train_here(prepare(spec, folder, None), folder, journal, is_cancelled)
+
+
+def _train(ground: _Ground, ready: Prepared) -> None:
     ground.journal.phase(Phase.TRAINING)
-    base = load_base(ground.base.folder, ground.spec.mode)
+    if ground.spec.processes > 1:
+        process_group.train_in_processes(ground.folder, ground.spec.processes)
+        return
     # A run that goes on from a checkpoint tells nothing of how long a whole one takes.
     with nullcontext() if ground.folder.checkpoints.is_dir() else ground.stopwatch.training():
-        model = train_adapter(
-            base,
-            examples,
-            ground.plan,
-            seed=ground.spec.seed,
-            checkpoints=ground.folder.checkpoints,
-            journal=ground.journal,
-            is_cancelled=ground.is_cancelled,
-            start=ground.folder.start if ground.spec.start_digest else None,
-        )
-    save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
+        _train_here(ready, ground.folder, ground.journal, ground.is_cancelled)
+
+
+def _train_here(ready: Prepared, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
+    model = train_adapter(
+        load_base(ready.base.folder, ready.spec.mode),
+        ready.examples,
+        ready.plan,
+        seed=ready.spec.seed,
+        checkpoints=folder.checkpoints,
+        journal=journal,
+        is_cancelled=is_cancelled,
+        start=folder.start if ready.spec.start_digest else None,
+    )
+    if process_group.is_first():
+        save_adapter(model, ready.plan, ready.base, folder.adapter)
 
 
 def _usage(ground: _Ground, examples: Sequence[Example], holdout_count: int) -> dict[str, str | int | float]:

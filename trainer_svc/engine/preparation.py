@@ -9,6 +9,7 @@ from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
+from shared.names import invalid_field
 from shared.prompt import PromptRenderer
 from trainer_svc.curation.compiled_example import Example, compile_examples
 from trainer_svc.curation.row_file import load_rows
@@ -34,8 +35,8 @@ class Prepared:
     holdout: list[CheckedRow]
 
 
-def prepare(spec: RunSpec, folder: RunFolder, journal: Journal) -> Prepared:
-    """Reads and proves everything, and tells the settings as filled in.
+def prepare(spec: RunSpec, folder: RunFolder, journal: Journal | None) -> Prepared:
+    """Reads and proves everything, and tells the journal, where there is one, the settings as filled in.
 
     Raises:
         DomainError: the dataset or the settings do not allow the run.
@@ -49,7 +50,11 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal) -> Prepared:
         ContractSpec.from_canonical(spec.contract.encode())
     )
     plan = plan_training(spec, train_count=len(examples), hidden_size=base.hidden_size)
-    journal.settings(settings(plan, spec))
+    if spec.processes > 1 and plan.batch_size % spec.processes:
+        message = f"is {plan.batch_size}, which the {spec.processes} processes of a training here cannot share evenly"
+        raise invalid_field("job.spec.batch_size", message)
+    if journal is not None:
+        journal.settings(settings(plan, spec))
     if contract.spec.kind is ContractKind.SQL and spec.database_sql:
         with open_database(contract.spec.ddl, spec.database_sql):
             pass  # a database that cannot be built is told now, not after the training

@@ -17,10 +17,11 @@ _VERSION = 2
 """Grows when the same rows and settings give other weights: 2 has batches of an order of its own."""
 
 
-def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer) -> None:
+def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer, processes: int = 1) -> None:
     """Removes checkpoints and results that another recipe made: the manifest would tell of another adapter."""
     recipe = {"version": _VERSION, "base_model_digest": base.digest, "prompt_digest": renderer.digest}
-    data = json.dumps(recipe).encode()
+    several = {"processes": processes} if processes > 1 else {}  # the random state of each is kept
+    data = json.dumps(recipe | several).encode()
     state = [path for path in (folder.checkpoints, folder.adapter, folder.package, folder.result) if path.exists()]
     if state and not (folder.recipe.is_file() and folder.recipe.read_bytes() == data):
         _log.warning("the run begins anew: its state is another version's, or another base model's")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from shared.errors import InvalidInput
 from trainer_svc.curation.compiled_example import IGNORED, Example
 from trainer_svc.domain.plan import WARMUP_RATIO, TrainingPlan
 from trainer_svc.domain.run import Cancelled
+from trainer_svc.engine import process_group
 from trainer_svc.engine.adapter import new_adapter
 from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.batching import LengthGroupedSampler, collate
@@ -42,7 +44,10 @@ class AdapterTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         rows: Any = train_dataset if train_dataset is not None else self.train_dataset
-        return LengthGroupedSampler([len(row.input_ids) for row in rows], self.args.train_batch_size, self.args.seed)
+        lengths = [len(row.input_ids) for row in rows]
+        sampler = LengthGroupedSampler(lengths, self.args.train_batch_size, self.args.seed)
+        self.add_callback(_EpochTeller(sampler))
+        return sampler
 
     def create_optimizer(self, model: Any = None) -> Any:
         """Transformers' own choice; with LoRA+, the second matrices in a group with a higher rate."""
@@ -55,10 +60,25 @@ class AdapterTrainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """Mean loss per label token of the optimizer step."""
-        total = completion_loss(model, inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
+        """Mean loss per label token of the optimizer step, to which other processes may add theirs."""
+        loss = model if model is not self.model else partial(completion_loss, model)
+        total: torch.Tensor = loss(inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
         count = num_items_in_batch if num_items_in_batch is not None else (inputs["labels"] != IGNORED).sum()
-        return total / count
+        return total / count * self.accelerator.num_processes  # gradients are averaged over processes
+
+
+class _EpochTeller(TrainerCallback):
+    """Tells the sampler which epoch begins.
+
+    Where several processes go on within an epoch, what skips the batches that were seen hides the sampler from the
+    loop, and it would give the first epoch's order again (accelerate 1.15, `DataLoaderShard.set_epoch`).
+    """
+
+    def __init__(self, sampler: LengthGroupedSampler) -> None:
+        self._sampler = sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._sampler.set_epoch(int(state.epoch or 0))
 
 
 class _Reporter(TrainerCallback):
@@ -73,17 +93,17 @@ class _Reporter(TrainerCallback):
         self._check(control)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._check(control)
         self._step_ended_at = time.monotonic()
         # Where checkpoints fall changes no weight: saving reads the model and draws no random number.
         pause = max(_CHECKPOINT_SECONDS, self._save_seconds / _MAX_CHECKPOINT_RATIO)
-        if self._step_ended_at - self._saved_at >= pause:
-            control.should_save = True
+        self._check(control, is_due=self._step_ended_at - self._saved_at >= pause)
 
-    def _check(self, control: Any) -> None:
-        if self._is_cancelled():
+    def _check(self, control: Any, *, is_due: bool = False) -> None:
+        stops, saves = process_group.any_of(self._is_cancelled(), is_due)
+        if stops:
             self.cancelled = True
             control.should_training_stop = True
+        if stops or saves:
             control.should_save = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
@@ -94,11 +114,14 @@ class _Reporter(TrainerCallback):
             raise InvalidInput(
                 "LOSS_DIVERGED", f"the loss is {loss} at step {state.global_step}", hint="lower the learning rate"
             )
-        self._journal.progress(state.global_step, state.max_steps, loss, state.epoch or 0.0)
+        if state.is_world_process_zero:
+            self._journal.progress(state.global_step, state.max_steps, loss, state.epoch or 0.0)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        seal(checkpoint_folder(Path(args.output_dir), state.global_step))
-        self._journal.checkpoint(state.global_step)
+        process_group.wait_for_all()  # each process has written its random state
+        if state.is_world_process_zero:
+            seal(checkpoint_folder(Path(args.output_dir), state.global_step))
+            self._journal.checkpoint(state.global_step)
         self._saved_at = time.monotonic()
         self._save_seconds = self._saved_at - self._step_ended_at
 
@@ -131,11 +154,21 @@ def train_adapter(
         loraplus_ratio=plan.loraplus_ratio,
     )
     trainer.remove_callback(PrinterCallback)
-    newest = last_whole(checkpoints)
+    # What wraps the model to add up gradients sees only what goes through its call.
+    if trainer.args.world_size > 1:
+        model.forward = partial(completion_loss, model)
+    newest = _newest(checkpoints)
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     if reporter.cancelled:
         raise Cancelled
     return trainer.model
+
+
+def _newest(checkpoints: Path) -> Path | None:
+    """The first process removes what is damaged before the others look."""
+    found = last_whole(checkpoints) if process_group.is_first() else None
+    process_group.wait_for_all()
+    return found if process_group.is_first() else last_whole(checkpoints)
 
 
 def training_arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> TrainingArguments:
@@ -151,6 +184,10 @@ def training_arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> Trai
         max_grad_norm=1.0,
         bf16=compute_dtype() is torch.bfloat16,
         use_cpu=best_device().type == "cpu",
+        ddp_backend=process_group.backend(),
+        ddp_find_unused_parameters=False,
+        # A batch is what the plan says, however many processes share it; an incomplete last one is filled up.
+        accelerator_config={"split_batches": True},
         seed=seed,
         data_seed=seed,
         logging_steps=5,

@@ -59,6 +59,7 @@ class Stage:
     observer: Observer = UNOBSERVED
     validation: str = "exit 0"
     """What the child does when it shall only validate."""
+    processes: int = 1
 
     def __post_init__(self) -> None:
         self.blobs, self.changes = LocalBlobStore(self.folder / "blobs"), Changes()
@@ -79,7 +80,9 @@ class Stage:
             changes=self.changes,
             clock=self.clock,
             base=self.base,
-            settings=RunnerSettings(self.folder / "runs", self.folder / "contracts", threads=1, parallel_jobs=1),
+            settings=RunnerSettings(
+                self.folder / "runs", self.folder / "contracts", threads=1, parallel_jobs=1, processes=self.processes
+            ),
             observer=self.observer,
         )
 

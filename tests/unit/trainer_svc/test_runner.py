@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,26 @@ class TestAttempts:
 
         assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
         assert [job.revision] == stage.revisions()
+
+    @pytest.mark.parametrize(
+        ("processes", "operator", "visible"),
+        [(1, None, "0"), (2, None, "0,1"), (1, "3,5,7", "3"), (2, "3,5,7", "3,5"), (2, "", "")],
+    )
+    def test_a_child_sees_a_gpu_for_each_process(
+        self, stage: Stage, processes: int, operator: str | None, visible: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In the operator's order; the run's spec says how many processes there are to be."""
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if operator is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", operator)
+        stage.processes = processes
+        stage.act('printf %s "$CUDA_VISIBLE_DEVICES" > "$3/gpus"\n' + FINISH)
+
+        stage.serve()
+
+        (gpus,) = stage.folder.glob("runs/*/gpus")
+        assert gpus.read_text() == visible
+        assert json.loads((gpus.parent / "run.json").read_text())["processes"] == processes
 
     def test_a_killed_child_is_started_again(self, stage: Stage) -> None:
         """Death by a signal is nobody's failure: the same folder is taken up by the next attempt."""

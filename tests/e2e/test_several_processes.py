@@ -1,0 +1,127 @@
+"""A job that several processes train together, as on several GPUs: here two, on the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from shared.adapter.package import WEIGHTS_NAME, read_package
+from shared.base_model import BaseModel
+from shared.digest import sha256_file
+from tests.e2e.training_run import events, finish, run_here, start, wait_for_checkpoints, write_run
+from tests.e2e.training_sample import tiny_llama
+from trainer_svc.domain.run import (
+    EXIT_DISK_FULL,
+    EXIT_INTERNAL_ERROR,
+    EXIT_STOPPED,
+    EXIT_USER_ERROR,
+    SHARE_FLAG,
+    VALIDATE_FLAG,
+    Cancelled,
+    RunFolder,
+    ShareFailed,
+)
+from trainer_svc.engine.process_group import cause_of
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
+    """A tiny Llama with random weights."""
+    return tiny_llama(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory, base: BaseModel) -> RunFolder:
+    """A run of two processes that nothing interrupted."""
+    folder = write_run(tmp_path_factory.mktemp("runs") / "together", base, processes=2, epoch_count=2)
+    finish(folder)
+    return folder
+
+
+def _shares(folder: RunFolder) -> list[int]:
+    """Processes that train together in a run's folder."""
+    found = subprocess.run(["pgrep", "-f", f"{folder.path} {SHARE_FLAG}"], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+class TestCause:
+    """Of the end of a training whose processes ended."""
+
+    @pytest.mark.parametrize(
+        ("statuses", "status"),
+        [
+            ([-signal.SIGKILL, EXIT_INTERNAL_ERROR], 128 + signal.SIGKILL),
+            ([EXIT_INTERNAL_ERROR, EXIT_DISK_FULL], EXIT_DISK_FULL),
+            ([EXIT_USER_ERROR, EXIT_INTERNAL_ERROR], EXIT_USER_ERROR),
+            ([EXIT_INTERNAL_ERROR], EXIT_INTERNAL_ERROR),
+            ([1], 1),
+        ],
+    )
+    def test_is_what_the_others_died_of(self, statuses: list[int], status: int) -> None:
+        """Who loses the connection to one that ended fails for no reason of its own."""
+        cause = cause_of(statuses)
+
+        assert isinstance(cause, ShareFailed)
+        assert cause.status == status
+
+    def test_is_the_request_to_stop(self) -> None:
+        """Even where one ends before the others have heard of it."""
+        assert isinstance(cause_of([EXIT_STOPPED, EXIT_INTERNAL_ERROR]), Cancelled)
+
+
+class TestProcesses:
+    """That share each batch."""
+
+    def test_train_the_adapter_that_one_would(self, base: BaseModel, together: RunFolder, tmp_path: Path) -> None:
+        """Sums are added up in another order, nothing else differs; the manifest says how many there were."""
+        alone = write_run(tmp_path / "alone", base, epoch_count=2)
+        run_here(alone)
+
+        mine, theirs = (load_file(run.package / WEIGHTS_NAME) for run in (alone, together))
+        assert mine.keys() == theirs.keys()
+        for name, weights in mine.items():
+            torch.testing.assert_close(theirs[name].float(), weights.float(), rtol=0.02, atol=1e-4)
+        steps = [[event["step"] for event in events(run, "progress")] for run in (alone, together)]
+        assert steps[0] == steps[1]
+        assert [read_package(run.package).training["processes"] for run in (alone, together)] == [1, 2]
+
+    def test_must_be_able_to_share_a_batch(self, base: BaseModel, tmp_path: Path) -> None:
+        """Three of 8 rows cannot be the same for all: refused before anything is trained."""
+        folder = write_run(tmp_path / "odd", base, processes=3)
+
+        assert start(folder, VALIDATE_FLAG).wait() == EXIT_USER_ERROR
+        assert "job.spec.batch_size" in json.loads(folder.failure.read_text())["message"]
+
+    def test_are_stopped_and_killed_as_one_is(self, base: BaseModel, together: RunFolder, tmp_path: Path) -> None:
+        """A request to stop, the death of one and the death of who started them: nobody is left, no byte differs."""
+        folder = write_run(tmp_path / "unlucky", base, processes=2, epoch_count=2)
+        process = start(folder)
+        wait_for_checkpoints(folder, process, 1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == EXIT_STOPPED
+
+        process = start(folder)
+        wait_for_checkpoints(folder, process, 4)
+        os.kill(_shares(folder)[-1], signal.SIGKILL)
+        assert process.wait() == 128 + signal.SIGKILL, "a death to try again after, not a failure"
+
+        process = start(folder)
+        wait_for_checkpoints(folder, process, 6)
+        process.kill()
+        process.wait()
+        while _shares(folder):
+            time.sleep(0.02)
+
+        finish(folder)
+        assert sha256_file(folder.package / WEIGHTS_NAME) == sha256_file(together.package / WEIGHTS_NAME)
+        assert [event["step"] for event in events(folder, "progress")].count(5) == 1, "it started from the beginning"

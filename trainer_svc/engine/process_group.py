@@ -1,0 +1,118 @@
+"""Several processes that train one adapter, as torchrun starts them: each computes a part of every batch.
+
+Rank 0 alone writes checkpoints, the journal and the adapter; what one of them decides (to stop, to save) all do in the
+same step, or the others would wait for it for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import distributed
+from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from trainer_svc.domain.run import (
+    EXIT_DISK_FULL,
+    EXIT_INTERNAL_ERROR,
+    EXIT_OUT_OF_MEMORY,
+    EXIT_STOPPED,
+    EXIT_USER_ERROR,
+    SHARE_FLAG,
+    Cancelled,
+    RunFolder,
+    ShareFailed,
+)
+
+_SIGNALLED = 128
+"""Is added to the number of the signal that killed a process, as shells do."""
+_WEIGHTIEST_FIRST = (EXIT_DISK_FULL, EXIT_OUT_OF_MEMORY, EXIT_USER_ERROR, EXIT_STOPPED, EXIT_INTERNAL_ERROR)
+"""When one process ends, the others lose their connection to it, which is an internal error of theirs and no cause."""
+
+
+def train_in_processes(folder: RunFolder, count: int) -> None:
+    """Trains the run's adapter in so many processes, until `RunFolder.adapter` is there.
+
+    Raises:
+        Cancelled: asked to stop; a checkpoint of the last step is on disk.
+        ShareFailed: a process failed or was killed; the others were ended.
+    """
+    # Nobody outside of this machine has a part in it; torch's store listens everywhere, the data goes over `lo`.
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        os.environ.setdefault(name, "lo")
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(log_dir=str(folder.path / "processes")),
+        signals_to_handle="SIGTERM",
+    )
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        # The processes die with this one: they are told its number, as it was told the service's.
+        os.environ["GOLDSMITH_PARENT_PID"] = str(os.getpid())
+        elastic_launch(config, sys.executable)("-m", "trainer_svc.worker", str(folder.path), SHARE_FLAG)
+    except ChildFailedError as err:
+        raise cause_of([failure.exitcode for failure in err.failures.values()]) from err
+    except SignalException as err:
+        raise Cancelled from err
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def cause_of(statuses: list[int]) -> Exception:
+    """What the training ended with, by the statuses of all processes that had ended by then; below 0 are signals."""
+    killed = [_SIGNALLED - status for status in statuses if status < 0]
+    known = [status for status in _WEIGHTIEST_FIRST if status in statuses]
+    status = [*killed, *known, *statuses][0]
+    return Cancelled() if status == EXIT_STOPPED else ShareFailed(status)
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Takes this process's GPU, where there is one for each; leaves the others when its work is done."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    yield
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def backend() -> str | None:
+    """Library by which the processes talk; None where there is one alone."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return None
+    return "nccl" if torch.cuda.is_available() else "gloo"
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes; the only one always is."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def any_of(*flags: bool) -> list[bool]:
+    """Of each flag, whether one of the processes raised it; all must ask at the same time."""
+    if not distributed.is_initialized():
+        return list(flags)
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    raised = torch.tensor(flags, dtype=torch.int32, device=device)
+    distributed.all_reduce(raised, op=distributed.ReduceOp.MAX)
+    return [bool(flag) for flag in raised.tolist()]
+
+
+def wait_for_all() -> None:
+    """Returns once all processes are here."""
+    if distributed.is_initialized():
+        distributed.barrier()
