@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import pytest
@@ -319,7 +319,7 @@ class TestAdapters:
         with pytest.raises(Unavailable, match="drains"):
             await house.ask(follow)
 
-    async def test_the_command_lists_and_watches_them(self, house: House) -> None:
+    async def test_the_command_lists_and_watches_them(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         """One line for each; a watch that is cut off ends with 1 and says why."""
         house.replica.fleet.point(ALIAS, house.replica.publish(1))
         await house.replica.settle()
@@ -330,9 +330,20 @@ class TestAdapters:
             env = {"COLUMNS": "250", "NO_COLOR": "1", "TERM": "dumb"}
             return CliRunner().invoke(app, ["adapters", "tenants/acme", "--address", house.address, *options], env=env)
 
+        told, watch = asyncio.Event(), house.replica.fleet.watch
+
+        async def counted(tenant: str) -> AsyncIterator[Any]:
+            count = 0
+            async for line in watch(tenant):
+                yield line
+                count += 1  # the reader asks for the next
+                if count == 2:
+                    told.set()
+
+        monkeypatch.setattr(house.replica.fleet, "watch", counted)
         listed = await asyncio.to_thread(run)
         watching = asyncio.create_task(asyncio.to_thread(run, "--watch"))
-        await asyncio.sleep(0.5)
+        await told.wait()
         house.replica.fleet.close_watches()
         watched = await watching
 
