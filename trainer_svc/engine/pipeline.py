@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,6 +43,7 @@ from trainer_svc.engine.preparation import prepare
 from trainer_svc.engine.recipe import keep_to_recipe
 from trainer_svc.engine.training import train_adapter
 from trainer_svc.engine.usage import Stopwatch, device_name, peak_bytes
+from trainer_svc.engine.validation import Validation, record_of
 from trainer_svc.evaluation.score import score_outputs
 
 _LIBRARIES = ("goldsmith", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "tokenizers")
@@ -85,17 +87,20 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
         ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled, stopwatch
     )
     ground.stop_if_cancelled()
+    scores: Mapping[int, float] = {}
     if not folder.adapter.is_dir():
-        _train(ground, ready.examples)
+        scores = _train(ground, ready.examples, ready.validation)
     result = _publish(ground, ready.holdout)
     # How long EVA looks at the rows says nothing of other runs.
     if stopwatch.has_trained and ready.plan.initialization is not Initialization.EVA:
-        journal.usage(_usage(ground, ready.examples, len(ready.holdout)))
+        journal.usage(_usage(ground, ready.examples, len(ready.holdout), scores))
     return result
 
 
-def _train(ground: _Ground, examples: Sequence[Example]) -> None:
+def _train(ground: _Ground, examples: Sequence[Example], rows: list[CheckedRow]) -> Mapping[int, float]:
+    """Trains, and tells the scores of the validations on `rows`, by step."""
     ground.journal.phase(Phase.TRAINING)
+    validation = _validation(ground, rows) if rows else None
     base = load_base(ground.base.folder, ground.spec.mode)
     # A run that goes on from a checkpoint tells nothing of how long a whole one takes.
     with nullcontext() if ground.folder.checkpoints.is_dir() else ground.stopwatch.training():
@@ -108,21 +113,53 @@ def _train(ground: _Ground, examples: Sequence[Example]) -> None:
             journal=ground.journal,
             is_cancelled=ground.is_cancelled,
             start=ground.folder.start if ground.spec.start_digest else None,
+            validation=validation,
         )
-    save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
+    if validation is None:
+        save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
+        return {}
+    publish_folder(ground.folder.best, ground.folder.adapter)
+    return validation.scores
 
 
-def _usage(ground: _Ground, examples: Sequence[Example], holdout_count: int) -> dict[str, str | int | float]:
+def _validation(ground: _Ground, rows: list[CheckedRow]) -> Validation:
+    prompts, golden = [ground.renderer.prompt_ids(row.input) for row in rows], [row.output for row in rows]
+
+    def measure(adapter: Path) -> float:
+        ground.stop_if_cancelled()
+        # The library draws the weights of an adapter before it reads them.
+        with ground.stopwatch.validating(), torch.random.fork_rng():
+            answers = _answer(ground, _load_served(ground, adapter), prompts)
+            texts = [ground.renderer.decode(answer) for answer in answers]
+            return score_outputs(ground.contract.spec, golden, texts, ground.spec.database_sql).task_metric
+
+    save = lambda model, folder: save_adapter(model, ground.plan, ground.base, folder)  # noqa: E731
+    return Validation(ground.folder, ground.plan.early_stopping_patience, ground.journal, save=save, measure=measure)
+
+
+def _load_served(ground: _Ground, adapter: Path) -> Any:  # a PEFT model
+    """On a fresh base, never the one that is trained on: that one may be quantised."""
+    return load_served(load_base(ground.base.folder, TrainingMode.LORA).to(best_device()), adapter)
+
+
+def _answer(ground: _Ground, model: Any, prompts: Sequence[Sequence[int]]) -> list[list[int]]:  # as above
+    return generate(model, ground.contract, prompts, ground.base.max_positions, ground.stop_if_cancelled)
+
+
+def _usage(
+    ground: _Ground, examples: Sequence[Example], holdout_count: int, scores: Mapping[int, float]
+) -> dict[str, str | int | float]:
     plan, lengths = ground.plan, [len(example.input_ids) for example in examples]
+    step = max(scores, default=plan.step_count)  # a validation comes last
     return {
         "base_model_digest": ground.base.digest,
         "mode": ground.spec.mode.value,
         "rank": plan.rank,
         "threads": ground.spec.threads,
         "device": device_name(),
-        "trained_tokens": sum(lengths) * plan.epoch_count,
+        "trained_tokens": sum(lengths) * plan.epoch_count * step // plan.step_count,
         "batch_tokens": min(plan.batch_size, len(lengths)) * max(lengths),
-        "holdout_count": holdout_count,
+        "holdout_count": holdout_count + plan.validation_row_count * len(scores),
         **ground.stopwatch.seconds(),
         "peak_bytes": peak_bytes(),
     }
@@ -130,11 +167,9 @@ def _usage(ground: _Ground, examples: Sequence[Example], holdout_count: int) -> 
 
 def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
     ground.journal.phase(Phase.EVALUATING)
-    # A fresh base, never the one that was trained on: that one may be quantised.
-    base = load_base(ground.base.folder, TrainingMode.LORA).to(best_device())
-    served = load_served(base, ground.folder.adapter)
+    served = _load_served(ground, ground.folder.adapter)
     prompts = [ground.renderer.prompt_ids(row.input) for row in holdout]
-    answers = generate(served, ground.contract, prompts, ground.base.max_positions, ground.stop_if_cancelled)
+    answers = _answer(ground, served, prompts)
     evaluation = _evaluate(ground, served, holdout, answers)
     ground.journal.phase(Phase.PUBLISHING)
     manifest = _manifest(ground, evaluation, pick_canaries(served, ground.contract, prompts, answers))
@@ -204,7 +239,7 @@ def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, .
         dataset_digest=spec.dataset_digest,
         canaries=canaries,
         instruction_prompt_tokens=round(saved),
-        training={**settings(plan, spec), **versions, **_machine()},
+        training={**settings(plan, spec), **record_of(ground.folder.adapter), **versions, **_machine()},
         metrics=metrics,
     )
 

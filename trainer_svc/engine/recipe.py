@@ -21,7 +21,8 @@ def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer)
     """Removes checkpoints and results that another recipe made: the manifest would tell of another adapter."""
     recipe = {"version": _VERSION, "base_model_digest": base.digest, "prompt_digest": renderer.digest}
     data = json.dumps(recipe).encode()
-    state = [path for path in (folder.checkpoints, folder.adapter, folder.package, folder.result) if path.exists()]
+    made = (folder.checkpoints, folder.best, folder.adapter, folder.package, folder.result)
+    state = [path for path in made if path.exists()]
     if state and not (folder.recipe.is_file() and folder.recipe.read_bytes() == data):
         _log.warning("the run begins anew: its state is another version's, or another base model's")
         for path in state:

@@ -195,7 +195,8 @@ class TestEstimates:
         told = job_spec(message_of(found, plan, spec, estimates.price).spec)
 
         filled = dataclasses.replace(
-            told, rank=None, alpha=None, learning_rate=None, epoch_count=None, batch_size=None
+            told, rank=None, alpha=None, learning_rate=None, epoch_count=None, batch_size=None,
+            early_stopping_patience=None,
         )  # fmt: skip
         assert filled == spec
         assert None not in dataclasses.astuple(told)
