@@ -41,8 +41,8 @@ def is_enough(count: int) -> bool:
 
 
 def validation_interval(step_count: int) -> int:
-    """Steps between two validations."""
-    return max(1, math.ceil(step_count / VALIDATIONS))
+    """Steps between two validations; two at least: the first step has a learning rate of 0 and changes nothing."""
+    return max(2, math.ceil(step_count / VALIDATIONS))
 
 
 def validation_count(step_count: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trainer_svc.domain.job import Progress
-from trainer_svc.domain.run import Evaluation, Initialization, Phase, RunResult, RunSpec, TrainingMode
+from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, RunResult, RunSpec, TrainingMode
 from trainer_svc.engine.journal import Journal
 
 
@@ -30,6 +30,8 @@ class TestRunFiles:
             learning_rate=1e-3,
             use_rslora=True,
             initialization=Initialization.EVA,
+            preset=Preset.FAST,
+            early_stopping_patience=0,
             instruction_prompt='Réponds "oui"\n日本語',
         )
 
