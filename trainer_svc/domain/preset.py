@@ -24,5 +24,5 @@ class Recipe:
 RECIPES = {
     Preset.FAST: Recipe(16, (1, 3), 1_500, 4.0, 0),
     Preset.BALANCED: Recipe(16, (3, 10), 10_000, 1.0, 0),
-    Preset.BEST: Recipe(32, (6, 20), 20_000, 4.0, 3),
+    Preset.BEST: Recipe(32, (6, 20), 20_000, 4.0, 4),
 }

@@ -144,7 +144,7 @@ class _TrainingPhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trainin
     TRAINING_PHASE_PREPARING: _TrainingPhase.ValueType  # 1
     """Loading, tokenizing, proving the examples."""
     TRAINING_PHASE_TRAINING: _TrainingPhase.ValueType  # 2
-    """Optimizer steps."""
+    """Optimizer steps, and with early stopping the validations between them."""
     TRAINING_PHASE_EVALUATING: _TrainingPhase.ValueType  # 3
     """Generation on holdout rows."""
     TRAINING_PHASE_PUBLISHING: _TrainingPhase.ValueType  # 4
@@ -158,7 +158,7 @@ TRAINING_PHASE_UNSPECIFIED: TrainingPhase.ValueType  # 0
 TRAINING_PHASE_PREPARING: TrainingPhase.ValueType  # 1
 """Loading, tokenizing, proving the examples."""
 TRAINING_PHASE_TRAINING: TrainingPhase.ValueType  # 2
-"""Optimizer steps."""
+"""Optimizer steps, and with early stopping the validations between them."""
 TRAINING_PHASE_EVALUATING: TrainingPhase.ValueType  # 3
 """Generation on holdout rows."""
 TRAINING_PHASE_PUBLISHING: TrainingPhase.ValueType  # 4
@@ -399,13 +399,13 @@ class TrainingSpec(_message.Message):
     mode: Global___TrainingMode.ValueType
     """Optional. Default LORA."""
     rank: _builtins.int
-    """Optional. LoRA rank: 4, 8, 16, 32 or 64. Default 16."""
+    """Optional. LoRA rank: 4, 8, 16, 32 or 64. Default by the preset."""
     alpha: _builtins.float
     """Optional. LoRA scaling numerator, greater than 0. Default twice the rank; 8 with use_rslora."""
     learning_rate: _builtins.float
     """Optional. Peak learning rate, greater than 0. Default by formula from the base model's width."""
     epoch_count: _builtins.int
-    """Optional. Passes over the train split, 1 to 100."""
+    """Optional. Passes over the train split, 1 to 100. Default by the preset and the number of rows."""
     batch_size: _builtins.int
     """Optional. Examples per optimizer step, 1 to 256."""
     seed: _builtins.int
@@ -415,7 +415,9 @@ class TrainingSpec(_message.Message):
     ranks learn as fast as low ones. Default false.
     """
     loraplus_ratio: _builtins.float
-    """Optional. Learning rate of the second matrix over that of the first (LoRA+, Hayou et al. 2024), 1 to 64. Default 1."""
+    """Optional. Learning rate of the second matrix over that of the first (LoRA+, Hayou et al. 2024), 1 to 64. Default by
+    the preset.
+    """
     initialization: Global___AdapterInitialization.ValueType
     """Optional. Default KAIMING."""
     preset: Global___TrainingPreset.ValueType
