@@ -86,7 +86,7 @@ def _train(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Cal
 
 
 def _train_share(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
-    from trainer_svc.engine.pipeline import run_share
+    from trainer_svc.engine.training_stage import run_share
 
     run_share(spec, folder, journal, is_cancelled)
 

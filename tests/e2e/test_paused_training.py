@@ -39,7 +39,7 @@ def service(tmp_path: Path) -> Iterator[ServiceProcess]:
 
 
 def _train(trainer: TrainerClient, name: str) -> training_job_pb2.TrainingJob:
-    spec = training_job_pb2.TrainingSpec(rank=4, epoch_count=40)
+    spec = training_job_pb2.TrainingSpec(rank=4, epoch_count=15)
     job = training_job_pb2.TrainingJob(
         dataset=f"{TENANT}/datasets/golden", adapter=f"{TENANT}/adapters/{name}", spec=spec
     )

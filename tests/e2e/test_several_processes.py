@@ -16,8 +16,15 @@ from safetensors.torch import load_file
 from shared.adapter.package import WEIGHTS_NAME, read_package
 from shared.base_model import BaseModel
 from shared.digest import sha256_file
-from tests.e2e.training_run import events, finish, run_here, start, wait_for_checkpoints, write_run
-from tests.e2e.training_sample import tiny_llama
+from tests.e2e.training_sample import (
+    events_of,
+    finish,
+    run_here,
+    start,
+    tiny_llama,
+    wait_for_checkpoints,
+    write_run,
+)
 from trainer_svc.domain.run import (
     EXIT_DISK_FULL,
     EXIT_INTERNAL_ERROR,
@@ -31,6 +38,8 @@ from trainer_svc.domain.run import (
 )
 from trainer_svc.engine.process_group import cause_of
 
+_SETTINGS = {"epoch_count": 2, "early_stopping_patience": 10}
+"""With validations on the way, which one process makes and all go by."""
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 
@@ -43,7 +52,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory, base: BaseModel) -> RunFolder:
     """A run of two processes that nothing interrupted."""
-    folder = write_run(tmp_path_factory.mktemp("runs") / "together", base, processes=2, epoch_count=2)
+    folder = write_run(tmp_path_factory.mktemp("runs") / "together", base, processes=2, **_SETTINGS)
     finish(folder)
     return folder
 
@@ -84,14 +93,14 @@ class TestProcesses:
 
     def test_train_the_adapter_that_one_would(self, base: BaseModel, together: RunFolder, tmp_path: Path) -> None:
         """Sums are added up in another order, nothing else differs; the manifest says how many there were."""
-        alone = write_run(tmp_path / "alone", base, epoch_count=2)
+        alone = write_run(tmp_path / "alone", base, **_SETTINGS)
         run_here(alone)
 
         mine, theirs = (load_file(run.package / WEIGHTS_NAME) for run in (alone, together))
         assert mine.keys() == theirs.keys()
         for name, weights in mine.items():
             torch.testing.assert_close(theirs[name].float(), weights.float(), rtol=0.02, atol=1e-4)
-        steps = [[event["step"] for event in events(run, "progress")] for run in (alone, together)]
+        steps = [[event["step"] for event in events_of(run, "progress")] for run in (alone, together)]
         assert steps[0] == steps[1]
         assert [read_package(run.package).training["processes"] for run in (alone, together)] == [1, 2]
 
@@ -104,7 +113,7 @@ class TestProcesses:
 
     def test_are_stopped_and_killed_as_one_is(self, base: BaseModel, together: RunFolder, tmp_path: Path) -> None:
         """A request to stop, the death of one and the death of who started them: nobody is left, no byte differs."""
-        folder = write_run(tmp_path / "unlucky", base, processes=2, epoch_count=2)
+        folder = write_run(tmp_path / "unlucky", base, processes=2, **_SETTINGS)
         process = start(folder)
         wait_for_checkpoints(folder, process, 1)
         process.send_signal(signal.SIGTERM)
@@ -124,4 +133,4 @@ class TestProcesses:
 
         finish(folder)
         assert sha256_file(folder.package / WEIGHTS_NAME) == sha256_file(together.package / WEIGHTS_NAME)
-        assert [event["step"] for event in events(folder, "progress")].count(5) == 1, "it started from the beginning"
+        assert [event["step"] for event in events_of(folder, "progress")].count(5) == 1, "it started from the beginning"

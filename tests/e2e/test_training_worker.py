@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +20,7 @@ from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_file
 from shared.errors import InvalidInput
 from shared.prompt import PromptRenderer
-from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
+from tests.e2e.training_sample import events_of, rows, run_here, start, tiny_llama, wait_for_checkpoints, write_run
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.row_file import load_rows
 from trainer_svc.domain.dataset import CheckedRow
@@ -42,8 +38,6 @@ from trainer_svc.domain.run import (
     RunSpec,
     TrainingMode,
 )
-from trainer_svc.engine.journal import Journal
-from trainer_svc.engine.pipeline import run
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -59,27 +53,7 @@ def prepare(base: BaseModel, tmp_path: Path) -> Callable[..., RunFolder]:
     """Writes a run's folder as the service would."""
 
     def write(name: str, train: list[CheckedRow] | None = None, **settings: Any) -> RunFolder:
-        folder = RunFolder(tmp_path / name)
-        folder.path.mkdir()
-        spec = RunSpec(
-            job="tenants/acme/jobs/test",
-            contract_name="tenants/acme/contracts/answer",
-            contract_cache_dir=str(tmp_path / "contracts"),
-            dataset_digest="sha256:" + "0" * 64,
-            instruction_prompt="Answer with JSON.",
-            **{
-                "base_model_dir": str(base.folder),
-                "contract": CONTRACT.canonical().decode(),
-                "epoch_count": 3,
-                "rank": 4,
-                **settings,
-            },
-        )
-        folder.spec.write_bytes(spec.to_json())
-        for path, part in ((folder.train_rows, train or rows(160)), (folder.holdout_rows, rows(9))):
-            lines = (json.dumps({"row": r.row, "input": r.input, "output": r.output}) for r in part)
-            path.write_text("\n".join(lines) + "\n")
-        return folder
+        return write_run(tmp_path / name, base, train, **settings)
 
     return write
 
@@ -96,36 +70,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def _start(folder: RunFolder, *flags: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
-    with (folder.path / "log").open("ab") as log:
-        command = [sys.executable, "-m", "trainer_svc.worker", str(folder.path), *flags]
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-
-
-def _finish(folder: RunFolder) -> None:
-    assert _start(folder).wait() == EXIT_DONE, (folder.path / "log").read_text()[-2000:]
-
-
-def _events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
-    lines = folder.events.read_bytes().split(b"\n")[:-1] if folder.events.exists() else []
-    return [event for event in map(json.loads, lines) if event["type"] == kind]
-
-
 def _phases(folder: RunFolder) -> list[str]:
-    return [event["phase"] for event in _events(folder, "phase")]
-
-
-def _wait_for_checkpoints(folder: RunFolder, process: subprocess.Popen[bytes], count: int) -> None:
-    while len(_events(folder, "checkpoint")) < count:
-        assert process.poll() is None, (folder.path / "log").read_text()[-2000:]
-        time.sleep(0.02)
-
-
-def _run_here(folder: RunFolder, is_cancelled: Callable[[], bool] = lambda: False) -> None:
-    """The run in this process, which saves importing torch again."""
-    with closing(Journal(folder.events)) as journal:
-        run(RunSpec.from_json(folder.spec.read_bytes()), folder, journal, is_cancelled)
+    return [event["phase"] for event in events_of(folder, "phase")]
 
 
 def _train_tokens(base: BaseModel, folder: RunFolder) -> int:
@@ -140,21 +86,21 @@ class TestResume:
     def test_a_killed_run_ends_with_the_same_bytes(self, prepare: Callable[..., RunFolder], base: BaseModel) -> None:
         """Kill -9, a damaged checkpoint and a torn one: the next attempt gives the uninterrupted run's adapter."""
         whole, killed = prepare("whole"), prepare("killed")
-        _finish(whole)
-        process = _start(killed)
-        _wait_for_checkpoints(killed, process, 2)
+        run_here(whole)
+        process = start(killed)
+        wait_for_checkpoints(killed, process, 2)
         process.kill()
         assert process.wait() == -signal.SIGKILL
         newest = max(killed.checkpoints.iterdir(), key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
         (newest / "optimizer.pt").write_bytes(b"half a sector")
         (killed.checkpoints / "checkpoint-999").mkdir()
 
-        _finish(killed)
+        run_here(killed)
 
         assert sha256_file(killed.package / WEIGHTS_NAME) == sha256_file(whole.package / WEIGHTS_NAME)
-        assert [event["step"] for event in _events(killed, "progress")].count(5) == 1, "it started from the beginning"
-        assert _events(killed, "usage") == [], "it knows only its own part"
-        (usage,) = _events(whole, "usage")
+        assert [event["step"] for event in events_of(killed, "progress")].count(5) == 1, "it started from the beginning"
+        assert events_of(killed, "usage") == [], "it knows only its own part"
+        (usage,) = events_of(whole, "usage")
         assert usage["trained_tokens"] == 3 * _train_tokens(base, whole)
         assert usage["batch_tokens"] <= 8 * usage["trained_tokens"] / 3 / 160 * 2
         assert min(usage[f"{part}_seconds"] for part in ("startup", "training", "evaluation")) > 0
@@ -168,12 +114,12 @@ class TestResume:
     def test_a_finished_run_says_the_same_again(self, prepare: Callable[..., RunFolder]) -> None:
         """Started again after its end, or after a death just before it: same result, no second training."""
         folder = prepare("again", epoch_count=1)
-        _run_here(folder)
+        run_here(folder)
         first = folder.result.read_bytes()
 
-        _run_here(folder)
+        run_here(folder)
         folder.result.unlink()
-        _run_here(folder)
+        run_here(folder)
 
         assert folder.result.read_bytes() == first
         assert _phases(folder).count("training") == 1
@@ -181,15 +127,15 @@ class TestResume:
     def test_what_another_recipe_left_is_not_gone_on_with(self, prepare: Callable[..., RunFolder]) -> None:
         """An update of the trainer may change prompts or batches: the run begins anew, and ends as a fresh one."""
         fresh, updated = prepare("fresh", epoch_count=1), prepare("updated", epoch_count=1)
-        _run_here(fresh)
+        run_here(fresh)
         with pytest.raises(Cancelled):
-            _run_here(updated, lambda: bool(_events(updated, "progress")))
+            run_here(updated, lambda: bool(events_of(updated, "progress")))
         assert list(updated.checkpoints.iterdir())
         updated.recipe.unlink()  # as the version before left it
 
-        _run_here(updated)
+        run_here(updated)
 
-        assert [event["step"] for event in _events(updated, "progress")].count(5) == 2
+        assert [event["step"] for event in events_of(updated, "progress")].count(5) == 2
         assert sha256_file(updated.package / WEIGHTS_NAME) == sha256_file(fresh.package / WEIGHTS_NAME)
 
     def test_another_seed_gives_another_adapter(self, prepare: Callable[..., RunFolder]) -> None:
@@ -197,7 +143,7 @@ class TestResume:
         folders = [prepare(f"seed-{i}", epoch_count=1, seed=seed) for i, seed in enumerate((0, 1, 0))]
 
         for folder in folders:
-            _run_here(folder)
+            run_here(folder)
 
         first, other, same = (sha256_file(folder.package / WEIGHTS_NAME) for folder in folders)
         assert first == same != other
@@ -205,11 +151,11 @@ class TestResume:
     def test_the_manifest_says_how_to_make_the_same_bytes_again(self, prepare: Callable[..., RunFolder]) -> None:
         """Its settings, with the rows of its dataset digest, are a whole recipe; what they hold on is named, too."""
         first = prepare("first", epoch_count=1, seed=7, use_rslora=True, loraplus_ratio=4.0)
-        _run_here(first)
+        run_here(first)
         training = read_package(first.package).training
 
         again = prepare("again", **{setting.name: training[setting.name] for setting in dataclasses.fields(JobSpec)})
-        _run_here(again)
+        run_here(again)
 
         assert sha256_file(again.package / WEIGHTS_NAME) == sha256_file(first.package / WEIGHTS_NAME)
         assert {"threads", "chip", "dtype", "torch_version", "goldsmith_version"} <= training.keys()
@@ -222,9 +168,9 @@ class TestValidate:
         """The journal holds the plan and no phase; nothing is trained."""
         folder = prepare("proved")
 
-        assert _start(folder, VALIDATE_FLAG).wait() == EXIT_DONE
+        assert start(folder, VALIDATE_FLAG).wait() == EXIT_DONE
 
-        assert [event["epoch_count"] for event in _events(folder, "settings")] == [3]
+        assert [event["epoch_count"] for event in events_of(folder, "settings")] == [3]
         assert _phases(folder) == []
         assert not folder.checkpoints.exists()
 
@@ -232,7 +178,7 @@ class TestValidate:
         """As the training would, hours later."""
         folder = prepare("proved-long", [*rows(20), CheckedRow(21, "x" * 3000, '{"city":"Rome","count":1}')])
 
-        assert _start(folder, VALIDATE_FLAG).wait() == EXIT_USER_ERROR
+        assert start(folder, VALIDATE_FLAG).wait() == EXIT_USER_ERROR
 
         assert json.loads(folder.failure.read_text())["reason"] == "CONTEXT_TOO_LONG"
 
@@ -249,14 +195,14 @@ class TestStart:
     def test_go_on_from_there(self, prepare: Callable[..., RunFolder]) -> None:
         """The loss begins where the first run's ended; rank, alpha and scaling are taken over, the manifest says so."""
         first = prepare("first", rank=8, alpha=8.0, use_rslora=True)
-        _run_here(first)
+        run_here(first)
         fresh, later = prepare("fresh", epoch_count=1, rank=8, alpha=8.0), self._follow(prepare, first, "later")
 
-        _run_here(fresh)
-        _run_here(later)
+        run_here(fresh)
+        run_here(later)
 
-        begin, end = (_events(first, "progress")[place]["train_loss"] for place in (0, -1))
-        again = _events(later, "progress")[0]["train_loss"]
+        begin, end = (events_of(first, "progress")[place]["train_loss"] for place in (0, -1))
+        again = events_of(later, "progress")[0]["train_loss"]
         assert abs(again - end) < abs(again - begin)
         manifest = read_package(later.package)
         assert (manifest.rank, manifest.alpha, manifest.use_rslora) == (8, 8.0, True)
@@ -266,11 +212,11 @@ class TestStart:
     def test_cannot_change_its_shape(self, prepare: Callable[..., RunFolder]) -> None:
         """Every setting that differs is named, before anything is trained."""
         first = prepare("shape", epoch_count=1)
-        _run_here(first)
+        run_here(first)
         other = self._follow(prepare, first, "other", rank=16, alpha=1.0, use_rslora=True, initialization="eva")
 
         with pytest.raises(InvalidInput) as caught:
-            _run_here(other)
+            run_here(other)
 
         paths = [violation.path.removeprefix("job.spec.") for violation in caught.value.violations]
         assert paths == ["use_rslora", "initialization", "rank", "alpha"]
@@ -283,8 +229,8 @@ class TestCancel:
     def test_keeps_the_last_checkpoint(self, prepare: Callable[..., RunFolder]) -> None:
         """A cancelled run stops at a step, publishes nothing and could go on."""
         folder = prepare("cancelled", epoch_count=50)
-        process = _start(folder)
-        _wait_for_checkpoints(folder, process, 1)
+        process = start(folder)
+        wait_for_checkpoints(folder, process, 1)
 
         folder.stop.touch()
 
@@ -297,10 +243,10 @@ class TestCancel:
         folder = prepare("late", epoch_count=1)
 
         with pytest.raises(Cancelled):
-            _run_here(folder, lambda: "evaluating" in _phases(folder))
+            run_here(folder, lambda: "evaluating" in _phases(folder))
 
         assert not folder.package.exists()
-        _run_here(folder)
+        run_here(folder)
         assert _phases(folder).count("training") == 1
 
 
@@ -311,7 +257,7 @@ class TestFailure:
         """Nothing is cut: the run fails naming the row."""
         folder = prepare("long", [*rows(20), CheckedRow(21, "x" * 3000, '{"city":"Rome","count":1}')])
 
-        assert _start(folder).wait() == EXIT_USER_ERROR
+        assert start(folder).wait() == EXIT_USER_ERROR
 
         failure = json.loads(folder.failure.read_text())
         assert (failure["reason"], failure["user_error"]) == ("CONTEXT_TOO_LONG", True)
@@ -327,7 +273,7 @@ class TestFailure:
         spec = dataclasses.replace(RunSpec.from_json(folder.spec.read_bytes()), base_model_dir=str(empty))
         folder.spec.write_bytes(spec.to_json())
 
-        assert _start(folder).wait() == EXIT_INTERNAL_ERROR
+        assert start(folder).wait() == EXIT_INTERNAL_ERROR
 
         failure = json.loads(folder.failure.read_text())
         assert (failure["reason"], failure["user_error"]) == ("INTERNAL", False)
@@ -338,7 +284,7 @@ class TestFailure:
         folder = RunFolder(small_disk / "run")
         shutil.copytree(prepare("full").path, folder.path)
         rows_before = folder.train_rows.read_bytes()
-        process = _start(folder)
+        process = start(folder)
 
         assert process.wait() == EXIT_DISK_FULL, (folder.path / "log").read_text()[-2000:]
 
@@ -350,7 +296,7 @@ class TestFailure:
         folder = prepare("diverging", learning_rate=1e30)
 
         with pytest.raises(InvalidInput) as caught:
-            _run_here(folder)
+            run_here(folder)
 
         assert caught.value.reason == "LOSS_DIVERGED"
         assert not folder.adapter.exists()
@@ -361,7 +307,7 @@ class TestFailure:
         folder = prepare("database", contract=contract, database_sql="INSERT INTO town VALUES ('Oslo');")
 
         with pytest.raises(InvalidInput) as caught:
-            _run_here(folder)
+            run_here(folder)
 
         assert caught.value.violations[0].path == "dataset.database_sql"
         assert _phases(folder) == ["preparing"]
@@ -374,7 +320,7 @@ class TestMode:
         """A 4-bit base trains an adapter that passes the same checks, with the mode in its manifest."""
         folder = prepare("qlora", mode=TrainingMode.QLORA, epoch_count=1)
 
-        _run_here(folder)
+        run_here(folder)
 
         manifest = read_package(folder.package)
         validate_adapter(folder.package, manifest, base, max_rank=64)
@@ -386,11 +332,11 @@ class TestMode:
         """LoRA+, rsLoRA and EVA at once: stopped halfway and taken up again they give the uninterrupted run's bytes."""
         options = {"loraplus_ratio": 16.0, "use_rslora": True, "initialization": Initialization.EVA, "epoch_count": 1}
         whole, stopped = (prepare(name, **options) for name in ("whole", "stopped"))
-        _run_here(whole)
+        run_here(whole)
         with pytest.raises(Cancelled):
-            _run_here(stopped, lambda: bool(_events(stopped, "progress")))
+            run_here(stopped, lambda: bool(events_of(stopped, "progress")))
 
-        _run_here(stopped)
+        run_here(stopped)
 
         assert sha256_file(stopped.package / WEIGHTS_NAME) == sha256_file(whole.package / WEIGHTS_NAME)
         manifest = read_package(whole.package)

@@ -295,6 +295,8 @@ class TestJobs:
             ({"learning_rate": 0.0}, "job.spec.learning_rate"),
             ({"epoch_count": 0}, "job.spec.epoch_count"),
             ({"loraplus_ratio": 0.5}, "job.spec.loraplus_ratio"),
+            ({"early_stopping_patience": 11}, "job.spec.early_stopping_patience"),
+            ({"early_stopping_patience": -1}, "job.spec.early_stopping_patience"),
             ({"batch_size": 1000}, "job.spec.batch_size"),
             ({"seed": -1}, "job.spec.seed"),
         ],

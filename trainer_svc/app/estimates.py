@@ -9,9 +9,10 @@ from shared.errors import StateConflict
 from shared.names import DatasetName, TenantName, invalid_field
 from trainer_svc.app.jobs import check_spec
 from trainer_svc.domain.dataset import Dataset, DatasetState
+from trainer_svc.domain.early_stopping import check_rows_set_aside, wanted_rows
 from trainer_svc.domain.estimate import Estimate, Price, Usage, Work, estimate
 from trainer_svc.domain.job import JobSpec
-from trainer_svc.domain.plan import TrainingPlan, plan_training
+from trainer_svc.domain.plan import TrainingPlan, patience_of, plan_training
 from trainer_svc.store import calibration, catalog
 from trainer_svc.store.database import Database
 
@@ -74,13 +75,25 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
             f"{dataset.name} was sealed before rows were measured in tokens",
             hint="upload it again under a new id",
         )
-    plan = plan_training(spec, train_count=report.train_count, hidden_size=base.hidden_size)
-    rows = min(plan.batch_size, report.train_count)
+    validating = _validating_rows(spec, report.train_count)
+    count = report.train_count - validating
+    plan = plan_training(spec, train_count=count, hidden_size=base.hidden_size, validation_row_count=validating)
+    rows = min(plan.batch_size, count)
     work = Work(
-        epoch_tokens=lengths.train_token_count,
+        epoch_tokens=round(lengths.train_token_count * count / report.train_count),
         epoch_count=plan.epoch_count,
         step_count=plan.step_count,
         batch_tokens=rows * lengths.longest_train_tokens,
-        holdout_count=report.holdout_count,
+        holdout_count=report.holdout_count + plan.validation_answer_count,
     )
     return work, plan
+
+
+def _validating_rows(spec: JobSpec, train_count: int) -> int:
+    """As many as a run sets aside where rows are not alike; it may stop early, which no estimate foresees."""
+    if not patience_of(spec):
+        return 0
+    count = wanted_rows(train_count)
+    if spec.early_stopping_patience:
+        check_rows_set_aside(count, train_count)
+    return count

@@ -17,6 +17,7 @@ from shared.rpc.page import Page
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.domain import wish
 from trainer_svc.domain.dataset import DatasetState
+from trainer_svc.domain.early_stopping import VALIDATIONS
 from trainer_svc.domain.job import FINAL, Event, Job, JobSpec, Priority
 from trainer_svc.domain.job_queue import check_room
 from trainer_svc.domain.plan import RANKS
@@ -32,7 +33,7 @@ _MAX_EPOCHS, _MAX_BATCH = 100, 256
 _MAX_LORAPLUS_RATIO = 64
 """Hayou et al. recommend 16."""
 _MAX_RUN_TIME_SECONDS = 365 * 86_400.0
-_ADDED_SETTINGS = ("use_rslora", "loraplus_ratio", "initialization")
+_ADDED_SETTINGS = ("use_rslora", "loraplus_ratio", "initialization", "preset", "early_stopping_patience")
 """Fields of `JobSpec` that came after its first release; any later one belongs here, too."""
 _OPEN = JobSpec()
 
@@ -188,5 +189,8 @@ def check_spec(spec: JobSpec) -> None:
         raise invalid_field(
             "job.spec.loraplus_ratio", f"must lie in 1..{_MAX_LORAPLUS_RATIO}, got {spec.loraplus_ratio}"
         )
+    patience = spec.early_stopping_patience
+    if patience is not None and not 0 <= patience <= VALIDATIONS:
+        raise invalid_field("job.spec.early_stopping_patience", f"must lie in 0..{VALIDATIONS}, got {patience}")
     if not 0 <= spec.seed < 2**32:
         raise invalid_field("job.spec.seed", f"must lie in [0, 2^32), got {spec.seed}")

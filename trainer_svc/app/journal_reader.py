@@ -17,7 +17,10 @@ from trainer_svc.domain.job import Event, Job, JobSpec, JobState, Progress
 from trainer_svc.domain.run import Phase, TrainingMode
 from trainer_svc.store import calibration, history
 
-_SPEC_FIELDS = ("rank", "alpha", "learning_rate", "epoch_count", "batch_size", "use_rslora", "loraplus_ratio")
+_SPEC_FIELDS = (
+    "rank", "alpha", "learning_rate", "epoch_count", "batch_size", "use_rslora", "loraplus_ratio",
+    "early_stopping_patience",
+)  # fmt: skip
 
 
 def ingest(connection: Connection, name: JobName, journal: Path, now: datetime) -> bool:

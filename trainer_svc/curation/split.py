@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from trainer_svc.curation.likeness import normal
 from trainer_svc.domain.dataset import CheckedRow
@@ -26,9 +27,7 @@ def split_by_cluster(
     held: set[int] = set()
     equal = _groups(inputs)
     for groups in (_groups(clusters), equal):
-        for places in sorted(groups, key=lambda places: _key(min(inputs[place] for place in places), seed)):
-            if places[0] not in held and len(held) + len(places) <= wanted and len(groups) > 1:
-                held.update(places)
+        held = _draw(groups, inputs, wanted, seed, held)
         if 2 * len(held) >= wanted:
             break
     if not held and len(equal) > 1:
@@ -36,6 +35,22 @@ def split_by_cluster(
         held.update(smallest)
     train = [row for place, row in enumerate(rows) if place not in held]
     return train, [row for place, row in enumerate(rows) if place in held]
+
+
+def set_aside(rows: Sequence[CheckedRow], clusters: Sequence[int], wanted: int, seed: int) -> set[int]:
+    """Places of at most `wanted` rows, clusters whole always, drawn as those of a holdout are."""
+    return _draw(_groups(clusters), [normal(row.input) for row in rows], wanted, seed, set())
+
+
+def _draw(
+    groups: Sequence[Sequence[int]], inputs: Sequence[str], wanted: int, seed: int, held: AbstractSet[int]
+) -> set[int]:
+    """Places held, with those of groups as they come by a seeded hash; one that no longer fits is passed over."""
+    drawn = set(held)
+    for places in sorted(groups, key=lambda places: _key(min(inputs[place] for place in places), seed)):
+        if places[0] not in drawn and len(drawn) + len(places) <= wanted and len(groups) > 1:
+            drawn.update(places)
+    return drawn
 
 
 def _groups(labels: Iterable[Hashable]) -> list[list[int]]:

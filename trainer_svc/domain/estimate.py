@@ -28,11 +28,12 @@ class Usage:
     batch_tokens: int
     """Tokens of the largest batch there can be: its rows times the longest row. Peak memory grows with it."""
     holdout_count: int
+    """Rows that were answered: those held out, and those that validated on the way, each time."""
     startup_seconds: float
     """Until the first step: tokenizing, compiling the contract, loading the base."""
     training_seconds: float
     evaluation_seconds: float
-    """After the last step: answering the holdout, proving and packing the adapter."""
+    """Between steps and after the last: answering rows, proving and packing the adapter."""
     peak_bytes: int
     """Most memory held: of the process on CPU, of the GPU otherwise."""
 
@@ -51,6 +52,7 @@ class Work:
     step_count: int
     batch_tokens: int
     holdout_count: int
+    """As in `Usage`."""
 
     @property
     def tokens(self) -> int:

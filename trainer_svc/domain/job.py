@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.errors import StateConflict
-from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
+from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
 
 MAX_STALLED_ATTEMPTS = 3
 """Attempts that die without a new checkpoint before the job is given up: the cause is not chance then."""
@@ -89,6 +89,9 @@ class JobSpec:
     use_rslora: bool = False
     loraplus_ratio: float | None = None
     initialization: Initialization = Initialization.KAIMING
+    preset: Preset = Preset.BALANCED
+    early_stopping_patience: int | None = None
+    """0: off."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,10 @@ class Progress:
     step_count: int = 0
     train_loss: float = 0.0
     epoch: float = 0.0
+    validation_score: float | None = None
+    """Of the latest validation; None before the first, and in a run without."""
+    best_step: int | None = None
+    """Step after which the validated adapter had the highest score so far."""
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,16 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from trainer_svc.domain.early_stopping import validation_count
 from trainer_svc.domain.job import JobSpec
+from trainer_svc.domain.preset import RECIPES
 from trainer_svc.domain.run import Initialization, RunSpec
 
 RANKS = (4, 8, 16, 32, 64)
-DEFAULT_RANK = 16
-"""Ample for 1,000 rows on any base of half a billion parameters or more (Schulman et al. 2025)."""
 DEFAULT_BATCH_SIZE = 8
 _ALPHA_OVER_RANK = 2.0
 _RSLORA_ALPHA = 8.0
 """The same scaling, 2, at the default rank; PEFT's own default, 8 as well, is the usual one."""
-_SEEN_EXAMPLES = 10_000
-"""Examples a run sees, within the limits below: the shipped base needs many passes over small sets and gains from
-several over large ones; a large base needs fewer, and says so in its job."""
-_EPOCHS = (3, 10)
 WARMUP_RATIO = 0.03
 
 
@@ -36,14 +32,34 @@ class TrainingPlan:
     use_rslora: bool = False
     loraplus_ratio: float = 1.0
     initialization: Initialization = Initialization.KAIMING
+    early_stopping_patience: int = 0
+    """0: off; there are rows to validate on otherwise."""
+    validation_row_count: int = 0
+
+    @property
+    def validation_answer_count(self) -> int:
+        """Rows answered on the way by a run that is not stopped."""
+        return self.validation_row_count * validation_count(self.step_count) if self.validation_row_count else 0
 
 
-def plan_training(spec: RunSpec | JobSpec, *, train_count: int, hidden_size: int) -> TrainingPlan:
-    """The plan for `train_count` rows on a base of width `hidden_size`; what the job sets is kept."""
-    rank = spec.rank or DEFAULT_RANK
+def patience_of(spec: RunSpec | JobSpec) -> int:
+    """What the job sets, or its preset; 0: off."""
+    own = spec.early_stopping_patience
+    return own if own is not None else RECIPES[spec.preset].early_stopping_patience
+
+
+def plan_training(
+    spec: RunSpec | JobSpec, *, train_count: int, hidden_size: int, validation_row_count: int = 0
+) -> TrainingPlan:
+    """The plan for `train_count` rows, and others to validate on, on a base of width `hidden_size`.
+
+    What the job sets is kept; the rest is its preset's.
+    """
+    recipe = RECIPES[spec.preset]
+    rank = spec.rank or recipe.rank
     batch = spec.batch_size or DEFAULT_BATCH_SIZE
-    least, most = _EPOCHS
-    epochs = spec.epoch_count or min(most, max(least, round(_SEEN_EXAMPLES / train_count)))
+    least, most = recipe.epochs
+    epochs = spec.epoch_count or min(most, max(least, round(recipe.seen_examples / train_count)))
     return TrainingPlan(
         rank=rank,
         alpha=spec.alpha or (_RSLORA_ALPHA if spec.use_rslora else _ALPHA_OVER_RANK * rank),
@@ -52,8 +68,10 @@ def plan_training(spec: RunSpec | JobSpec, *, train_count: int, hidden_size: int
         batch_size=batch,
         step_count=math.ceil(train_count / batch) * epochs,
         use_rslora=spec.use_rslora,
-        loraplus_ratio=spec.loraplus_ratio or 1.0,
+        loraplus_ratio=spec.loraplus_ratio or recipe.loraplus_ratio,
         initialization=spec.initialization,
+        early_stopping_patience=patience_of(spec) if validation_row_count else 0,
+        validation_row_count=validation_row_count,
     )
 
 
@@ -72,5 +90,6 @@ def learning_rate(hidden_size: int) -> float:
 def settings(plan: TrainingPlan, spec: RunSpec) -> dict[str, str | int | float]:
     """The plan as the manifest and the job show it."""
     start = {"base_revision_digest": spec.start_digest} if spec.start_digest else {}
+    asked = {"mode": spec.mode.value, "preset": spec.preset.value, "seed": spec.seed}
     use = {"threads": spec.threads, "processes": spec.processes}
-    return {"mode": spec.mode.value, "seed": spec.seed, **use, **dataclasses.asdict(plan), **start}
+    return {**asked, **use, **dataclasses.asdict(plan), **start}

@@ -44,6 +44,14 @@ class Initialization(enum.StrEnum):
     EVA = "eva"
 
 
+class Preset(enum.StrEnum):
+    """Settings that go together; `trainer_svc.domain.preset` has what each of them is."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    BEST = "best"
+
+
 class Phase(enum.StrEnum):
     """Steps of a run."""
 
@@ -74,6 +82,8 @@ class RunSpec:
     use_rslora: bool = False
     loraplus_ratio: float | None = None
     initialization: Initialization = Initialization.KAIMING
+    preset: Preset = Preset.BALANCED
+    early_stopping_patience: int | None = None
     threads: int = 1
     """Of each process."""
     processes: int = 1
@@ -91,8 +101,12 @@ class RunSpec:
     def from_json(cls, data: bytes) -> RunSpec:
         """Reads `run.json`, which only the service writes."""
         body = json.loads(data)
-        initialization = Initialization(body.get("initialization", Initialization.KAIMING))
-        return cls(**{**body, "mode": TrainingMode(body["mode"]), "initialization": initialization})
+        enums = {
+            "mode": TrainingMode(body["mode"]),
+            "initialization": Initialization(body.get("initialization", Initialization.KAIMING)),
+            "preset": Preset(body.get("preset", Preset.BALANCED)),
+        }
+        return cls(**{**body, **enums})
 
 
 @dataclass(frozen=True)
@@ -145,6 +159,16 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Child: resume state; holds pickles, never leaves this folder."""
         return self.path / "checkpoints"
+
+    @property
+    def candidate(self) -> Path:
+        """Child: the adapter that is being validated on the way."""
+        return self.path / "candidate"
+
+    @property
+    def best(self) -> Path:
+        """Child: of those that were validated, the adapter with the highest score so far; becomes `adapter`."""
+        return self.path / "best"
 
     @property
     def adapter(self) -> Path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
 
+from trainer_svc.domain.job import Progress
 from trainer_svc.domain.run import Phase
 
 
@@ -25,11 +27,10 @@ class Journal:
         """The settings as filled in."""
         self._write({"type": "settings", **values})
 
-    def progress(self, step: int, step_count: int, train_loss: float, epoch: float) -> None:
-        """Numbers of the training loop; the loss is nats per target token."""
-        self._write(
-            {"type": "progress", "step": step, "step_count": step_count, "train_loss": train_loss, "epoch": epoch}
-        )
+    def progress(self, progress: Progress) -> None:
+        """Numbers of the training loop; what was not measured is left out."""
+        told = {key: value for key, value in dataclasses.asdict(progress).items() if value is not None}
+        self._write({"type": "progress", **told})
 
     def checkpoint(self, step: int) -> None:
         """State from which a new attempt can go on is on disk."""

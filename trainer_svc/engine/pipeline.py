@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,19 +29,17 @@ from trainer_svc.domain.run import (
     RunFolder,
     RunResult,
     RunSpec,
-    TrainingMode,
 )
-from trainer_svc.engine import process_group
-from trainer_svc.engine.base import best_device, compute_dtype, load_base
+from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.canary import pick_canaries
-from trainer_svc.engine.export import load_served, save_adapter
-from trainer_svc.engine.generation import generate
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
-from trainer_svc.engine.preparation import Prepared, prepare
+from trainer_svc.engine.preparation import prepare
 from trainer_svc.engine.recipe import keep_to_recipe
-from trainer_svc.engine.training import train_adapter
+from trainer_svc.engine.served import Server
+from trainer_svc.engine.training_stage import train
 from trainer_svc.engine.usage import Stopwatch, device_name, peak_bytes
+from trainer_svc.engine.validation import record_of
 from trainer_svc.evaluation.score import score_outputs
 
 _LIBRARIES = ("goldsmith", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "tokenizers")
@@ -86,64 +83,32 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
         ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled, stopwatch
     )
     ground.stop_if_cancelled()
+    scores: Mapping[int, float] = {}
     if not folder.adapter.is_dir():
-        _train(ground, ready)
+        journal.phase(Phase.TRAINING)
+        scores = train(ready, folder, journal, is_cancelled, stopwatch)
     result = _publish(ground, ready.holdout)
     # How long EVA looks at the rows says nothing of other runs, nor do several processes of one.
     is_typical = ready.plan.initialization is not Initialization.EVA and spec.processes == 1
     if stopwatch.has_trained and is_typical:
-        journal.usage(_usage(ground, ready.examples, len(ready.holdout)))
+        journal.usage(_usage(ground, ready.examples, len(ready.holdout), scores))
     return result
 
 
-def run_share(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
-    """Trains as one of several processes, of which the first leaves the adapter in the folder.
-
-    Raises:
-        Cancelled: one of them was asked to stop.
-        InvalidInput: LOSS_DIVERGED.
-    """
-    torch.set_num_threads(spec.threads)
-    with process_group.joined():
-        _train_here(prepare(spec, folder, None), folder, journal, is_cancelled)
-
-
-def _train(ground: _Ground, ready: Prepared) -> None:
-    ground.journal.phase(Phase.TRAINING)
-    if ground.spec.processes > 1:
-        process_group.train_in_processes(ground.folder, ground.spec.processes)
-        return
-    # A run that goes on from a checkpoint tells nothing of how long a whole one takes.
-    with nullcontext() if ground.folder.checkpoints.is_dir() else ground.stopwatch.training():
-        _train_here(ready, ground.folder, ground.journal, ground.is_cancelled)
-
-
-def _train_here(ready: Prepared, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
-    model = train_adapter(
-        load_base(ready.base.folder, ready.spec.mode),
-        ready.examples,
-        ready.plan,
-        seed=ready.spec.seed,
-        checkpoints=folder.checkpoints,
-        journal=journal,
-        is_cancelled=is_cancelled,
-        start=folder.start if ready.spec.start_digest else None,
-    )
-    if process_group.is_first():
-        save_adapter(model, ready.plan, ready.base, folder.adapter)
-
-
-def _usage(ground: _Ground, examples: Sequence[Example], holdout_count: int) -> dict[str, str | int | float]:
+def _usage(
+    ground: _Ground, examples: Sequence[Example], holdout_count: int, scores: Mapping[int, float]
+) -> dict[str, str | int | float]:
     plan, lengths = ground.plan, [len(example.input_ids) for example in examples]
+    step = max(scores, default=plan.step_count)  # a validation comes last
     return {
         "base_model_digest": ground.base.digest,
         "mode": ground.spec.mode.value,
         "rank": plan.rank,
         "threads": ground.spec.threads,
         "device": device_name(),
-        "trained_tokens": sum(lengths) * plan.epoch_count,
+        "trained_tokens": sum(lengths) * plan.epoch_count * step // plan.step_count,
         "batch_tokens": min(plan.batch_size, len(lengths)) * max(lengths),
-        "holdout_count": holdout_count,
+        "holdout_count": holdout_count + plan.validation_row_count * len(scores),
         **ground.stopwatch.seconds(),
         "peak_bytes": peak_bytes(),
     }
@@ -151,11 +116,10 @@ def _usage(ground: _Ground, examples: Sequence[Example], holdout_count: int) -> 
 
 def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
     ground.journal.phase(Phase.EVALUATING)
-    # A fresh base, never the one that was trained on: that one may be quantised.
-    base = load_base(ground.base.folder, TrainingMode.LORA).to(best_device())
-    served = load_served(base, ground.folder.adapter)
+    server = Server(ground.base, ground.contract, ground.stop_if_cancelled)
+    served = server.load(ground.folder.adapter)
     prompts = [ground.renderer.prompt_ids(row.input) for row in holdout]
-    answers = generate(served, ground.contract, prompts, ground.base.max_positions, ground.stop_if_cancelled)
+    answers = server.answer(served, prompts)
     evaluation = _evaluate(ground, served, holdout, answers)
     ground.journal.phase(Phase.PUBLISHING)
     manifest = _manifest(ground, evaluation, pick_canaries(served, ground.contract, prompts, answers))
@@ -225,7 +189,7 @@ def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, .
         dataset_digest=spec.dataset_digest,
         canaries=canaries,
         instruction_prompt_tokens=round(saved),
-        training={**settings(plan, spec), **versions, **_machine()},
+        training={**settings(plan, spec), **record_of(ground.folder.adapter), **versions, **_machine()},
         metrics=metrics,
     )
 

@@ -12,9 +12,12 @@ from shared.contracts.spec import ContractKind, ContractSpec
 from shared.names import invalid_field
 from shared.prompt import PromptRenderer
 from trainer_svc.curation.compiled_example import Example, compile_examples
+from trainer_svc.curation.likeness import cluster, find_links
 from trainer_svc.curation.row_file import load_rows
+from trainer_svc.curation.split import set_aside
 from trainer_svc.domain.dataset import CheckedRow
-from trainer_svc.domain.plan import TrainingPlan, plan_training, settings
+from trainer_svc.domain.early_stopping import check_rows_set_aside, is_enough, wanted_rows
+from trainer_svc.domain.plan import TrainingPlan, patience_of, plan_training, settings
 from trainer_svc.domain.run import RunFolder, RunSpec
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.start import adopt
@@ -32,6 +35,8 @@ class Prepared:
     contract: CompiledContract
     plan: TrainingPlan
     examples: list[Example]
+    validation: list[CheckedRow]
+    """Rows of the train split that are set aside, where the plan validates on the way."""
     holdout: list[CheckedRow]
 
 
@@ -45,11 +50,16 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal | None) -> Prepar
     renderer = PromptRenderer.load(base)
     spec = adopt(spec, folder, base, renderer)
     train, holdout = (load_rows(path.read_bytes()) for path in (folder.train_rows, folder.holdout_rows))
-    examples = compile_examples(train, renderer, base.max_positions)
+    compiled = compile_examples(train, renderer, base.max_positions)
+    aside = _set_aside(train, spec)
+    examples = [example for place, example in enumerate(compiled) if place not in aside]
+    validation = [row for place, row in enumerate(train) if place in aside]
     contract = ContractCompiler(Path(spec.contract_cache_dir), base.vocabulary()).compile(
         ContractSpec.from_canonical(spec.contract.encode())
     )
-    plan = plan_training(spec, train_count=len(examples), hidden_size=base.hidden_size)
+    plan = plan_training(
+        spec, train_count=len(examples), hidden_size=base.hidden_size, validation_row_count=len(validation)
+    )
     if spec.processes > 1 and plan.batch_size % spec.processes:
         message = f"is {plan.batch_size}, which the {spec.processes} processes of a training here cannot share evenly"
         raise invalid_field("job.spec.batch_size", message)
@@ -58,4 +68,19 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal | None) -> Prepar
     if contract.spec.kind is ContractKind.SQL and spec.database_sql:
         with open_database(contract.spec.ddl, spec.database_sql):
             pass  # a database that cannot be built is told now, not after the training
-    return Prepared(spec, base, renderer, contract, plan, examples, holdout)
+    return Prepared(spec, base, renderer, contract, plan, examples, validation, holdout)
+
+
+def _set_aside(train: list[CheckedRow], spec: RunSpec) -> set[int]:
+    """Places of the rows to validate on; none where the job does not stop early.
+
+    Raises:
+        InvalidInput: FIELD_INVALID, the job sets a patience and has too few rows; that of its preset is off then.
+    """
+    wanted = wanted_rows(len(train)) if patience_of(spec) else 0
+    places = set_aside(train, cluster(len(train), find_links(train)), wanted, spec.seed) if wanted else set[int]()
+    if is_enough(len(places)):
+        return places
+    if spec.early_stopping_patience:
+        check_rows_set_aside(len(places), len(train))
+    return set()

@@ -10,8 +10,8 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import distributed
@@ -110,6 +110,20 @@ def any_of(*flags: bool) -> list[bool]:
     raised = torch.tensor(flags, dtype=torch.int32, device=device)
     distributed.all_reduce(raised, op=distributed.ReduceOp.MAX)
     return [bool(flag) for flag in raised.tolist()]
+
+
+def from_first(work: Callable[[], float]) -> float:
+    """What the first process's work gives, for all; the others wait. Raises `Cancelled` in all, where it does."""
+    if not distributed.is_initialized():
+        return work()
+    outcome: list[float | None] = [None]
+    if is_first():
+        with suppress(Cancelled):
+            outcome = [work()]
+    distributed.broadcast_object_list(outcome, src=0)
+    if outcome[0] is None:
+        raise Cancelled
+    return outcome[0]
 
 
 def wait_for_all() -> None:

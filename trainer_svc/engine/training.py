@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
 from trainer_svc.engine.export import load_weights
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
+from trainer_svc.engine.validation import StoppedEarly, Validation, progress_of
 
 _CHECKPOINTS_PER_RUN = 10
 """At least; a short run is over before the clock asks for one."""
@@ -115,7 +117,7 @@ class _Reporter(TrainerCallback):
                 "LOSS_DIVERGED", f"the loss is {loss} at step {state.global_step}", hint="lower the learning rate"
             )
         if state.is_world_process_zero:
-            self._journal.progress(state.global_step, state.max_steps, loss, state.epoch or 0.0)
+            self._journal.progress(progress_of(state, loss))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         process_group.wait_for_all()  # each process has written its random state
@@ -126,15 +128,16 @@ class _Reporter(TrainerCallback):
         self._save_seconds = self._saved_at - self._step_ended_at
 
 
-def train_adapter(
+def train_adapter(  # noqa: PLR0913  # most of them keyword-only
     base: Any, examples: Sequence[Example], plan: TrainingPlan, *, seed: int, checkpoints: Path, journal: Journal,
-    is_cancelled: Callable[[], bool], start: Path | None = None,
+    is_cancelled: Callable[[], bool], start: Path | None = None, validation: Validation | None = None,
 ) -> Any:  # fmt: skip  # models of transformers and peft
     """Trains a LoRA adapter on the base and returns the PEFT model.
 
     Same base, examples, plan, seed, thread count and machine type give the same weights, interrupted or not: the seed
     is set before the adapter is initialised, and checkpoints hold optimizer, schedule and random state. It begins with
-    the weights in the folder `start`, where there is one, and else with those of an adapter that changes nothing.
+    the weights in the folder `start`, where there is one, and else with those of an adapter that changes nothing. With
+    `validation` the adapter to keep is the one that it kept, and not the model's.
 
     Raises:
         Cancelled: `is_cancelled` said so; a checkpoint of the last step is on disk.
@@ -150,7 +153,8 @@ def train_adapter(
         args=training_arguments(plan, seed, checkpoints),
         train_dataset=list(examples),
         data_collator=collate,
-        callbacks=[reporter],
+        # Before the reporter, which times checkpoints from the end of the step on.
+        callbacks=[*([validation] if validation else []), reporter],
         loraplus_ratio=plan.loraplus_ratio,
     )
     trainer.remove_callback(PrinterCallback)
@@ -158,8 +162,9 @@ def train_adapter(
     if trainer.args.world_size > 1:
         model.forward = partial(completion_loss, model)
     newest = _newest(checkpoints)
-    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-    if reporter.cancelled:
+    with suppress(StoppedEarly):
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    if reporter.cancelled or (validation is not None and validation.cancelled):
         raise Cancelled
     return trainer.model
 

@@ -15,11 +15,11 @@ _STATUS = Path("/proc/self/status")
 
 
 class Stopwatch:
-    """Time until training, in it and after it; from its creation on."""
+    """Time until training, in its steps, and between and after them; from its creation on."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
-        self._began = self._ended = 0.0
+        self._began = self._ended = self._validated = 0.0
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -27,6 +27,13 @@ class Stopwatch:
         self._began = time.monotonic()
         yield
         self._ended = time.monotonic()
+
+    @contextmanager
+    def validating(self) -> Iterator[None]:
+        """Around what is measured between steps."""
+        begin = time.monotonic()
+        yield
+        self._validated += time.monotonic() - begin
 
     @property
     def has_trained(self) -> bool:
@@ -37,8 +44,8 @@ class Stopwatch:
         """The three parts until now, named as in `Usage`."""
         return {
             "startup_seconds": self._began - self._start,
-            "training_seconds": self._ended - self._began,
-            "evaluation_seconds": time.monotonic() - self._ended,
+            "training_seconds": self._ended - self._began - self._validated,
+            "evaluation_seconds": time.monotonic() - self._ended + self._validated,
         }
 
 

@@ -24,6 +24,8 @@ def estimate(found: Estimate, plan: TrainingPlan, spec: JobSpec, price: Price) -
         learning_rate=plan.learning_rate,
         epoch_count=plan.epoch_count,
         batch_size=plan.batch_size,
+        loraplus_ratio=plan.loraplus_ratio,
+        early_stopping_patience=plan.early_stopping_patience,
     )
     return pb.TrainingEstimate(
         spec=spec_message(complete),

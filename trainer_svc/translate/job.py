@@ -9,7 +9,7 @@ from typing import TypeVar
 from goldsmith.trainer.v1 import training_job_pb2 as pb
 from shared.names import JobName, invalid_field
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
-from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
+from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
 from trainer_svc.translate.time import duration, seconds, timestamp
 
 DEFAULT_ALIAS = "live"
@@ -23,6 +23,8 @@ _INITIALIZATIONS = {
 _INITIALIZATION_OF = {0: Initialization.KAIMING} | {number: start for start, number in _INITIALIZATIONS.items()}
 _PRIORITY_OF = {0: Priority.NORMAL} | {number: priority for priority, number in _PRIORITIES.items()}
 _MODE_OF = {0: TrainingMode.LORA} | {number: mode for mode, number in _MODES.items()}
+_PRESETS = {preset: pb.TrainingPreset.Value(f"TRAINING_PRESET_{preset.name}") for preset in Preset}
+_PRESET_OF = {0: Preset.BALANCED} | {number: preset for preset, number in _PRESETS.items()}
 _Member = TypeVar("_Member")
 
 
@@ -54,6 +56,8 @@ def job_spec(spec: pb.TrainingSpec) -> JobSpec:
         use_rslora=spec.use_rslora,
         loraplus_ratio=spec.loraplus_ratio if spec.HasField("loraplus_ratio") else None,
         initialization=_member(_INITIALIZATION_OF, spec.initialization, "job.spec.initialization"),
+        preset=_member(_PRESET_OF, spec.preset, "job.spec.preset"),
+        early_stopping_patience=spec.early_stopping_patience if spec.HasField("early_stopping_patience") else None,
     )
 
 
@@ -114,12 +118,19 @@ def spec_message(spec: JobSpec) -> pb.TrainingSpec:
         use_rslora=spec.use_rslora,
         loraplus_ratio=spec.loraplus_ratio,
         initialization=_INITIALIZATIONS[spec.initialization],
+        preset=_PRESETS[spec.preset],
+        early_stopping_patience=spec.early_stopping_patience,
     )
 
 
 def _progress(progress: Progress) -> pb.TrainingProgress:
     return pb.TrainingProgress(
-        step=progress.step, step_count=progress.step_count, train_loss=progress.train_loss, epoch=progress.epoch
+        step=progress.step,
+        step_count=progress.step_count,
+        train_loss=progress.train_loss,
+        epoch=progress.epoch,
+        validation_score=progress.validation_score,
+        best_step=progress.best_step,
     )
 
 

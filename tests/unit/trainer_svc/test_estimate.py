@@ -18,7 +18,7 @@ from trainer_svc.app.estimates import Estimates
 from trainer_svc.domain.dataset import Dataset, DatasetState, Report
 from trainer_svc.domain.estimate import Price, Usage, Work, estimate
 from trainer_svc.domain.job import JobSpec
-from trainer_svc.domain.run import Initialization, TrainingMode
+from trainer_svc.domain.run import Initialization, Preset, TrainingMode
 from trainer_svc.domain.token_length import Quantiles, TokenLengths
 from trainer_svc.store import calibration, catalog
 from trainer_svc.store.calibration import KEPT_RUNS
@@ -195,10 +195,41 @@ class TestEstimates:
         told = job_spec(message_of(found, plan, spec, estimates.price).spec)
 
         filled = dataclasses.replace(
-            told, rank=None, alpha=None, learning_rate=None, epoch_count=None, batch_size=None
+            told, rank=None, alpha=None, learning_rate=None, epoch_count=None, batch_size=None,
+            early_stopping_patience=None,
         )  # fmt: skip
         assert filled == spec
         assert None not in dataclasses.astuple(told)
+
+    def test_counts_the_answers_of_validations(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """16 of the 90 rows are answered ten times, and not trained on: as if the run did not stop early."""
+        self._store(database, clock, lengths, _run(base_model_digest=tiny_base.digest))
+        spec = JobSpec(epoch_count=2, early_stopping_patience=3)
+
+        found, plan = self._of(estimates, spec)
+
+        assert (found.work.epoch_tokens, found.work.step_count) == (round(4_500 * 74 / 90), 20)
+        assert found.work.holdout_count == 10 + 10 * 16
+        assert message_of(found, plan, spec, estimates.price).spec.early_stopping_patience == 3
+
+    def test_refuses_a_patience_where_too_few_rows_can_be_set_aside(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """As the job would be; a preset's is off."""
+        self._store(database, clock, lengths, _run(base_model_digest=tiny_base.digest))
+        small = dataclasses.replace(
+            asyncio.run(database.run(lambda c: catalog.get_dataset(c, DatasetName("acme", "d")))),
+            report=Report(70, 60, 10, 0, token_lengths=lengths),
+        )
+        asyncio.run(database.run(lambda c: catalog.save_dataset(c, small, None)))
+
+        with pytest.raises(InvalidInput, match="needs 64 rows"):
+            self._of(estimates, JobSpec(early_stopping_patience=3))
+        _, plan = self._of(estimates, JobSpec(preset=Preset.BEST))
+
+        assert plan.early_stopping_patience == 0
 
     def test_says_nothing_of_money_without_a_price(
         self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel

@@ -105,6 +105,21 @@ class TestJournal:
         assert _stored(transact).phase is Phase.TRAINING
         assert _stored(transact).progress.step == 1
 
+    def test_validations_enter_the_progress(
+        self, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path
+    ) -> None:
+        """And the patience that the plan settled on enters the settings."""
+        settings = {"type": "settings", "early_stopping_patience": 3, "validation_row_count": 16}
+        progress = {"type": "progress", "step": 4, "step_count": 9, "train_loss": 0.5, "epoch": 0.1}
+        validated = {**progress, "validation_score": 0.25, "best_step": 2}
+        self._write(tmp_path / "events.jsonl", settings, progress, validated)
+
+        transact(lambda c: ingest(c, NAME, tmp_path / "events.jsonl", clock.now()))
+
+        stored = _stored(transact)
+        assert stored.spec.early_stopping_patience == 3
+        assert (stored.progress.validation_score, stored.progress.best_step) == (0.25, 2)
+
     def test_a_checkpoint_forgives_earlier_deaths(
         self, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path
     ) -> None:

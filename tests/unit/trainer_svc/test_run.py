@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer_svc.domain.run import Evaluation, Initialization, Phase, RunResult, RunSpec, TrainingMode
+from trainer_svc.domain.job import Progress
+from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, RunResult, RunSpec, TrainingMode
 from trainer_svc.engine.journal import Journal
 
 
@@ -29,6 +30,8 @@ class TestRunFiles:
             learning_rate=1e-3,
             use_rslora=True,
             initialization=Initialization.EVA,
+            preset=Preset.FAST,
+            early_stopping_patience=0,
             instruction_prompt='Réponds "oui"\n日本語',
         )
 
@@ -62,7 +65,7 @@ class TestJournal:
         """A reader beside the run sees whole lines at once."""
         path = tmp_path / "events.jsonl"
         with closing(Journal(path)) as journal:
-            journal.progress(5, 10, 0.5, 1.0)
+            journal.progress(Progress(5, 10, 0.5, 1.0))
             journal.checkpoint(5)
             kinds = [json.loads(line)["type"] for line in path.read_text().splitlines()]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer_svc.curation.split import split_by_cluster
+from trainer_svc.curation.split import set_aside, split_by_cluster
 from trainer_svc.domain.dataset import CheckedRow
 
 
@@ -84,3 +84,23 @@ class TestSplitByCluster:
 
         assert held(rows, 0) == held(rows[::-1], 0)
         assert held(rows, 0) != held(rows, 1)
+
+
+class TestSetAside:
+    """Rows of a train split that are not trained on."""
+
+    @given(st.lists(st.integers(1, 5), min_size=20, max_size=120), st.integers(0, 5))
+    def test_no_cluster_straddles(self, sizes: list[int], seed: int) -> None:
+        """At most as many as wanted, and fewer rather than a part of a cluster."""
+        clusters = [label for label, size in enumerate(sizes) for _ in range(size)]
+
+        places = set_aside(_rows(len(clusters)), clusters, 16, seed)
+
+        assert {clusters[place] for place in places}.isdisjoint(
+            clusters[place] for place in range(len(clusters)) if place not in places
+        )
+        assert 16 - 5 < len(places) <= 16
+
+    def test_takes_none_of_a_single_cluster(self) -> None:
+        """Where a holdout would fall back to equal inputs."""
+        assert set_aside(_rows(100), [0] * 100, 16, 0) == set()

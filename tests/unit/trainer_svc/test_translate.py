@@ -16,7 +16,7 @@ from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, Fin
 from trainer_svc.domain.finding_kind import FindingFilter, Severity
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.registry import Alias, Revision
-from trainer_svc.domain.run import Evaluation, Initialization, Phase, TrainingMode
+from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
 from trainer_svc.translate import dataset, job, registry
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -79,6 +79,8 @@ class TestJob:
             use_rslora=True,
             loraplus_ratio=16.0,
             initialization=Initialization.EVA,
+            preset=Preset.BEST,
+            early_stopping_patience=0,
         )
         stored = Job(JOB.name, JOB.dataset, JOB.adapter, "-", sent, NOW)
 
@@ -98,6 +100,7 @@ class TestJob:
             (training_job_pb2.TrainingJob(priority=77), "job.priority"),  # type: ignore[arg-type]  # of a later release
             (training_job_pb2.TrainingJob(spec={"mode": 77}), "job.spec.mode"),  # type: ignore[arg-type]  # as above
             (training_job_pb2.TrainingJob(spec={"initialization": 77}), "job.spec.initialization"),  # type: ignore[arg-type]  # as above
+            (training_job_pb2.TrainingJob(spec={"preset": 77}), "job.spec.preset"),  # type: ignore[arg-type]  # as above
         ],
     )
     def test_an_unknown_number_is_refused(self, message: training_job_pb2.TrainingJob, path: str) -> None:
@@ -112,6 +115,23 @@ class TestJob:
         stored = dataclasses.replace(JOB, base_revision="tenants/a/adapters/x/revisions/2")
 
         assert job.new_job(JobName("a", "j"), job.job(stored), NOW) == stored
+
+    def test_no_preset_is_balanced(self) -> None:
+        """The default."""
+        message = training_job_pb2.TrainingSpec()
+
+        assert job.job_spec(message) == JobSpec(preset=Preset.BALANCED)
+
+    def test_a_validation_that_was_not_made_is_absent(self) -> None:
+        """A score of zero is one."""
+        without, zero = (
+            job.event(Event(1, NOW, progress=progress)).progress
+            for progress in (Progress(5, 9, 0.5, 1.0), Progress(5, 9, 0.5, 1.0, 0.0, 5))
+        )
+
+        assert not without.HasField("validation_score")
+        assert not without.HasField("best_step")
+        assert (zero.HasField("validation_score"), zero.validation_score, zero.best_step) == (True, 0.0, 5)
 
     def test_no_priority_is_normal(self) -> None:
         """The default."""

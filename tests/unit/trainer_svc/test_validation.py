@@ -25,7 +25,7 @@ from trainer_svc.domain.job import (
     JobState,
     Priority,
 )
-from trainer_svc.domain.run import Initialization
+from trainer_svc.domain.run import Initialization, Preset
 from trainer_svc.store import catalog, history
 
 DATASET = DatasetName("acme", "d")
@@ -326,7 +326,14 @@ class TestCreate:
         assert asyncio.run(stage.jobs.create(job, "7f4d1c52")).name == str(NAME)
 
     @pytest.mark.parametrize(
-        "spec", [JobSpec(use_rslora=True), JobSpec(loraplus_ratio=1.0), JobSpec(initialization=Initialization.EVA)]
+        "spec",
+        [
+            JobSpec(use_rslora=True),
+            JobSpec(loraplus_ratio=1.0),
+            JobSpec(initialization=Initialization.EVA),
+            JobSpec(preset=Preset.FAST),
+            JobSpec(early_stopping_patience=0),
+        ],
     )
     def test_tells_requests_apart_by_each_setting(self, stage: Stage, spec: JobSpec) -> None:
         """Those that came later count once they are set."""

@@ -144,7 +144,7 @@ class _TrainingPhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trainin
     TRAINING_PHASE_PREPARING: _TrainingPhase.ValueType  # 1
     """Loading, tokenizing, proving the examples."""
     TRAINING_PHASE_TRAINING: _TrainingPhase.ValueType  # 2
-    """Optimizer steps."""
+    """Optimizer steps, and with early stopping the validations between them."""
     TRAINING_PHASE_EVALUATING: _TrainingPhase.ValueType  # 3
     """Generation on holdout rows."""
     TRAINING_PHASE_PUBLISHING: _TrainingPhase.ValueType  # 4
@@ -158,7 +158,7 @@ TRAINING_PHASE_UNSPECIFIED: TrainingPhase.ValueType  # 0
 TRAINING_PHASE_PREPARING: TrainingPhase.ValueType  # 1
 """Loading, tokenizing, proving the examples."""
 TRAINING_PHASE_TRAINING: TrainingPhase.ValueType  # 2
-"""Optimizer steps."""
+"""Optimizer steps, and with early stopping the validations between them."""
 TRAINING_PHASE_EVALUATING: TrainingPhase.ValueType  # 3
 """Generation on holdout rows."""
 TRAINING_PHASE_PUBLISHING: TrainingPhase.ValueType  # 4
@@ -220,6 +220,34 @@ ADAPTER_INITIALIZATION_EVA: AdapterInitialization.ValueType  # 3
 pass over some batches before the first step.
 """
 Global___AdapterInitialization: _TypeAlias = AdapterInitialization  # noqa: Y015
+
+class _TrainingPreset:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrainingPresetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrainingPreset.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRAINING_PRESET_UNSPECIFIED: _TrainingPreset.ValueType  # 0
+    """Same as BALANCED."""
+    TRAINING_PRESET_FAST: _TrainingPreset.ValueType  # 1
+    """FAST_TEXT"""
+    TRAINING_PRESET_BALANCED: _TrainingPreset.ValueType  # 2
+    """BALANCED_TEXT"""
+    TRAINING_PRESET_BEST: _TrainingPreset.ValueType  # 3
+    """BEST_TEXT"""
+
+class TrainingPreset(_TrainingPreset, metaclass=_TrainingPresetEnumTypeWrapper):
+    """Settings that go together. A field of TrainingSpec that is set wins over its preset; what a preset chose is filled in."""
+
+TRAINING_PRESET_UNSPECIFIED: TrainingPreset.ValueType  # 0
+"""Same as BALANCED."""
+TRAINING_PRESET_FAST: TrainingPreset.ValueType  # 1
+"""FAST_TEXT"""
+TRAINING_PRESET_BALANCED: TrainingPreset.ValueType  # 2
+"""BALANCED_TEXT"""
+TRAINING_PRESET_BEST: TrainingPreset.ValueType  # 3
+"""BEST_TEXT"""
+Global___TrainingPreset: _TypeAlias = TrainingPreset  # noqa: Y015
 
 @_typing.final
 class TrainingJob(_message.Message):
@@ -366,16 +394,18 @@ class TrainingSpec(_message.Message):
     USE_RSLORA_FIELD_NUMBER: _builtins.int
     LORAPLUS_RATIO_FIELD_NUMBER: _builtins.int
     INITIALIZATION_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
+    EARLY_STOPPING_PATIENCE_FIELD_NUMBER: _builtins.int
     mode: Global___TrainingMode.ValueType
     """Optional. Default LORA."""
     rank: _builtins.int
-    """Optional. LoRA rank: 4, 8, 16, 32 or 64. Default 16."""
+    """Optional. LoRA rank: 4, 8, 16, 32 or 64. Default by the preset."""
     alpha: _builtins.float
     """Optional. LoRA scaling numerator, greater than 0. Default twice the rank; 8 with use_rslora."""
     learning_rate: _builtins.float
     """Optional. Peak learning rate, greater than 0. Default by formula from the base model's width."""
     epoch_count: _builtins.int
-    """Optional. Passes over the train split, 1 to 100."""
+    """Optional. Passes over the train split, 1 to 100. Default by the preset and the number of rows."""
     batch_size: _builtins.int
     """Optional. Examples per optimizer step, 1 to 256."""
     seed: _builtins.int
@@ -385,9 +415,22 @@ class TrainingSpec(_message.Message):
     ranks learn as fast as low ones. Default false.
     """
     loraplus_ratio: _builtins.float
-    """Optional. Learning rate of the second matrix over that of the first (LoRA+, Hayou et al. 2024), 1 to 64. Default 1."""
+    """Optional. Learning rate of the second matrix over that of the first (LoRA+, Hayou et al. 2024), 1 to 64. Default by
+    the preset.
+    """
     initialization: Global___AdapterInitialization.ValueType
     """Optional. Default KAIMING."""
+    preset: Global___TrainingPreset.ValueType
+    """Optional. Default BALANCED."""
+    early_stopping_patience: _builtins.int
+    """Optional. Stops a run that no longer improves, and publishes the adapter that answered best: a tenth of the train
+    split, at least 16 and at most 64 rows, is not trained on but answered after each tenth of the planned steps, by the
+    adapter as it is served, on base weights in bf16, which are loaded beside those that are trained on. Rows that are
+    nearly the same stay on one side; the holdout is not looked at. This many validations after the best one end the
+    run, 1 to 10 (10 never ends it, and publishes the best all the same); 0: off. Default by the preset. Where the train
+    split has fewer than 64 rows, or they are too much alike to set 16 aside, a value that is set ends the job FAILED
+    before it is QUEUED, and that of a preset is filled in as 0.
+    """
     def __init__(
         self,
         *,
@@ -401,15 +444,19 @@ class TrainingSpec(_message.Message):
         use_rslora: _builtins.bool | None = ...,
         loraplus_ratio: _builtins.float | None = ...,
         initialization: Global___AdapterInitialization.ValueType | None = ...,
+        preset: Global___TrainingPreset.ValueType | None = ...,
+        early_stopping_patience: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_epoch_count", b"_epoch_count", "_learning_rate", b"_learning_rate", "_loraplus_ratio", b"_loraplus_ratio", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "epoch_count", b"epoch_count", "learning_rate", b"learning_rate", "loraplus_ratio", b"loraplus_ratio", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_early_stopping_patience", b"_early_stopping_patience", "_epoch_count", b"_epoch_count", "_learning_rate", b"_learning_rate", "_loraplus_ratio", b"_loraplus_ratio", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "early_stopping_patience", b"early_stopping_patience", "epoch_count", b"epoch_count", "learning_rate", b"learning_rate", "loraplus_ratio", b"loraplus_ratio", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_epoch_count", b"_epoch_count", "_learning_rate", b"_learning_rate", "_loraplus_ratio", b"_loraplus_ratio", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "epoch_count", b"epoch_count", "initialization", b"initialization", "learning_rate", b"learning_rate", "loraplus_ratio", b"loraplus_ratio", "mode", b"mode", "rank", b"rank", "seed", b"seed", "use_rslora", b"use_rslora"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_early_stopping_patience", b"_early_stopping_patience", "_epoch_count", b"_epoch_count", "_learning_rate", b"_learning_rate", "_loraplus_ratio", b"_loraplus_ratio", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "early_stopping_patience", b"early_stopping_patience", "epoch_count", b"epoch_count", "initialization", b"initialization", "learning_rate", b"learning_rate", "loraplus_ratio", b"loraplus_ratio", "mode", b"mode", "preset", b"preset", "rank", b"rank", "seed", b"seed", "use_rslora", b"use_rslora"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
     _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
     _WhichOneofReturnType__batch_size: _TypeAlias = _typing.Literal["batch_size"]  # noqa: Y015
     _WhichOneofArgType__batch_size: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size"]  # noqa: Y015
+    _WhichOneofReturnType__early_stopping_patience: _TypeAlias = _typing.Literal["early_stopping_patience"]  # noqa: Y015
+    _WhichOneofArgType__early_stopping_patience: _TypeAlias = _typing.Literal["_early_stopping_patience", b"_early_stopping_patience"]  # noqa: Y015
     _WhichOneofReturnType__epoch_count: _TypeAlias = _typing.Literal["epoch_count"]  # noqa: Y015
     _WhichOneofArgType__epoch_count: _TypeAlias = _typing.Literal["_epoch_count", b"_epoch_count"]  # noqa: Y015
     _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
@@ -424,6 +471,8 @@ class TrainingSpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha) -> _WhichOneofReturnType__alpha | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__batch_size) -> _WhichOneofReturnType__batch_size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__early_stopping_patience) -> _WhichOneofReturnType__early_stopping_patience | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__epoch_count) -> _WhichOneofReturnType__epoch_count | None: ...
     @_typing.overload
@@ -447,14 +496,25 @@ class TrainingProgress(_message.Message):
     STEP_COUNT_FIELD_NUMBER: _builtins.int
     TRAIN_LOSS_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    VALIDATION_SCORE_FIELD_NUMBER: _builtins.int
+    BEST_STEP_FIELD_NUMBER: _builtins.int
     step: _builtins.int
-    """Optimizer steps done."""
+    """Optimizer steps done. Fewer than step_count in a job that SUCCEEDED: it stopped early."""
     step_count: _builtins.int
     """Optimizer steps planned."""
     train_loss: _builtins.float
     """Mean loss per target token since the last report, in nats."""
     epoch: _builtins.float
     """Passes over the train split done, fractional."""
+    validation_score: _builtins.float
+    """With early stopping, from the first validation on: how the latest validated adapter answered the rows set aside,
+    0..1. For SQL with a database the share of rows whose result equals the golden one, else the mean of exact match and
+    field F1, as in Evaluation.
+    """
+    best_step: _builtins.int
+    """Set with validation_score. Step after which the score was highest, the earliest of equals: the adapter of that step
+    is published.
+    """
     def __init__(
         self,
         *,
@@ -462,12 +522,21 @@ class TrainingProgress(_message.Message):
         step_count: _builtins.int | None = ...,
         train_loss: _builtins.float | None = ...,
         epoch: _builtins.float | None = ...,
+        validation_score: _builtins.float | None = ...,
+        best_step: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_best_step", b"_best_step", "_validation_score", b"_validation_score", "best_step", b"best_step", "validation_score", b"validation_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "step", b"step", "step_count", b"step_count", "train_loss", b"train_loss"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_best_step", b"_best_step", "_validation_score", b"_validation_score", "best_step", b"best_step", "epoch", b"epoch", "step", b"step", "step_count", b"step_count", "train_loss", b"train_loss", "validation_score", b"validation_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__best_step: _TypeAlias = _typing.Literal["best_step"]  # noqa: Y015
+    _WhichOneofArgType__best_step: _TypeAlias = _typing.Literal["_best_step", b"_best_step"]  # noqa: Y015
+    _WhichOneofReturnType__validation_score: _TypeAlias = _typing.Literal["validation_score"]  # noqa: Y015
+    _WhichOneofArgType__validation_score: _TypeAlias = _typing.Literal["_validation_score", b"_validation_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__best_step) -> _WhichOneofReturnType__best_step | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__validation_score) -> _WhichOneofReturnType__validation_score | None: ...
 
 Global___TrainingProgress: _TypeAlias = TrainingProgress  # noqa: Y015
 

@@ -1,0 +1,98 @@
+"""Training of a run, from its examples to the adapter to keep: in this process, or in several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+
+from shared.files import publish_folder
+from trainer_svc.domain.run import Cancelled, RunFolder, RunSpec
+from trainer_svc.engine import process_group
+from trainer_svc.engine.base import load_base
+from trainer_svc.engine.export import save_adapter
+from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.preparation import Prepared, prepare
+from trainer_svc.engine.served import Server
+from trainer_svc.engine.training import train_adapter
+from trainer_svc.engine.usage import Stopwatch
+from trainer_svc.engine.validation import Validation
+from trainer_svc.evaluation.score import score_outputs
+
+
+def train(
+    ready: Prepared, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool], stopwatch: Stopwatch
+) -> Mapping[int, float]:
+    """Leaves the adapter in the folder, and tells the scores of validations here, by step.
+
+    Raises:
+        Cancelled: asked to stop; a checkpoint of the last step is on disk.
+        InvalidInput: LOSS_DIVERGED.
+        ShareFailed: one of several processes failed or was killed.
+    """
+    if ready.spec.processes > 1:
+        process_group.train_in_processes(folder, ready.spec.processes)
+        return {}
+    # A run that goes on from a checkpoint tells nothing of how long a whole one takes.
+    with nullcontext() if folder.checkpoints.is_dir() else stopwatch.training():
+        return _train(ready, folder, journal, is_cancelled, stopwatch)
+
+
+def run_share(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
+    """Trains as one of several processes, of which the first leaves the adapter in the folder.
+
+    Raises:
+        Cancelled: one of them was asked to stop.
+        InvalidInput: LOSS_DIVERGED.
+    """
+    torch.set_num_threads(spec.threads)
+    with process_group.joined():
+        _train(prepare(spec, folder, None), folder, journal, is_cancelled, Stopwatch())
+
+
+def _train(
+    ready: Prepared, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool], stopwatch: Stopwatch
+) -> Mapping[int, float]:
+    validation = _validation(ready, folder, journal, is_cancelled, stopwatch) if ready.validation else None
+    model = train_adapter(
+        load_base(ready.base.folder, ready.spec.mode),
+        ready.examples,
+        ready.plan,
+        seed=ready.spec.seed,
+        checkpoints=folder.checkpoints,
+        journal=journal,
+        is_cancelled=is_cancelled,
+        start=folder.start if ready.spec.start_digest else None,
+        validation=validation,
+    )
+    if process_group.is_first():
+        if validation is None:
+            save_adapter(model, ready.plan, ready.base, folder.adapter)
+        else:
+            publish_folder(folder.best, folder.adapter)
+    return validation.scores if validation is not None else {}
+
+
+def _validation(
+    ready: Prepared, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool], stopwatch: Stopwatch
+) -> Validation:
+    prompts = [ready.renderer.prompt_ids(row.input) for row in ready.validation]
+    golden = [row.output for row in ready.validation]
+
+    def stop_if_cancelled() -> None:
+        if is_cancelled():
+            raise Cancelled
+
+    server = Server(ready.base, ready.contract, stop_if_cancelled)
+
+    def measure(adapter: Path) -> float:
+        stop_if_cancelled()
+        # The library draws the weights of an adapter before it reads them.
+        with stopwatch.validating(), torch.random.fork_rng():
+            texts = [ready.renderer.decode(answer) for answer in server.answer(server.load(adapter), prompts)]
+            return score_outputs(ready.contract.spec, golden, texts, ready.spec.database_sql).task_metric
+
+    save = lambda model, folder: save_adapter(model, ready.plan, ready.base, folder)  # noqa: E731
+    return Validation(folder, ready.plan.early_stopping_patience, journal, save=save, measure=measure)
