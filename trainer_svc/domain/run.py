@@ -13,6 +13,8 @@ EXIT_DONE, EXIT_USER_ERROR, EXIT_INTERNAL_ERROR, EXIT_STOPPED, EXIT_DISK_FULL, E
 nothing is lost. After USER_ERROR and INTERNAL_ERROR `RunFolder.failure` says more."""
 VALIDATE_FLAG = "--validate"
 """Asks the child to prove settings and examples, and no more."""
+CALIBRATE_FLAG = "--calibrate"
+"""Asks it to measure a few steps and answers, and to tell them as the usage of a run."""
 
 
 class Cancelled(Exception):  # what happened, as in shared.errors

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from trainer_svc.domain.run import Phase
 
@@ -25,17 +26,16 @@ class Journal:
         """The settings as filled in."""
         self._write({"type": "settings", **values})
 
-    def progress(self, step: int, step_count: int, train_loss: float, epoch: float) -> None:
-        """Numbers of the training loop; the loss is nats per target token."""
-        self._write(
-            {"type": "progress", "step": step, "step_count": step_count, "train_loss": train_loss, "epoch": epoch}
-        )
+    def progress(self, step: int, step_count: int, train_loss: float, epoch: float, peak_memory_bytes: int) -> None:
+        """Numbers of the training loop, by the fields of `trainer_svc.domain.job.Progress`."""
+        numbers = {"step": step, "step_count": step_count, "train_loss": train_loss, "epoch": epoch}
+        self._write({"type": "progress", **numbers, "peak_memory_bytes": peak_memory_bytes})
 
     def checkpoint(self, step: int) -> None:
         """State from which a new attempt can go on is on disk."""
         self._write({"type": "checkpoint", "step": step})
 
-    def usage(self, values: dict[str, str | int | float]) -> None:
+    def usage(self, values: dict[str, Any]) -> None:  # numbers, texts, and sums of steps
         """What the whole run took, by the fields of `trainer_svc.domain.estimate.Usage`."""
         self._write({"type": "usage", **values})
 

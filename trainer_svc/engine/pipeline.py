@@ -6,7 +6,6 @@ import importlib.metadata
 import platform
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.files import publish_folder, write_atomic
 from shared.prompt import PromptRenderer
-from trainer_svc.curation.compiled_example import Example, ExampleCompiler
+from trainer_svc.curation.compiled_example import Example
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.plan import RANKS, TrainingPlan, settings
 from trainer_svc.domain.run import (
@@ -36,12 +35,12 @@ from trainer_svc.engine.base import best_device, compute_dtype, load_base
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.export import load_served, save_adapter
 from trainer_svc.engine.generation import generate
+from trainer_svc.engine.holdout import holdout_loss
 from trainer_svc.engine.journal import Journal
-from trainer_svc.engine.loss import completion_loss
 from trainer_svc.engine.preparation import prepare
 from trainer_svc.engine.recipe import keep_to_recipe
 from trainer_svc.engine.training import train_adapter
-from trainer_svc.engine.usage import Stopwatch, device_name, peak_bytes
+from trainer_svc.engine.usage import Stopwatch
 from trainer_svc.evaluation.score import score_outputs
 
 _LIBRARIES = ("goldsmith", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "tokenizers")
@@ -89,43 +88,27 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
         _train(ground, ready.examples)
     result = _publish(ground, ready.holdout)
     # How long EVA looks at the rows says nothing of other runs.
-    if stopwatch.has_trained and ready.plan.initialization is not Initialization.EVA:
-        journal.usage(_usage(ground, ready.examples, len(ready.holdout)))
+    if stopwatch.gauge.has_measured and ready.plan.initialization is not Initialization.EVA:
+        trained = sum(len(example.input_ids) for example in ready.examples) * ready.plan.epoch_count
+        journal.usage(stopwatch.usage(ready, trained_tokens=trained, holdout_count=len(ready.holdout)))
     return result
 
 
 def _train(ground: _Ground, examples: Sequence[Example]) -> None:
     ground.journal.phase(Phase.TRAINING)
     base = load_base(ground.base.folder, ground.spec.mode)
-    # A run that goes on from a checkpoint tells nothing of how long a whole one takes.
-    with nullcontext() if ground.folder.checkpoints.is_dir() else ground.stopwatch.training():
-        model = train_adapter(
-            base,
-            examples,
-            ground.plan,
-            seed=ground.spec.seed,
-            checkpoints=ground.folder.checkpoints,
-            journal=ground.journal,
-            is_cancelled=ground.is_cancelled,
-            start=ground.folder.start if ground.spec.start_digest else None,
-        )
+    model = train_adapter(
+        base,
+        examples,
+        ground.plan,
+        seed=ground.spec.seed,
+        checkpoints=ground.folder.checkpoints,
+        journal=ground.journal,
+        is_cancelled=ground.is_cancelled,
+        start=ground.folder.start if ground.spec.start_digest else None,
+        callbacks=[ground.stopwatch.gauge],
+    )
     save_adapter(model, ground.plan, ground.base, ground.folder.adapter)
-
-
-def _usage(ground: _Ground, examples: Sequence[Example], holdout_count: int) -> dict[str, str | int | float]:
-    plan, lengths = ground.plan, [len(example.input_ids) for example in examples]
-    return {
-        "base_model_digest": ground.base.digest,
-        "mode": ground.spec.mode.value,
-        "rank": plan.rank,
-        "threads": ground.spec.threads,
-        "device": device_name(),
-        "trained_tokens": sum(lengths) * plan.epoch_count,
-        "batch_tokens": min(plan.batch_size, len(lengths)) * max(lengths),
-        "holdout_count": holdout_count,
-        **ground.stopwatch.seconds(),
-        "peak_bytes": peak_bytes(),
-    }
 
 
 def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
@@ -134,7 +117,9 @@ def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
     base = load_base(ground.base.folder, TrainingMode.LORA).to(best_device())
     served = load_served(base, ground.folder.adapter)
     prompts = [ground.renderer.prompt_ids(row.input) for row in holdout]
-    answers = generate(served, ground.contract, prompts, ground.base.max_positions, ground.stop_if_cancelled)
+    with ground.stopwatch.answering():
+        answers = generate(served, ground.contract, prompts, ground.base.max_positions, ground.stop_if_cancelled)
+    ground.stopwatch.answer_tokens = sum(map(len, answers))
     evaluation = _evaluate(ground, served, holdout, answers)
     ground.journal.phase(Phase.PUBLISHING)
     manifest = _manifest(ground, evaluation, pick_canaries(served, ground.contract, prompts, answers))
@@ -158,6 +143,8 @@ def _evaluate(
     score = score_outputs(ground.contract.spec, [row.output for row in holdout], texts, ground.spec.database_sql)
     plain = [len(ground.renderer.prompt_ids(row.input)) for row in holdout]
     instructed = [len(ground.renderer.prompt_ids(row.input, ground.spec.instruction_prompt)) for row in holdout]
+    with ground.stopwatch.scoring():
+        loss = holdout_loss(model, ground.renderer, ground.base.max_positions, holdout)
     return Evaluation(
         holdout_count=len(holdout),
         exact_match=score.exact_match,
@@ -165,23 +152,8 @@ def _evaluate(
         execution_match=score.execution_match,
         instruction_prompt_tokens=sum(instructed) / len(instructed),
         adapter_prompt_tokens=sum(plain) / len(plain),
-        holdout_loss=_holdout_loss(ground, model, holdout),
+        holdout_loss=loss,
     )
-
-
-@torch.inference_mode()
-def _holdout_loss(ground: _Ground, model: Any, holdout: list[CheckedRow]) -> float:  # a PEFT model
-    """Mean loss per label token over the rows that could have been trained on; the report named the others."""
-    compiler = ExampleCompiler(ground.renderer, ground.base.max_positions)
-    total, count = 0.0, 0
-    for compiled in compiler.compile(holdout):
-        example = compiled.example
-        if example is None or compiled.faults:
-            continue
-        ids, labels = torch.tensor([example.input_ids, example.labels], device=model.device)[:, None]
-        total += float(completion_loss(model, ids, torch.ones_like(ids), labels))
-        count += example.completion_length
-    return total / count if count else 0.0
 
 
 def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, ...]) -> AdapterManifest:

@@ -23,6 +23,7 @@ from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
 from trainer_svc.engine.export import load_weights
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
+from trainer_svc.engine.usage import peak_bytes
 
 _CHECKPOINTS_PER_RUN = 10
 """At least; a short run is over before the clock asks for one."""
@@ -94,7 +95,7 @@ class _Reporter(TrainerCallback):
             raise InvalidInput(
                 "LOSS_DIVERGED", f"the loss is {loss} at step {state.global_step}", hint="lower the learning rate"
             )
-        self._journal.progress(state.global_step, state.max_steps, loss, state.epoch or 0.0)
+        self._journal.progress(state.global_step, state.max_steps, loss, state.epoch or 0.0, peak_bytes())
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         seal(checkpoint_folder(Path(args.output_dir), state.global_step))
@@ -103,9 +104,9 @@ class _Reporter(TrainerCallback):
         self._save_seconds = self._saved_at - self._step_ended_at
 
 
-def train_adapter(
+def train_adapter(  # noqa: PLR0913  # all that a run says
     base: Any, examples: Sequence[Example], plan: TrainingPlan, *, seed: int, checkpoints: Path, journal: Journal,
-    is_cancelled: Callable[[], bool], start: Path | None = None,
+    is_cancelled: Callable[[], bool], start: Path | None = None, callbacks: Sequence[TrainerCallback] = (),
 ) -> Any:  # fmt: skip  # models of transformers and peft
     """Trains a LoRA adapter on the base and returns the PEFT model.
 
@@ -127,7 +128,7 @@ def train_adapter(
         args=training_arguments(plan, seed, checkpoints),
         train_dataset=list(examples),
         data_collator=collate,
-        callbacks=[reporter],
+        callbacks=[reporter, *callbacks],
         loraplus_ratio=plan.loraplus_ratio,
     )
     trainer.remove_callback(PrinterCallback)
@@ -154,6 +155,7 @@ def training_arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> Trai
         seed=seed,
         data_seed=seed,
         logging_steps=5,
+        logging_first_step=True,  # it is the widest: its peak memory is that of the training
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=max(5, plan.step_count // _CHECKPOINTS_PER_RUN),

@@ -119,7 +119,11 @@ def spec_message(spec: JobSpec) -> pb.TrainingSpec:
 
 def _progress(progress: Progress) -> pb.TrainingProgress:
     return pb.TrainingProgress(
-        step=progress.step, step_count=progress.step_count, train_loss=progress.train_loss, epoch=progress.epoch
+        step=progress.step,
+        step_count=progress.step_count,
+        train_loss=progress.train_loss,
+        epoch=progress.epoch,
+        peak_memory_bytes=progress.peak_memory_bytes,
     )
 
 

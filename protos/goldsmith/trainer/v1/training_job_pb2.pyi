@@ -447,6 +447,7 @@ class TrainingProgress(_message.Message):
     STEP_COUNT_FIELD_NUMBER: _builtins.int
     TRAIN_LOSS_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     step: _builtins.int
     """Optimizer steps done."""
     step_count: _builtins.int
@@ -455,6 +456,11 @@ class TrainingProgress(_message.Message):
     """Mean loss per target token since the last report, in nats."""
     epoch: _builtins.float
     """Passes over the train split done, fractional."""
+    peak_memory_bytes: _builtins.int
+    """Most memory that the worker held until now, in bytes: of its process on CPU, of the GPU otherwise. The first step is
+    the widest of the run and is reported, so that training will not take much more than was told then; evaluation may.
+    0 before the first report.
+    """
     def __init__(
         self,
         *,
@@ -462,10 +468,11 @@ class TrainingProgress(_message.Message):
         step_count: _builtins.int | None = ...,
         train_loss: _builtins.float | None = ...,
         epoch: _builtins.float | None = ...,
+        peak_memory_bytes: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "step", b"step", "step_count", b"step_count", "train_loss", b"train_loss"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "peak_memory_bytes", b"peak_memory_bytes", "step", b"step", "step_count", b"step_count", "train_loss", b"train_loss"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
