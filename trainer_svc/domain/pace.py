@@ -20,6 +20,7 @@ class StepSums:
     squared_tokens: float
     token_seconds: float
     """Sum of tokens times seconds."""
+    squared_seconds: float
 
     @classmethod
     def of(cls, steps: Iterable[tuple[int, float]]) -> StepSums | None:
@@ -33,6 +34,7 @@ class StepSums:
             seconds=sum(seconds for _, seconds in known),
             squared_tokens=float(sum(tokens * tokens for tokens, _ in known)),
             token_seconds=sum(tokens * seconds for tokens, seconds in known),
+            squared_seconds=sum(seconds * seconds for _, seconds in known),
         )
 
 
@@ -52,23 +54,24 @@ def fit_pace(runs: Sequence[StepSums]) -> Pace:
     """The pace nearest to the steps of all runs, by least squares.
 
     Errors count in proportion to the run's mean step, and every run counts alike: a long run, or one on a busy machine,
-    does not outvote the others. Steps of one width alone go into `token_seconds`.
+    does not outvote the others. The fixed time `a` shrinks to `a * (1 - variance / a ** 2)`, by the variance of its
+    estimate (James and Stein 1961): on a busy machine steps of like width would give any, and jobs with other rows
+    would be told many times what they take. What it loses goes to the tokens, so that the sum stays. Two steps or fewer, or
+    steps of one width, say nothing of it.
     """
-    counts, tokens, squares, seconds, products = 0.0, 0.0, 0.0, 0.0, 0.0
-    for run in runs:
-        weight = run.count / run.seconds**2
-        counts += weight * run.count
-        tokens += weight * run.tokens
-        squares += weight * run.squared_tokens
-        seconds += weight * run.seconds
-        products += weight * run.token_seconds
-    determinant = counts * squares - tokens**2
-    if determinant <= _SAME_WIDTH * counts * squares:
-        return Pace(0.0, products / squares)
-    step = (squares * seconds - tokens * products) / determinant
-    token = (counts * products - tokens * seconds) / determinant
-    if step < 0:
-        return Pace(0.0, products / squares)
-    if token < 0:
-        return Pace(seconds / counts, 0.0)
-    return Pace(step, token)
+    weights = [run.count / run.seconds**2 for run in runs]
+
+    def total(name: str) -> float:
+        return sum(weight * float(getattr(run, name)) for weight, run in zip(weights, runs, strict=True))
+
+    counts, tokens, seconds = total("count"), total("tokens"), total("seconds")
+    squares, products = total("squared_tokens"), total("token_seconds")
+    determinant, freedom = counts * squares - tokens**2, sum(run.count for run in runs) - 2
+    fixed = 0.0
+    if freedom > 0 and determinant > _SAME_WIDTH * counts * squares:
+        step = (squares * seconds - tokens * products) / determinant
+        token = (counts * products - tokens * seconds) / determinant
+        residue = max(0.0, total("squared_seconds") - step * seconds - token * products)
+        variance = residue / freedom * squares / determinant
+        fixed = min(seconds / counts, max(0.0, step - variance / step)) if step > 0 else 0.0
+    return Pace(fixed, max(0.0, (seconds - fixed * counts) / tokens))

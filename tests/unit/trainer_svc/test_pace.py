@@ -41,14 +41,26 @@ class TestFit:
 
     def test_no_time_is_negative(self) -> None:
         """Where wide steps were the faster ones, or narrow ones cost next to nothing, the other part has it all."""
-        falling = StepSums.of([(100, 0.4), (400, 0.1)])
-        steep = StepSums.of([(100, 0.01), (400, 0.4)])
+        falling = StepSums.of([(100, 0.4), (250, 0.25), (400, 0.1)])
+        steep = StepSums.of([(100, 0.01), (250, 0.205), (400, 0.4)])
         assert falling is not None
         assert steep is not None
 
         assert fit_pace([falling]) == Pace(pytest.approx(0.25), 0.0)
         assert fit_pace([steep]).step_seconds == 0.0
         assert fit_pace([steep]).token_seconds > 0
+
+    def test_does_not_believe_what_noise_says_of_fixed_time(self) -> None:
+        """Nine steps of like width, off by a third: a job of other rows is told no multiple of what it takes."""
+        truth, draw = Pace(0.02, 0.0004), random.Random(3)
+        told = []
+        for _ in range(200):
+            widths = [draw.randint(1_000, 1_700) for _ in range(9)]
+            sums = StepSums.of((width, truth.seconds(1, width) * draw.uniform(0.67, 1.33)) for width in widths)
+            assert sums is not None
+            told.append(fit_pace([sums]).seconds(1, 320) / truth.seconds(1, 320))
+
+        assert sum(0.7 < share < 1.3 for share in told) > 0.7 * len(told)
 
     @pytest.mark.parametrize("count", [1, 5])
     def test_steps_of_one_width_cost_by_their_tokens(self, count: int) -> None:
