@@ -54,10 +54,10 @@ def fit_pace(runs: Sequence[StepSums]) -> Pace:
     """The pace nearest to the steps of all runs, by least squares.
 
     Errors count in proportion to the run's mean step, and every run counts alike: a long run, or one on a busy machine,
-    does not outvote the others. The fixed time `a` shrinks to `a * (1 - variance / a ** 2)`, by the variance of its
-    estimate (James and Stein 1961): on a busy machine steps of like width would give any, and jobs with other rows
-    would be told many times what they take. What it loses goes to the tokens, so that the sum stays. Two steps or fewer, or
-    steps of one width, say nothing of it.
+    does not outvote the others. The fixed time `a` shrinks to `a - variance / a`, by the variance of its estimate
+    (James and Stein 1961): on a busy machine steps of like width would give any, and jobs with other rows be told many
+    times what they take. What it loses goes to the tokens, so that the sum stays. Two steps or fewer, or steps of one
+    width, say nothing of it.
     """
     weights = [run.count / run.seconds**2 for run in runs]
 
