@@ -21,7 +21,7 @@ from trainer_svc.app.run_files import RunFiles
 from trainer_svc.app.worker_process import run_worker
 from trainer_svc.domain.dataset import Dataset
 from trainer_svc.domain.estimate import Calibration, Usage
-from trainer_svc.domain.fault import FAILURES
+from trainer_svc.domain.fault import FAILURES, fault_of
 from trainer_svc.domain.job import DISK_FULL, OUT_OF_MEMORY, JobSpec
 from trainer_svc.domain.plan import TrainingPlan
 from trainer_svc.domain.run import (
@@ -135,11 +135,7 @@ class Calibrator:
         return made
 
     async def _run(self, wanted: Wanted) -> Usage:
-        await self.begin()
-        self._folder.path.mkdir(parents=True)
-        await self._files.write(
-            self._folder, wanted.spec, job=f"calibration of {wanted.dataset.name}", dataset=wanted.dataset.name
-        )
+        await self._lay_out(wanted)
         begin = self._clock.now()
 
         async def look() -> str:
@@ -150,6 +146,17 @@ class Calibrator:
             return await asyncio.to_thread(_told, self._folder)
         is_late = bool(await look())
         raise await asyncio.to_thread(_refusal, self._folder, status, is_late=is_late)
+
+    async def _lay_out(self, wanted: Wanted) -> None:
+        dataset = wanted.dataset.name
+        try:
+            await self.begin()
+            self._folder.path.mkdir(parents=True)
+            await self._files.write(self._folder, wanted.spec, job=f"calibration of {dataset}", dataset=dataset)
+        except OSError as err:
+            if fault_of(err) != DISK_FULL:
+                raise
+            raise _unmeasured(FAILURES[DISK_FULL].message) from err
 
 
 def _is_of(usage: Usage, key: str, since: datetime) -> bool:

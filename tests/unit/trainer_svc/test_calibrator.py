@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import json
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
@@ -257,6 +258,22 @@ class TestFailure:
 
         assert laboratory.is_clean
         laboratory.act(laboratory.tell)
+        assert laboratory.live(lambda calibrator, _: laboratory.measure(calibrator)).calibration is not None
+
+    def test_a_full_disk_is_told_before_the_child_starts(
+        self, laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The rows do not fit; the machine is free again."""
+
+        def full(*_: object) -> bytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("trainer_svc.app.run_files.write_atomic", full)
+            with pytest.raises(StateConflict, match="disk is full"):
+                laboratory.live(lambda calibrator, _: laboratory.measure(calibrator))
+
+        assert laboratory.children == 0
         assert laboratory.live(lambda calibrator, _: laboratory.measure(calibrator)).calibration is not None
 
     def test_ends_after_its_time(self, laboratory: Laboratory) -> None:
