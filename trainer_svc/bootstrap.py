@@ -24,6 +24,7 @@ from shared.contracts.compiler import ContractCompiler
 from shared.prompt import PromptRenderer
 from shared.storage.local import LocalBlobStore
 from shared.telemetry.telemetry import Telemetry
+from trainer_svc.app.calibrator import Calibrator
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
@@ -32,7 +33,8 @@ from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.retention import Retention
-from trainer_svc.app.runner import Runner, RunnerSettings
+from trainer_svc.app.run_files import RunFiles, RunnerSettings
+from trainer_svc.app.runner import Runner
 from trainer_svc.app.sweeper import Sweeper
 from trainer_svc.app.upload import Uploads
 from trainer_svc.config import Settings
@@ -63,6 +65,13 @@ class TrainerApplication:
         blobs = LocalBlobStore(data_dir / "blobs")
         compiler = ContractCompiler(contract_dir, self._base.vocabulary())
         observer = PrometheusObserver(self._telemetry.registry, label_sets=settings.metrics_label_sets)
+        runner_settings = RunnerSettings(
+            runs_dir=data_dir / "runs",
+            contract_dir=contract_dir,
+            threads=settings.training_threads,
+            processes=settings.training_processes,
+            parallel_jobs=settings.parallel_jobs,
+        )
         self._runner = Runner(
             database=self._database,
             blobs=blobs,
@@ -70,14 +79,17 @@ class TrainerApplication:
             changes=self._changes,
             clock=clock,
             base=self._base,
-            settings=RunnerSettings(
-                runs_dir=data_dir / "runs",
-                contract_dir=contract_dir,
-                threads=settings.training_threads,
-                processes=settings.training_processes,
-                parallel_jobs=settings.parallel_jobs,
-            ),
+            settings=runner_settings,
             observer=observer,
+        )
+        self._calibrator = Calibrator(
+            database=self._database,
+            files=RunFiles(self._database, blobs, self._base, runner_settings),
+            machine=self._runner.machine,
+            clock=clock,
+            base=self._base,
+            folder=data_dir / "calibration",
+            threads=settings.training_threads,
         )
         self._retention = Retention(
             self._database, clock, runs_dir=data_dir / "runs", keep_seconds=settings.run_retention_hours * 3600
@@ -94,7 +106,10 @@ class TrainerApplication:
         curator = Curator(self._database, blobs, clock, compiler=examples, finder=finder, observer=observer)
         self._datasets = DatasetServicer(datasets, curator, clock)
         price = Price(settings.price_per_hour, settings.currency, settings.watts)
-        estimates = Estimates(self._database, self._base, threads=settings.training_threads, price=price)
+        estimates = Estimates(
+            self._database, self._base, threads=settings.training_threads, price=price,
+            calibrator=self._calibrator if settings.parallel_jobs else None, processes=settings.training_processes,
+        )  # fmt: skip
         jobs = Jobs(
             self._database, self._changes, clock,
             tenant_limit=settings.tenant_waiting_jobs, limit=settings.waiting_jobs, observer=observer,
@@ -132,6 +147,7 @@ class TrainerApplication:
     async def start(self) -> Mapping[str, object]:
         """Brings the database up to date and takes up what an earlier process left."""
         await asyncio.to_thread(self._database.migrate)
+        await self._calibrator.begin()
         await self._runner.recover()
         self._running = asyncio.create_task(self._runner.run())
         await self._sweeper.begin()
@@ -153,6 +169,7 @@ class TrainerApplication:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+        await self._calibrator.stop()
         await self._runner.stop()
         await asyncio.to_thread(self._database.close)
 

@@ -1,4 +1,6 @@
-"""`python -m trainer_svc.worker RUN_DIR [--validate]`: the child process that runs, or only proves, one training job.
+"""`python -m trainer_svc.worker RUN_DIR [--validate | --calibrate]`: the child process of one training job.
+
+It runs the job, only proves it, or only measures what it would take.
 
 With `--share` it is one of several that train together; the child that was started without it started them.
 
@@ -24,6 +26,7 @@ from shared.logs import configure
 from trainer_svc.domain.fault import fault_of
 from trainer_svc.domain.job import DISK_FULL, OUT_OF_MEMORY
 from trainer_svc.domain.run import (
+    CALIBRATE_FLAG,
     EXIT_DISK_FULL,
     EXIT_DONE,
     EXIT_INTERNAL_ERROR,
@@ -51,7 +54,7 @@ Work = Callable[[RunSpec, RunFolder, Journal, Callable[[], bool]], None]
 
 
 def main(argv: list[str]) -> int:
-    """Runs the job in the folder `argv[0]`, or only proves it; the exit status is one of `trainer_svc.domain.run`."""
+    """Does the work on the job in the folder `argv[0]`; the exit status is one of `trainer_svc.domain.run`."""
     configure()
     _die_with_parent()
     folder = RunFolder(Path(argv[0]))
@@ -67,8 +70,12 @@ def main(argv: list[str]) -> int:
         return exit_status(_train_share, folder, is_cancelled)
     with folder.lock.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier attempt may still be dying
-        work = _validate if VALIDATE_FLAG in argv[1:] else _train
-        return exit_status(work, folder, is_cancelled)
+        return exit_status(_work(argv[1:]), folder, is_cancelled)
+
+
+def _work(flags: list[str]) -> Work:
+    works = {VALIDATE_FLAG: _validate, CALIBRATE_FLAG: _calibrate}
+    return next((work for flag, work in works.items() if flag in flags), _train)
 
 
 def _validate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
@@ -89,6 +96,12 @@ def _train_share(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelle
     from trainer_svc.engine.training_stage import run_share
 
     run_share(spec, folder, journal, is_cancelled)
+
+
+def _calibrate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
+    from trainer_svc.engine.calibration import calibrate
+
+    calibrate(spec, folder, journal, is_cancelled)
 
 
 def exit_status(work: Work, folder: RunFolder, is_cancelled: Callable[[], bool]) -> int:

@@ -37,6 +37,8 @@ _TIMEOUT_SECONDS = 30.0
 _COMPILE_TIMEOUT_SECONDS = 120.0
 """A contract compiles in its own process and may wait behind others on a busy machine."""
 _SEAL_TIMEOUT_SECONDS = 300.0
+_CALIBRATION_TIMEOUT_SECONDS = 660.0
+"""The server ends a calibration after 600 s."""
 _WATCH_RETRIES = 24
 """About two minutes without an answer: longer than a restart of the trainer takes on a busy machine."""
 _FINAL_STATES = (
@@ -199,10 +201,16 @@ class TrainerClient:
         )
         return call(self._jobs.CreateTrainingJob, request, _TIMEOUT_SECONDS)
 
-    def estimate(self, parent: str, job: training_job_pb2.TrainingJob) -> training_estimate_pb2.TrainingEstimate:
-        """What a job of `tenants/{tenant}` would take; `job` gives dataset and, where wanted, spec."""
-        request = training_service_pb2.EstimateTrainingJobRequest(parent=parent, job=job)
-        return call(self._jobs.EstimateTrainingJob, request, _TIMEOUT_SECONDS)
+    def estimate(
+        self, parent: str, job: training_job_pb2.TrainingJob, *, calibrate: bool = False
+    ) -> training_estimate_pb2.TrainingEstimate:
+        """What a job of `tenants/{tenant}` would take; `job` gives dataset and, where wanted, spec.
+
+        `calibrate` measures it first, on an idle server, which takes from 20 s to minutes.
+        """
+        request = training_service_pb2.EstimateTrainingJobRequest(parent=parent, job=job, calibrate=calibrate)
+        timeout = _CALIBRATION_TIMEOUT_SECONDS if calibrate else _TIMEOUT_SECONDS
+        return call(self._jobs.EstimateTrainingJob, request, timeout)
 
     def job(self, name: str) -> training_job_pb2.TrainingJob:
         """A job as it is now."""

@@ -73,7 +73,7 @@ class Room:
         # So many are created here that the limit would be all that is ever answered.
         datasets = Datasets(self.database, self.uploads, self.blobs, clock, compiler=examples, max_unfinished=1_000_000)
         curator = Curator(self.database, self.blobs, clock, compiler=examples)
-        estimates = Estimates(self.database, base, threads=1, price=Price())
+        estimates = Estimates(self.database, base, threads=1, price=Price(), calibrator=None)
         compiler = SimpleNamespace(compile=_refuse_to_compile)  # compiling has tests of its own, and takes seconds
         self._servicers = {
             "ContractService": ContractServicer(Contracts(self.database, compiler, clock)),  # type: ignore[arg-type]

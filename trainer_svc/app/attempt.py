@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import logging
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -18,12 +14,12 @@ from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.clock import Clock
 from shared.errors import DomainError
-from shared.files import write_atomic
-from shared.names import ContractName, DatasetName, JobName, RevisionName
+from shared.names import JobName, RevisionName
 from shared.storage.base import BlobStore
 from trainer_svc.app.journal_reader import ingest
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.retention import drop_training_state, run_folder
+from trainer_svc.app.run_files import RunFiles, RunnerSettings
 from trainer_svc.app.worker_process import run_worker
 from trainer_svc.domain.fault import FAILURES, fault_of
 from trainer_svc.domain.job import DISK_FULL, MAX_VALIDATION_SECONDS, OUT_OF_MEMORY, Failure, Job, JobState
@@ -37,9 +33,8 @@ from trainer_svc.domain.run import (
     EXIT_USER_ERROR,
     VALIDATE_FLAG,
     RunFolder,
-    RunSpec,
 )
-from trainer_svc.store import catalog, history, shelf
+from trainer_svc.store import history, shelf
 from trainer_svc.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -50,18 +45,6 @@ _FAULT_OF_STATUS = {EXIT_DISK_FULL: DISK_FULL, EXIT_OUT_OF_MEMORY: OUT_OF_MEMORY
 _STOPPING = frozenset({JobState.PAUSING, JobState.CANCELLING})
 
 
-@dataclass(frozen=True)
-class RunnerSettings:
-    """Where runs live and what a child may use."""
-
-    runs_dir: Path
-    contract_dir: Path
-    threads: int
-    parallel_jobs: int
-    processes: int = 1
-    """Of one job."""
-
-
 class Attempts:
     """Runs one attempt at a time for each caller; whatever happens is written down in the job."""
 
@@ -69,8 +52,8 @@ class Attempts:
         self, *, database: Database, blobs: BlobStore, publisher: Publisher, changes: Changes, clock: Clock,
         base: BaseModel, settings: RunnerSettings,
     ) -> None:  # fmt: skip
-        self._database, self._blobs, self._publisher = database, blobs, publisher
-        self._changes, self._clock, self._base, self._settings = changes, clock, base, settings
+        self._database, self._publisher, self._changes, self._clock = database, publisher, changes, clock
+        self._settings, self._files = settings, RunFiles(database, blobs, base, settings)
 
     async def validate(self, job: Job) -> None:
         """Proves a job that is VALIDATING; one that takes more than `MAX_VALIDATION_SECONDS` is stopped."""
@@ -83,7 +66,8 @@ class Attempts:
     async def _attempt(self, job: Job, flags: tuple[str, ...]) -> None:
         folder = run_folder(self._settings.runs_dir, job.name)
         try:
-            await self._prepare(job, folder)
+            start = await self._start_of(job)
+            await self._files.write(folder, job.spec, job=job.name, dataset=job.dataset, start=start)
             begin = self._clock.now()
             look = lambda: self._look(job.name, folder, begin)  # noqa: E731
             use = self._settings
@@ -94,50 +78,12 @@ class Attempts:
             now, failure = self._clock.now(), _failure_of(err)
             await self._change(job.name, lambda stored: stored.move(JobState.FAILED, now, failure=failure))
 
-    async def _prepare(self, job: Job, folder: RunFolder) -> None:
-        dataset = await self._database.run(lambda c: catalog.get_dataset(c, DatasetName.parse(job.dataset)))
-        contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(dataset.contract)))
-        start = await self._start_of(job)
-        spec = RunSpec(
-            job=job.name,
-            base_model_dir=str(self._base.folder),
-            contract_name=contract.name,
-            contract=contract.spec,
-            contract_cache_dir=str(self._settings.contract_dir),
-            dataset_digest=dataset.digest,
-            threads=self._settings.threads,
-            processes=self._settings.processes,
-            instruction_prompt=dataset.instruction_prompt,
-            database_sql=dataset.database_sql,
-            start_digest=start.digest if start is not None else "",
-            **dataclasses.asdict(job.spec),
-        )
-
-        def write() -> None:
-            write_atomic(folder.train_rows, self._blobs.read(dataset.train_rows))
-            write_atomic(folder.holdout_rows, self._blobs.read(dataset.holdout_rows))
-            if start is not None:
-                self._write_start(folder.start, start)
-            write_atomic(folder.spec, spec.to_json())
-            folder.failure.unlink(missing_ok=True)
-            folder.stop.unlink(missing_ok=True)
-
-        await asyncio.to_thread(write)
-
     async def _start_of(self, job: Job) -> Revision | None:
         """The revision whose weights it begins with."""
         if not job.base_revision:
             return None
         name = RevisionName.parse(job.base_revision)
         return await self._database.run(lambda c: shelf.get_revision(c, name))
-
-    def _write_start(self, folder: Path, start: Revision) -> None:
-        """Lays out a package, whose bytes the child checks against the digest; what a crash left of one goes first."""
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for file in start.files:
-            with (folder / file.filename).open("wb") as copy:
-                copy.writelines(self._blobs.chunks(file.digest, 0, 1 << 20))
 
     async def _look(self, name: str, folder: RunFolder, begin: datetime) -> str:
         """Moves the journal into the history; why the child, at it since `begin`, shall stop, if it shall."""

@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+from collections.abc import Callable
+
 from sqlalchemy import Connection
 
 from shared.base_model import BaseModel
-from shared.errors import StateConflict
+from shared.errors import StateConflict, Unavailable
 from shared.names import DatasetName, TenantName, invalid_field
+from trainer_svc.app.calibrator import Calibrator, Wanted
+from trainer_svc.app.free_memory import free_bytes
 from trainer_svc.app.jobs import check_spec
+from trainer_svc.domain.batch import padded_tokens
 from trainer_svc.domain.dataset import Dataset, DatasetState
 from trainer_svc.domain.early_stopping import check_rows_set_aside, wanted_rows
 from trainer_svc.domain.estimate import Estimate, Price, Usage, Work, estimate
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.plan import TrainingPlan, patience_of, plan_training
+from trainer_svc.domain.token_length import TokenLengths
 from trainer_svc.store import calibration, catalog
 from trainer_svc.store.database import Database
 
+_CPU = "cpu"
+
 
 class Estimates:
-    """Tells it from what earlier runs took on this machine, and from nothing else."""
+    """Tells it from what runs and calibrations took on this machine, and from nothing else."""
 
-    def __init__(self, database: Database, base: BaseModel, *, threads: int, price: Price) -> None:
+    def __init__(
+        self, database: Database, base: BaseModel, *, threads: int, price: Price, calibrator: Calibrator | None,
+        processes: int = 1, free_memory: Callable[[], int] = free_bytes,
+    ) -> None:  # fmt: skip
+        """`calibrator` is None on a server that runs no jobs."""
         self._database, self._base, self._threads, self.price = database, base, threads, price
+        self._processes = processes
+        self._calibrator, self._free_memory = calibrator, free_memory
 
     async def of_job(
-        self, parent: TenantName, dataset: str, spec: JobSpec, *, base_revision: str = ""
+        self, parent: TenantName, dataset: str, spec: JobSpec, *, base_revision: str = "", calibrate: bool = False
     ) -> tuple[Estimate, TrainingPlan]:
         """The estimate, and the settings it was made for: the spec with what it leaves open filled in.
+
+        With `calibrate` it rests on a measurement of this job's own steps and answers, and on nothing else.
 
         Raises:
             InvalidInput: a setting is out of range, the dataset is another tenant's, or a base revision is set.
             NotFound: the dataset does not exist.
-            StateConflict: it is not active or was not measured, or no run like this one has been measured yet.
+            StateConflict: it is not active or was not measured, or no run like this one has been measured yet, as those
+                of several processes never are.
+            DomainError: as `Calibrator.measure`.
         """
+        if self._processes > 1:
+            raise StateConflict("NOT_MEASURED", f"trainings in {self._processes} processes, as here, are not measured")
         name = DatasetName.parse(dataset, "job.dataset")
         if name.tenant != parent.tenant:
             raise invalid_field("job.dataset", "belongs to another tenant")
@@ -49,14 +71,23 @@ class Estimates:
 
         stored, runs = await self._database.run(work)
         wanted, plan = _work(stored, spec, self._base)
+        if calibrate:
+            runs = [await self._measured(Wanted(stored, spec, plan))]
         if not runs:
             raise StateConflict(
                 "NOT_MEASURED",
                 f"no {spec.mode} run of {self._base.model_id} with {self._threads} threads was measured here yet",
-                hint="let one job run to its end: its measures are kept, and any dataset will do",
+                hint="set calibrate, or let one job run to its end: its measures are kept, and any dataset will do",
                 metadata={"mode": spec.mode.value, "threads": str(self._threads)},
             )
-        return estimate(wanted, plan.rank, runs), plan
+        found = estimate(wanted, plan.rank, runs, is_calibrated=calibrate)
+        available = await asyncio.to_thread(self._free_memory) if runs[-1].device == _CPU else runs[-1].free_bytes
+        return dataclasses.replace(found, available_bytes=available), plan
+
+    async def _measured(self, wanted: Wanted) -> Usage:
+        if self._calibrator is None:
+            raise Unavailable("NOT_SERVING", "this server runs no training jobs, so that it measures none")
+        return await self._calibrator.measure(wanted)
 
 
 def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, TrainingPlan]:
@@ -78,13 +109,15 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
     validating = _validating_rows(spec, report.train_count)
     count = report.train_count - validating
     plan = plan_training(spec, train_count=count, hidden_size=base.hidden_size, validation_row_count=validating)
-    rows = min(plan.batch_size, count)
+    rows, answers = min(plan.batch_size, count), report.holdout_count + plan.validation_answer_count
     work = Work(
         epoch_tokens=round(lengths.train_token_count * count / report.train_count),
         epoch_count=plan.epoch_count,
         step_count=plan.step_count,
         batch_tokens=rows * lengths.longest_train_tokens,
-        holdout_count=report.holdout_count + plan.validation_answer_count,
+        holdout_count=report.holdout_count,
+        padded_tokens=_padded_tokens(lengths, count, plan),
+        answer_tokens=round(answers * lengths.learned_token_count / lengths.row_count),
     )
     return work, plan
 
@@ -97,3 +130,13 @@ def _validating_rows(spec: JobSpec, train_count: int) -> int:
     if spec.early_stopping_patience:
         check_rows_set_aside(count, train_count)
     return count
+
+
+def _padded_tokens(lengths: TokenLengths, count: int, plan: TrainingPlan) -> int:
+    """Of `count` rows in all epochs.
+
+    Without padding where an earlier release kept no lengths: grouped by length, rows have little.
+    """
+    if not lengths.train_lengths:
+        return lengths.train_token_count * plan.epoch_count
+    return padded_tokens(lengths.train_lengths, count, plan.batch_size) * plan.epoch_count

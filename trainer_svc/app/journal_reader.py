@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from shared.names import JobName
 from trainer_svc.domain.estimate import Usage
 from trainer_svc.domain.job import Event, Job, JobSpec, JobState, Progress
-from trainer_svc.domain.run import Phase, TrainingMode
+from trainer_svc.domain.run import Phase
 from trainer_svc.store import calibration, history
+from trainer_svc.store.codec import load
 
 _SPEC_FIELDS = (
     "rank", "alpha", "learning_rate", "epoch_count", "batch_size", "use_rslora", "loraplus_ratio",
@@ -83,7 +84,7 @@ def _checkpoint(connection: Connection, job: Job, body: dict[str, Any], now: dat
 
 
 def _usage(connection: Connection, job: Job, body: dict[str, Any], now: datetime) -> Job:
-    calibration.add_usage(connection, Usage(**{**body, "mode": TrainingMode(body["mode"])}))
+    calibration.add_usage(connection, load(Usage, json.dumps(body)))
     return job
 
 

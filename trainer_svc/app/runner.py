@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,17 +17,17 @@ from shared.changes import Changes
 from shared.clock import Clock
 from shared.names import DatasetName, JobName
 from shared.storage.base import BlobStore
-from trainer_svc.app.attempt import Attempts, RunnerSettings
+from trainer_svc.app.attempt import Attempts
+from trainer_svc.app.machine import Machine
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.publisher import Publisher
+from trainer_svc.app.run_files import RunnerSettings
 from trainer_svc.domain.dataset import DatasetState
 from trainer_svc.domain.job import DATASET_FAILED, FINAL, WORKING, Failure, Job, JobState
 from trainer_svc.domain.job_queue import Turns, next_job
 from trainer_svc.domain.outcome import after_restart
 from trainer_svc.store import catalog, history
 from trainer_svc.store.database import Database
-
-__all__ = ["Runner", "RunnerSettings"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Runner:
     ) -> None:  # fmt: skip
         self._database, self._changes, self._clock, self._settings = database, changes, clock, settings
         self._observer = observer
+        self.machine = Machine(database, changes)
+        """To be asked by whoever wants it for a measurement."""
         self._attempts = Attempts(
             database=database, blobs=blobs, publisher=publisher, changes=changes, clock=clock, base=base,
             settings=settings,
@@ -97,7 +100,8 @@ class Runner:
             self._is_unsettled = False
         if self._settings.parallel_jobs:
             await self._fill(self._validating, 1, self._claim_validation, self._attempts.validate)
-            await self._fill(self._training, self._settings.parallel_jobs, self._claim_training, self._attempts.train)
+            claim = partial(self.machine.claim, self._claim_training)
+            await self._fill(self._training, self._settings.parallel_jobs, claim, self._attempts.train)
         counts = await self._database.run(history.count_jobs)
         self._observer.jobs_counted(counts)
         return _PENDING_SECONDS if counts.get(JobState.PENDING) else _IDLE_SECONDS

@@ -13,6 +13,8 @@ from trainer_svc.domain.dataset import CheckedRow, Finding
 from trainer_svc.domain.token_length import Quantiles, TokenLengths
 
 _SHARES = (0.5, 0.95, 0.99, 1.0)
+_MAX_LENGTHS = 1000
+"""Lengths of single rows that are kept: a few kilobytes tell how much of a batch will be padding."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Measured:
             train_token_count=sum(trained),
             longest_train_tokens=max(trained, default=0),
             learned_token_count=int(completions.sum()),
+            train_lengths=_sample(trained),
         )
 
 
@@ -80,6 +83,12 @@ class TokenGauge:
 
 def _quantiles(lengths: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Quantiles:
     return Quantiles(*(int(length) for length in np.quantile(lengths, _SHARES, method="higher")))
+
+
+def _sample(lengths: Sequence[int]) -> tuple[int, ...]:
+    ordered = sorted(lengths)
+    places = np.linspace(0, len(ordered) - 1, min(len(ordered), _MAX_LENGTHS))
+    return tuple(ordered[round(place)] for place in places)
 
 
 def _findings(compiled: Compiled, *, is_blocking: bool) -> Iterator[Finding]:

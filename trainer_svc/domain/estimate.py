@@ -1,11 +1,13 @@
-"""What a training job will take, told from what earlier runs took on this machine."""
+"""What a training job will take, told from what runs and calibrations took on this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 
+from trainer_svc.domain.pace import Pace, StepSums, fit_pace
 from trainer_svc.domain.run import TrainingMode
 
 _LEAST_SPREAD = 0.2
@@ -14,8 +16,17 @@ _SECONDS_PER_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """What a measurement on demand was made for, and when."""
+
+    key: str
+    """Names dataset and settings; see `trainer_svc.app.calibrator`."""
+    time: datetime
+
+
+@dataclass(frozen=True)
 class Usage:
-    """What one uninterrupted run took."""
+    """What one uninterrupted run took, or a few steps and answers of one. Defaults are of runs of earlier releases."""
 
     base_model_digest: str
     mode: TrainingMode
@@ -30,12 +41,27 @@ class Usage:
     holdout_count: int
     """Rows that were answered: those held out, and those that validated on the way, each time."""
     startup_seconds: float
-    """Until the first step: tokenizing, compiling the contract, loading the base."""
+    """From the start of the process to the first step: tokenizing, compiling the contract, loading the base."""
     training_seconds: float
     evaluation_seconds: float
     """Between steps and after the last: answering rows, proving and packing the adapter."""
     peak_bytes: int
     """Most memory held: of the process on CPU, of the GPU otherwise."""
+    step_count: int = 0
+    padded_tokens: int = 0
+    """Tokens of all steps, padding included; 0 where nobody counted."""
+    steps: StepSums | None = None
+    """Of the steps after the first, which also warms up."""
+    answer_tokens: int = 0
+    """Tokens of all answers to the holdout, stop tokens included."""
+    answering_seconds: float = 0.0
+    """Of `evaluation_seconds`: generating them."""
+    scoring_seconds: float = 0.0
+    """Of `evaluation_seconds`: the loss on the holdout."""
+    free_bytes: int | None = None
+    """Memory of the GPU that was free before; None on CPU, where it can be asked at any time."""
+    calibration: Calibration | None = None
+    """Set where it was measured on demand, and is no whole run."""
 
     @property
     def seconds(self) -> float:
@@ -52,7 +78,10 @@ class Work:
     step_count: int
     batch_tokens: int
     holdout_count: int
-    """As in `Usage`."""
+    padded_tokens: int
+    """Of all epochs, padding included."""
+    answer_tokens: int
+    """Of the golden answers to what will be answered: the holdout, and rows to validate on, each time."""
 
     @property
     def tokens(self) -> int:
@@ -79,26 +108,39 @@ class Estimate:
     high_seconds: float
     peak_bytes: int
     run_count: int
-    """Measured runs that it rests on."""
+    """Measured runs and calibrations that it rests on."""
     is_same_rank: bool
     """Whether they had the job's rank; else runs of other ranks stand in."""
     past_error_ratio: float | None
     """Median share by which estimates from the runs before would have missed each later one; None for a single run."""
+    is_calibrated: bool
+    """Whether it rests on a calibration of this very job."""
+    available_bytes: int | None = None
+    """Memory that is free, where `peak_bytes` would be taken; None where nobody knows."""
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether the run would find the memory it needs; None where nobody knows."""
+        return None if self.available_bytes is None else self.peak_bytes <= self.available_bytes
 
     def hours(self, seconds: float) -> float:
         """In hours, as prices are."""
         return seconds / _SECONDS_PER_HOUR
 
 
-def estimate(work: Work, rank: int, runs: Sequence[Usage]) -> Estimate:
+def estimate(work: Work, rank: int, runs: Sequence[Usage], *, is_calibrated: bool = False) -> Estimate:
     """The estimate from runs of the same base, mode, threads and device, oldest first; at least one.
 
-    `seconds = startup + tokens / rate + holdout rows * seconds per row`, each the median over the runs; low and high
-    take the best and the worst of each. Peak memory is that of the run with the largest batches, in proportion where
-    the job's are larger still: more than it will take, since the weights do not grow with the batch.
+    `seconds = startup + level * (steps * fixed + padded tokens * pace) + evaluation`. Fixed time and pace are fitted to
+    the steps of all runs, `level` is by how much a run was slower than they say. `evaluation = fixed + holdout rows *
+    seconds per row + answer tokens * seconds per token`. Startup, level and evaluation are each the median over the
+    runs; low and high take the best and the worst of each. Runs of releases that did not tell their steps count only
+    where there are no others. Peak memory is that of the run with the largest batches, in proportion where the job's
+    are larger still: more than it will take, since the weights do not grow with the batch.
     """
     same = [run for run in runs if run.rank == rank]
-    chosen = same or runs
+    alike = same or runs
+    chosen = [run for run in alike if run.steps is not None] or alike
     middle = _seconds(work, chosen, median)
     low = min(_seconds(work, chosen, min), middle * (1 - _LEAST_SPREAD))
     high = max(_seconds(work, chosen, max), middle * (1 + _LEAST_SPREAD))
@@ -111,14 +153,28 @@ def estimate(work: Work, rank: int, runs: Sequence[Usage]) -> Estimate:
         run_count=len(chosen),
         is_same_rank=bool(same),
         past_error_ratio=_past_error_ratio(chosen),
+        is_calibrated=is_calibrated,
     )
 
 
 def _seconds(work: Work, runs: Sequence[Usage], pick: Callable[[Sequence[float]], float]) -> float:
-    startups = [run.startup_seconds for run in runs]
-    paces = [run.training_seconds / run.trained_tokens for run in runs]
-    answers = [run.evaluation_seconds / max(1, run.holdout_count) for run in runs]
-    return pick(startups) + pick(paces) * work.tokens + pick(answers) * work.holdout_count
+    known = [run.steps for run in runs if run.steps is not None]
+    pace = fit_pace(known) if known else Pace(0.0, 1.0)
+    levels = [
+        run.training_seconds / pace.seconds(run.step_count, run.padded_tokens or run.trained_tokens) for run in runs
+    ]
+    training = pick(levels) * pace.seconds(work.step_count, work.padded_tokens)
+    evaluations = [_evaluation_seconds(work, run) for run in runs]
+    return pick([run.startup_seconds for run in runs]) + training + pick(evaluations)
+
+
+def _evaluation_seconds(work: Work, run: Usage) -> float:
+    """That of the job, at the pace of one run; one that did not tell its parts counts by its rows."""
+    rows = work.holdout_count / max(1, run.holdout_count)
+    if not run.answer_tokens:
+        return run.evaluation_seconds * rows
+    fixed = run.evaluation_seconds - run.answering_seconds - run.scoring_seconds
+    return fixed + run.scoring_seconds * rows + run.answering_seconds * work.answer_tokens / run.answer_tokens
 
 
 def _peak_bytes(work: Work, runs: Sequence[Usage]) -> int:
@@ -132,6 +188,12 @@ def _peak_bytes(work: Work, runs: Sequence[Usage]) -> int:
 def _past_error_ratio(runs: Sequence[Usage]) -> float | None:
     errors = []
     for index, run in enumerate(runs[1:], 1):
-        work = Work(run.trained_tokens, 1, 0, run.batch_tokens, run.holdout_count)
-        errors.append(abs(_seconds(work, runs[:index], median) - run.seconds) / run.seconds)
+        if run.calibration is None:
+            told = _seconds(_work_of(run), runs[:index], median)
+            errors.append(abs(told - run.seconds) / run.seconds)
     return median(errors) if errors else None
+
+
+def _work_of(run: Usage) -> Work:
+    padded = run.padded_tokens or run.trained_tokens
+    return Work(run.trained_tokens, 1, run.step_count, run.batch_tokens, run.holdout_count, padded, run.answer_tokens)

@@ -102,6 +102,8 @@ class Progress:
     step_count: int = 0
     train_loss: float = 0.0
     epoch: float = 0.0
+    peak_memory_bytes: int = 0
+    """Most memory that the worker held until now; 0 where an earlier release told the numbers."""
     validation_score: float | None = None
     """Of the latest validation; None before the first, and in a run without."""
     best_step: int | None = None

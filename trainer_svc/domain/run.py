@@ -15,6 +15,8 @@ VALIDATE_FLAG = "--validate"
 """Asks the child to prove settings and examples, and no more."""
 SHARE_FLAG = "--share"
 """Asks the child to be one of the processes that train together; `trainer_svc.engine.process_group` starts those."""
+CALIBRATE_FLAG = "--calibrate"
+"""Asks it to measure a few steps and answers, and to tell them as the usage of a run."""
 
 
 class Cancelled(Exception):  # what happened, as in shared.errors

@@ -38,3 +38,6 @@ class TokenLengths:
     """The longest row that is trained on."""
     learned_token_count: int
     """Those of them that are learned: outputs and stop tokens."""
+    train_lengths: tuple[int, ...] = ()
+    """Those of the rows that are trained on, ascending, or evenly spaced among them where there are many; empty where
+    an earlier release measured."""

@@ -8,9 +8,8 @@ import torch
 from torch.utils.data import Sampler
 
 from trainer_svc.curation.compiled_example import IGNORED, Example
+from trainer_svc.domain.batch import grouped
 
-_POOL_BATCHES = 16
-"""Batches that are sorted together: padding falls with it, and so does the variety of a row's neighbours."""
 _SEED_STRIDE = 1_000_003
 """Keeps one seed's epochs apart from another's."""
 
@@ -40,19 +39,13 @@ class LengthGroupedSampler(Sampler[int]):
         order.remove(widest)
         order.insert(0, widest)  # never in the incomplete batch at the end
         whole = len(order) - len(order) % self._batch_size
-        batches = list(self._batches(order[:whole]))
+        batches = list(grouped(order[:whole], self._lengths, self._batch_size))
         shuffled = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
         if self._epoch == 0:
             shuffled.sort(key=lambda batch: widest not in batch)
         for batch in shuffled:
             yield from batch
         yield from order[whole:]
-
-    def _batches(self, order: Sequence[int]) -> Iterator[list[int]]:
-        pool = _POOL_BATCHES * self._batch_size
-        for begin in range(0, len(order), pool):
-            rows = sorted(order[begin : begin + pool], key=self._lengths.__getitem__, reverse=True)
-            yield from (rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size))
 
 
 def collate(rows: Sequence[Example]) -> dict[str, torch.Tensor]:

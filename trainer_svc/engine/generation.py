@@ -25,22 +25,24 @@ DEFAULT_OUTPUT_TOKENS = 512
 
 def generate(
     model: Any, contract: CompiledContract, prompts: Sequence[Sequence[int]], context_tokens: int,
-    before_batch: Callable[[], None] = lambda: None,
+    before_batch: Callable[[], None] = lambda: None, *, output_tokens: int = DEFAULT_OUTPUT_TOKENS,
 ) -> list[list[int]]:  # fmt: skip  # a transformers model
     """Token ids of each prompt's answer, the stop token included; in the order of the prompts.
 
     Each answer is the greedy one among those that the contract and the budget allow, so it is complete. A prompt that
     leaves less room than the contract's minimum gets an empty answer. `before_batch` may raise to stop between batches.
+    An answer takes at most `output_tokens`, or the contract's minimum where that is more.
     """
     answers: list[list[int]] = [[] for _ in prompts]
+    most = max(output_tokens, contract.min_tokens)
     fitting = (i for i, prompt in enumerate(prompts) if context_tokens - len(prompt) >= contract.min_tokens)
     order = sorted(fitting, key=lambda index: len(prompts[index]))
     while order:  # the longest first, so that want of memory shows at once
         before_batch()
-        longest = min(context_tokens, len(prompts[order[-1]]) + max(DEFAULT_OUTPUT_TOKENS, contract.min_tokens))
+        longest = min(context_tokens, len(prompts[order[-1]]) + most)
         count = max(1, min(MAX_BATCH_ROWS, _CACHE_BYTES // (longest * _cache_bytes_per_token(model))))
         chosen, order = order[-count:], order[:-count]
-        batch = _generate_batch(model, contract, [prompts[i] for i in chosen], context_tokens)
+        batch = _generate_batch(model, contract, [prompts[i] for i in chosen], context_tokens, most)
         for index, answer in zip(chosen, batch, strict=True):
             answers[index] = answer
     return answers
@@ -82,12 +84,11 @@ def allowed_tokens(guide: Guide, remaining: int) -> NDArray[np.intp]:
 
 @torch.inference_mode()
 def _generate_batch(
-    model: Any, contract: CompiledContract, prompts: list[Sequence[int]], context_tokens: int
+    model: Any, contract: CompiledContract, prompts: list[Sequence[int]], context_tokens: int, most: int
 ) -> list[list[int]]:
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device)
-    most = max(DEFAULT_OUTPUT_TOKENS, contract.min_tokens)
     answers = [_Answering(contract.guide(), min(most, context_tokens - len(p))) for p in prompts]
     rows, cache = answers, None
     while rows:

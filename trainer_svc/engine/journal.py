@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from trainer_svc.domain.job import Progress
 from trainer_svc.domain.run import Phase
@@ -36,7 +37,7 @@ class Journal:
         """State from which a new attempt can go on is on disk."""
         self._write({"type": "checkpoint", "step": step})
 
-    def usage(self, values: dict[str, str | int | float]) -> None:
+    def usage(self, values: dict[str, Any]) -> None:  # numbers, texts, and sums of steps
         """What the whole run took, by the fields of `trainer_svc.domain.estimate.Usage`."""
         self._write({"type": "usage", **values})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.files import publish_folder, write_atomic
 from shared.prompt import PromptRenderer
-from trainer_svc.curation.compiled_example import Example, ExampleCompiler
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.plan import RANKS, TrainingPlan, settings
 from trainer_svc.domain.run import (
@@ -32,13 +31,13 @@ from trainer_svc.domain.run import (
 )
 from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.canary import pick_canaries
+from trainer_svc.engine.holdout import holdout_loss
 from trainer_svc.engine.journal import Journal
-from trainer_svc.engine.loss import completion_loss
-from trainer_svc.engine.preparation import prepare
+from trainer_svc.engine.preparation import Prepared, prepare
 from trainer_svc.engine.recipe import keep_to_recipe
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.training_stage import train
-from trainer_svc.engine.usage import Stopwatch, device_name, peak_bytes
+from trainer_svc.engine.usage import Stopwatch
 from trainer_svc.engine.validation import record_of
 from trainer_svc.evaluation.score import score_outputs
 
@@ -83,35 +82,23 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
         ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled, stopwatch
     )
     ground.stop_if_cancelled()
-    scores: Mapping[int, float] = {}
     if not folder.adapter.is_dir():
         journal.phase(Phase.TRAINING)
-        scores = train(ready, folder, journal, is_cancelled, stopwatch)
+        train(ready, folder, journal, is_cancelled, stopwatch)
     result = _publish(ground, ready.holdout)
     # How long EVA looks at the rows says nothing of other runs, nor do several processes of one.
     is_typical = ready.plan.initialization is not Initialization.EVA and spec.processes == 1
-    if stopwatch.has_trained and is_typical:
-        journal.usage(_usage(ground, ready.examples, len(ready.holdout), scores))
+    if stopwatch.gauge.has_measured and is_typical:
+        journal.usage(
+            stopwatch.usage(ready, trained_tokens=_trained_tokens(ready, stopwatch), holdout_count=len(ready.holdout))
+        )
     return result
 
 
-def _usage(
-    ground: _Ground, examples: Sequence[Example], holdout_count: int, scores: Mapping[int, float]
-) -> dict[str, str | int | float]:
-    plan, lengths = ground.plan, [len(example.input_ids) for example in examples]
-    step = max(scores, default=plan.step_count)  # a validation comes last
-    return {
-        "base_model_digest": ground.base.digest,
-        "mode": ground.spec.mode.value,
-        "rank": plan.rank,
-        "threads": ground.spec.threads,
-        "device": device_name(),
-        "trained_tokens": sum(lengths) * plan.epoch_count * step // plan.step_count,
-        "batch_tokens": min(plan.batch_size, len(lengths)) * max(lengths),
-        "holdout_count": holdout_count + plan.validation_row_count * len(scores),
-        **ground.stopwatch.seconds(),
-        "peak_bytes": peak_bytes(),
-    }
+def _trained_tokens(ready: Prepared, stopwatch: Stopwatch) -> int:
+    """Of the steps that were taken, which early stopping may have ended."""
+    tokens = sum(len(example.input_ids) for example in ready.examples) * ready.plan.epoch_count
+    return tokens * len(stopwatch.gauge.steps) // ready.plan.step_count
 
 
 def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
@@ -119,7 +106,7 @@ def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
     server = Server(ground.base, ground.contract, ground.stop_if_cancelled)
     served = server.load(ground.folder.adapter)
     prompts = [ground.renderer.prompt_ids(row.input) for row in holdout]
-    answers = server.answer(served, prompts)
+    answers = ground.stopwatch.answered(lambda: server.answer(served, prompts))
     evaluation = _evaluate(ground, served, holdout, answers)
     ground.journal.phase(Phase.PUBLISHING)
     manifest = _manifest(ground, evaluation, pick_canaries(served, ground.contract, prompts, answers))
@@ -143,6 +130,8 @@ def _evaluate(
     score = score_outputs(ground.contract.spec, [row.output for row in holdout], texts, ground.spec.database_sql)
     plain = [len(ground.renderer.prompt_ids(row.input)) for row in holdout]
     instructed = [len(ground.renderer.prompt_ids(row.input, ground.spec.instruction_prompt)) for row in holdout]
+    with ground.stopwatch.scoring():
+        loss = holdout_loss(model, ground.renderer, ground.base.max_positions, holdout)
     return Evaluation(
         holdout_count=len(holdout),
         exact_match=score.exact_match,
@@ -150,23 +139,8 @@ def _evaluate(
         execution_match=score.execution_match,
         instruction_prompt_tokens=sum(instructed) / len(instructed),
         adapter_prompt_tokens=sum(plain) / len(plain),
-        holdout_loss=_holdout_loss(ground, model, holdout),
+        holdout_loss=loss,
     )
-
-
-@torch.inference_mode()
-def _holdout_loss(ground: _Ground, model: Any, holdout: list[CheckedRow]) -> float:  # a PEFT model
-    """Mean loss per label token over the rows that could have been trained on; the report named the others."""
-    compiler = ExampleCompiler(ground.renderer, ground.base.max_positions)
-    total, count = 0.0, 0
-    for compiled in compiler.compile(holdout):
-        example = compiled.example
-        if example is None or compiled.faults:
-            continue
-        ids, labels = torch.tensor([example.input_ids, example.labels], device=model.device)[:, None]
-        total += float(completion_loss(model, ids, torch.ones_like(ids), labels))
-        count += example.completion_length
-    return total / count if count else 0.0
 
 
 def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, ...]) -> AdapterManifest:

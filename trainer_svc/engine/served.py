@@ -12,7 +12,7 @@ from shared.contracts.compiled import CompiledContract
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine.base import best_device, load_base
 from trainer_svc.engine.export import load_served
-from trainer_svc.engine.generation import generate
+from trainer_svc.engine.generation import DEFAULT_OUTPUT_TOKENS, generate
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Server:
         """On a fresh base, never the one that is trained on: that one may be quantised."""
         return load_served(load_base(self.base.folder, TrainingMode.LORA).to(best_device()), adapter)
 
-    def answer(self, model: Any, prompts: Sequence[Sequence[int]]) -> list[list[int]]:  # as above
+    def answer(
+        self, model: Any, prompts: Sequence[Sequence[int]], output_tokens: int = DEFAULT_OUTPUT_TOKENS
+    ) -> list[list[int]]:  # as above
         """Token ids of each prompt's answer, in the order of the prompts."""
-        return generate(model, self.contract, prompts, self.base.max_positions, self.before_batch)
+        context = self.base.max_positions
+        return generate(model, self.contract, prompts, context, self.before_batch, output_tokens=output_tokens)

@@ -64,9 +64,10 @@ class AdapterTrainer(Trainer):
     ) -> torch.Tensor:
         """Mean loss per label token of the optimizer step, to which other processes may add theirs."""
         loss = model if model is not self.model else partial(completion_loss, model)
-        total: torch.Tensor = loss(inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
+        total = loss(inputs["input_ids"], inputs["attention_mask"], inputs["labels"])
         count = num_items_in_batch if num_items_in_batch is not None else (inputs["labels"] != IGNORED).sum()
-        return total / count * self.accelerator.num_processes  # gradients are averaged over processes
+        mean: torch.Tensor = total / count * self.accelerator.num_processes  # gradients are averaged over processes
+        return mean
 
 
 class _EpochTeller(TrainerCallback):
@@ -131,6 +132,7 @@ class _Reporter(TrainerCallback):
 def train_adapter(  # noqa: PLR0913  # most of them keyword-only
     base: Any, examples: Sequence[Example], plan: TrainingPlan, *, seed: int, checkpoints: Path, journal: Journal,
     is_cancelled: Callable[[], bool], start: Path | None = None, validation: Validation | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Any:  # fmt: skip  # models of transformers and peft
     """Trains a LoRA adapter on the base and returns the PEFT model.
 
@@ -153,8 +155,8 @@ def train_adapter(  # noqa: PLR0913  # most of them keyword-only
         args=training_arguments(plan, seed, checkpoints),
         train_dataset=list(examples),
         data_collator=collate,
-        # Before the reporter, which times checkpoints from the end of the step on.
-        callbacks=[*([validation] if validation else []), reporter],
+        # Before the reporter, which times checkpoints from the end of the step on; what measures steps before all.
+        callbacks=[*callbacks, *([validation] if validation else []), reporter],
         loraplus_ratio=plan.loraplus_ratio,
     )
     trainer.remove_callback(PrinterCallback)
@@ -196,6 +198,7 @@ def training_arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> Trai
         seed=seed,
         data_seed=seed,
         logging_steps=5,
+        logging_first_step=True,  # it is the widest: its peak memory is that of the training
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=max(5, plan.step_count // _CHECKPOINTS_PER_RUN),

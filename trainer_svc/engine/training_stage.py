@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -24,8 +23,8 @@ from trainer_svc.evaluation.score import score_outputs
 
 def train(
     ready: Prepared, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool], stopwatch: Stopwatch
-) -> Mapping[int, float]:
-    """Leaves the adapter in the folder, and tells the scores of validations here, by step.
+) -> None:
+    """Leaves the adapter in the folder.
 
     Raises:
         Cancelled: asked to stop; a checkpoint of the last step is on disk.
@@ -34,10 +33,8 @@ def train(
     """
     if ready.spec.processes > 1:
         process_group.train_in_processes(folder, ready.spec.processes)
-        return {}
-    # A run that goes on from a checkpoint tells nothing of how long a whole one takes.
-    with nullcontext() if folder.checkpoints.is_dir() else stopwatch.training():
-        return _train(ready, folder, journal, is_cancelled, stopwatch)
+    else:
+        _train(ready, folder, journal, is_cancelled, stopwatch)
 
 
 def run_share(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
@@ -54,7 +51,7 @@ def run_share(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: 
 
 def _train(
     ready: Prepared, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool], stopwatch: Stopwatch
-) -> Mapping[int, float]:
+) -> None:
     validation = _validation(ready, folder, journal, is_cancelled, stopwatch) if ready.validation else None
     model = train_adapter(
         load_base(ready.base.folder, ready.spec.mode),
@@ -66,13 +63,13 @@ def _train(
         is_cancelled=is_cancelled,
         start=folder.start if ready.spec.start_digest else None,
         validation=validation,
+        callbacks=[stopwatch.gauge],
     )
     if process_group.is_first():
         if validation is None:
             save_adapter(model, ready.plan, ready.base, folder.adapter)
         else:
             publish_folder(folder.best, folder.adapter)
-    return validation.scores if validation is not None else {}
 
 
 def _validation(
@@ -91,7 +88,9 @@ def _validation(
         stop_if_cancelled()
         # The library draws the weights of an adapter before it reads them.
         with stopwatch.validating(), torch.random.fork_rng():
-            texts = [ready.renderer.decode(answer) for answer in server.answer(server.load(adapter), prompts)]
+            served = server.load(adapter)
+            answers = stopwatch.answered(lambda: server.answer(served, prompts))
+            texts = [ready.renderer.decode(answer) for answer in answers]
             return score_outputs(ready.contract.spec, golden, texts, ready.spec.database_sql).task_metric
 
     save = lambda model, folder: save_adapter(model, ready.plan, ready.base, folder)  # noqa: E731

@@ -3,49 +3,76 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import psutil
 import torch
 
 from trainer_svc.engine.base import best_device
+from trainer_svc.engine.preparation import Prepared
+from trainer_svc.engine.step_gauge import StepGauge
 
 _STATUS = Path("/proc/self/status")
 
 
 class Stopwatch:
-    """Time until training, in its steps, and between and after them; from its creation on."""
+    """Looks on at a run, from the start of its process to its end."""
 
     def __init__(self) -> None:
-        self._start = time.monotonic()
-        self._began = self._ended = self._validated = 0.0
+        # Importing torch and its kin takes longer than some trainings, and every run does it.
+        self._start = time.monotonic() - (time.time() - psutil.Process().create_time())
+        self._answering_seconds = self._scoring_seconds = self._validating_seconds = 0.0
+        self._answer_tokens = 0
+        self._free_bytes = None if best_device().type == "cpu" else torch.cuda.mem_get_info()[0]
+        self.gauge = StepGauge()
+        """To be told of the training."""
 
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """Around the steps."""
-        self._began = time.monotonic()
-        yield
-        self._ended = time.monotonic()
+    def answered(self, answer: Callable[[], list[list[int]]]) -> list[list[int]]:
+        """The answers that `answer` generates, noting their tokens and the time they take."""
+        began = time.monotonic()
+        answers = answer()
+        self._answering_seconds += time.monotonic() - began
+        self._answer_tokens += sum(map(len, answers))
+        return answers
 
     @contextmanager
     def validating(self) -> Iterator[None]:
-        """Around what is measured between steps."""
-        begin = time.monotonic()
+        """Around a validation, answers included."""
+        began = time.monotonic()
         yield
-        self._validated += time.monotonic() - begin
+        self._validating_seconds += time.monotonic() - began
 
-    @property
-    def has_trained(self) -> bool:
-        """Whether the steps were taken to their end, here."""
-        return self._ended > 0.0
+    @contextmanager
+    def scoring(self) -> Iterator[None]:
+        """Around the loss on the holdout."""
+        began = time.monotonic()
+        yield
+        self._scoring_seconds += time.monotonic() - began
 
-    def seconds(self) -> dict[str, float]:
-        """The three parts until now, named as in `Usage`."""
+    def usage(self, ready: Prepared, *, trained_tokens: int, holdout_count: int) -> dict[str, Any]:  # as its class
+        """The fields of `trainer_svc.domain.estimate.Usage`, now that the run is at its end."""
+        widest, steps = max(len(example.input_ids) for example in ready.examples), self.gauge.usage
         return {
-            "startup_seconds": self._began - self._start,
-            "training_seconds": self._ended - self._began - self._validated,
-            "evaluation_seconds": time.monotonic() - self._ended + self._validated,
+            "base_model_digest": ready.base.digest,
+            "mode": ready.spec.mode.value,
+            "rank": ready.plan.rank,
+            "threads": ready.spec.threads,
+            "device": device_name(),
+            "trained_tokens": trained_tokens,
+            "batch_tokens": min(ready.plan.batch_size, len(ready.examples)) * widest,
+            "holdout_count": holdout_count,
+            "startup_seconds": self.gauge.began - self._start,
+            **steps,
+            "training_seconds": steps["training_seconds"] - self._validating_seconds,
+            "evaluation_seconds": time.monotonic() - self.gauge.ended + self._validating_seconds,
+            "answering_seconds": self._answering_seconds,
+            "scoring_seconds": self._scoring_seconds,
+            "answer_tokens": self._answer_tokens,
+            "free_bytes": self._free_bytes,
+            "peak_bytes": peak_bytes(),
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from trainer_svc.domain.job import Progress
 from trainer_svc.domain.run import Cancelled, RunFolder
 from trainer_svc.engine import process_group
 from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.usage import peak_bytes
 
 _SCORE = "validation_score"
 """In the history of the library's state, which each checkpoint holds: what was measured is measured once."""
@@ -40,8 +41,6 @@ class Validation(TrainerCallback):
         self._folder, self._patience, self._journal = folder, patience, journal
         self._save, self._measure = save, measure
         self.cancelled = False
-        self.scores: Mapping[int, float] = {}
-        """By step, in order; those of earlier attempts included."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Makes up for a validation in the midst of which the run was asked to stop."""
@@ -50,8 +49,7 @@ class Validation(TrainerCallback):
             if process_group.is_first():
                 loss = next(entry["loss"] for entry in reversed(state.log_history) if "loss" in entry)
                 self._journal.progress(progress_of(state, loss))
-        self.scores = scores_of(state)
-        if is_over(self.scores, self._patience):
+        if is_over(scores_of(state), self._patience):
             raise StoppedEarly
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
@@ -62,8 +60,7 @@ class Validation(TrainerCallback):
             self._validate(state, model)
         except Cancelled:  # the step is kept, without a score
             self.cancelled = True
-        self.scores = scores_of(state)
-        if self.cancelled or is_over(self.scores, self._patience):
+        if self.cancelled or is_over(scores_of(state), self._patience):
             control.should_training_stop = True
         control.should_save = control.should_log = True
 
@@ -95,6 +92,7 @@ def progress_of(state: Any, train_loss: float) -> Progress:  # as above
         step_count=state.max_steps,
         train_loss=train_loss,
         epoch=state.epoch or 0.0,
+        peak_memory_bytes=peak_bytes(),
         validation_score=list(scores.values())[-1] if scores else None,
         best_step=best_step(scores) if scores else None,
     )

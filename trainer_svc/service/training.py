@@ -75,6 +75,10 @@ class TrainingServicer(training_service_pb2_grpc.TrainingServiceServicer):
         """What a job would take."""
         spec = translate.job_spec(request.job.spec)
         found, plan = await self._estimates.of_job(
-            TenantName.parse(request.parent), request.job.dataset, spec, base_revision=request.job.base_revision
+            TenantName.parse(request.parent),
+            request.job.dataset,
+            spec,
+            base_revision=request.job.base_revision,
+            calibrate=request.calibrate,
         )
         return translate_estimate.estimate(found, plan, spec, self._estimates.price)

@@ -1,4 +1,4 @@
-"""What runs took, in the database. Every function works inside the caller's transaction."""
+"""What runs and calibrations took, in the database. Every function works inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from trainer_svc.store.codec import dump, load
 from trainer_svc.store.table import calibrations
 
 KEPT_RUNS = 20
-"""Of each base, mode and number of threads: enough for a median, and a machine that changed is forgotten in a week."""
+"""Of each base, mode and number of threads: enough for a median, and a machine that changed is forgotten in a week. As
+many calibrations are kept beside them, so that whoever asks for many drives out no run."""
 
 
 def add_usage(connection: Connection, usage: Usage) -> None:
-    """Keeps what a run took, and the newest `KEPT_RUNS` like it."""
+    """Keeps what a run or a calibration took, and the newest `KEPT_RUNS` like it."""
     values = {"base_model_digest": usage.base_model_digest, "mode": usage.mode.value, "threads": usage.threads}
     connection.execute(insert(calibrations).values(**values, body=dump(usage)))
-    newest = select(calibrations.c.number).filter_by(**values).order_by(calibrations.c.number.desc()).limit(KEPT_RUNS)
-    kept = connection.execute(newest).scalars().all()
-    connection.execute(delete(calibrations).filter_by(**values).where(calibrations.c.number < min(kept)))
+    newest = select(calibrations.c.number, calibrations.c.body).filter_by(**values).order_by(calibrations.c.number)
+    is_run = usage.calibration is None
+    alike = [row.number for row in connection.execute(newest) if (load(Usage, row.body).calibration is None) is is_run]
+    connection.execute(delete(calibrations).where(calibrations.c.number.in_(alike[:-KEPT_RUNS])))
 
 
 def list_usages(connection: Connection, base_model_digest: str, mode: TrainingMode, threads: int) -> list[Usage]:
-    """Runs that are kept, oldest first; only those on the device that the newest ran on."""
+    """Runs and calibrations that are kept, oldest first; only those on the device that the newest ran on."""
     values = {"base_model_digest": base_model_digest, "mode": mode.value, "threads": threads}
     query = select(calibrations.c.body).filter_by(**values).order_by(calibrations.c.number)
     found = [load(Usage, body) for body in connection.execute(query).scalars()]

@@ -39,6 +39,9 @@ def estimate(found: Estimate, plan: TrainingPlan, spec: JobSpec, price: Price) -
         run_count=found.run_count,
         same_rank=found.is_same_rank,
         past_error_ratio=found.past_error_ratio,
+        calibrated=found.is_calibrated,
+        available_memory_bytes=found.available_bytes,
+        fits=found.fits,
     )
 
 

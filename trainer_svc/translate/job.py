@@ -129,6 +129,7 @@ def _progress(progress: Progress) -> pb.TrainingProgress:
         step_count=progress.step_count,
         train_loss=progress.train_loss,
         epoch=progress.epoch,
+        peak_memory_bytes=progress.peak_memory_bytes,
         validation_score=progress.validation_score,
         best_step=progress.best_step,
     )

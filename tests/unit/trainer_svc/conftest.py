@@ -25,7 +25,8 @@ from shared.testing import ManualClock
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.publisher import Publisher
-from trainer_svc.app.runner import Runner, RunnerSettings
+from trainer_svc.app.run_files import RunnerSettings
+from trainer_svc.app.runner import Runner
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.dataset import Dataset, DatasetState
 from trainer_svc.domain.job import Job, JobSpec

@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from shared.base_model import BaseModel
-from shared.errors import InvalidInput, NotFound, StateConflict
+from shared.errors import InvalidInput, NotFound, StateConflict, Unavailable
 from shared.names import DatasetName, TenantName
 from tests.unit.trainer_svc.conftest import FINISH, Stage
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.domain.dataset import Dataset, DatasetState, Report
-from trainer_svc.domain.estimate import Price, Usage, Work, estimate
+from trainer_svc.domain.estimate import Calibration, Price, Usage, Work, estimate
 from trainer_svc.domain.job import JobSpec
+from trainer_svc.domain.pace import StepSums
 from trainer_svc.domain.run import Initialization, Preset, TrainingMode
 from trainer_svc.domain.token_length import Quantiles, TokenLengths
 from trainer_svc.store import calibration, catalog
 from trainer_svc.store.calibration import KEPT_RUNS
+from trainer_svc.store.codec import dump
 from trainer_svc.store.database import Database
+from trainer_svc.store.table import calibrations
 from trainer_svc.translate.estimate import estimate as message_of
 from trainer_svc.translate.job import job_spec
 
@@ -32,7 +37,24 @@ RUN = Usage(
     batch_tokens=1_000, holdout_count=50, startup_seconds=10.0, training_seconds=100.0, evaluation_seconds=50.0,
     peak_bytes=GIB,
 )  # fmt: skip
-WORK = Work(epoch_tokens=50_000, epoch_count=4, step_count=80, batch_tokens=1_000, holdout_count=100)
+"""Of an earlier release: it does not tell its steps."""
+WORK = Work(
+    epoch_tokens=50_000, epoch_count=4, step_count=80, batch_tokens=1_000, holdout_count=100, padded_tokens=200_000,
+    answer_tokens=2_000,
+)  # fmt: skip
+
+
+def _measured(
+    *, fixed: float = 0.1, pace: float = 0.002, widths: Sequence[int] = (400, 100, 250), **changes: Any
+) -> Usage:
+    """A run whose steps took 0.1 s and 2 ms a token, its 50 answers 20 s, its loss 5 s, the rest 3 s."""
+    steps = [(width, 0.1 + 0.002 * width) for width in widths]
+    told = {
+        "steps": StepSums.of(steps), "step_count": len(widths), "padded_tokens": sum(widths),
+        "training_seconds": sum(seconds for _, seconds in steps), "evaluation_seconds": 28.0,
+        "answering_seconds": 20.0, "scoring_seconds": 5.0, "answer_tokens": 1_000,
+    }  # fmt: skip
+    return _run(**{**told, **changes})
 
 
 def _run(**changes: Any) -> Usage:
@@ -42,8 +64,35 @@ def _run(**changes: Any) -> Usage:
 class TestTime:
     """Seconds of a run."""
 
+    def test_is_told_of_another_job_than_was_measured(self) -> None:
+        """80 steps of a tenth, 200,000 tokens of 2 ms, 100 losses of a tenth, 2,000 answer tokens of 20 ms."""
+        found = estimate(WORK, 16, [_measured()])
+
+        assert found.seconds == pytest.approx(10 + (80 * 0.1 + 200_000 * 0.002) + (3 + 100 * 0.1 + 2_000 * 0.02))
+
+    def test_holds_what_a_run_took_beside_its_steps(self) -> None:
+        """Checkpoints, and a first step that warms up, come again in proportion."""
+        run = _measured()
+
+        slow = dataclasses.replace(run, training_seconds=run.training_seconds * 1.5)
+
+        assert estimate(WORK, 16, [slow]).seconds == pytest.approx(63 + 408 * 1.5)
+
+    def test_takes_runs_that_tell_their_steps_over_those_that_do_not(self) -> None:
+        """Those of an earlier release stand in where there are no others."""
+        found = estimate(WORK, 16, [RUN, _measured(), RUN])
+
+        assert (found.run_count, found.seconds) == (1, pytest.approx(63 + 408))
+
+    def test_past_errors_are_of_whole_runs(self) -> None:
+        """A calibration is no run that an estimate could have missed."""
+        made = _measured(calibration=Calibration("key", datetime.now(UTC)))
+
+        assert estimate(WORK, 16, [made, made]).past_error_ratio is None
+        assert estimate(WORK, 16, [made, _measured()]).past_error_ratio == pytest.approx(0)
+
     def test_is_start_and_tokens_and_answers(self) -> None:
-        """10 s to start, a millisecond a token, a second for each held-out row."""
+        """10 s to start, a millisecond a token, a second for each held-out row, where a run tells no more."""
         found = estimate(WORK, 16, [RUN])
 
         assert found.seconds == 10 + 200 + 100
@@ -94,6 +143,13 @@ class TestMemory:
         """In proportion: rather too much than too little."""
         assert estimate(dataclasses.replace(WORK, batch_tokens=3_000), 16, [RUN]).peak_bytes == 3 * GIB
 
+    @pytest.mark.parametrize(("available", "fits"), [(GIB, True), (GIB - 1, False), (None, None)])
+    def test_fits_where_so_much_is_free(self, available: int | None, fits: bool | None) -> None:
+        """Nothing is said where nobody knows what is free."""
+        found = dataclasses.replace(estimate(WORK, 16, [RUN]), available_bytes=available)
+
+        assert found.fits is fits
+
 
 class TestStore:
     """What is kept of runs."""
@@ -112,6 +168,32 @@ class TestStore:
 
         assert [usage.rank for usage in transact(work)] == list(range(5, KEPT_RUNS + 5))
 
+    def test_calibrations_drive_out_no_run(self, transact: Callable[..., Any]) -> None:
+        """However many are asked for."""
+        made = _run(calibration=Calibration("key", datetime.now(UTC)), rank=64)
+
+        def work(connection: Any) -> list[Usage]:
+            for usage in (RUN, *[made] * (KEPT_RUNS + 3)):
+                calibration.add_usage(connection, usage)
+            return calibration.list_usages(connection, "sha256:0", TrainingMode.LORA, 2)
+
+        assert transact(work) == [RUN, *[made] * KEPT_RUNS]
+
+    def test_reads_what_an_earlier_release_wrote(self, transact: Callable[..., Any]) -> None:
+        """Fields that came later have their defaults."""
+        added = (
+            "padded_tokens step_count steps answer_tokens answering_seconds scoring_seconds free_bytes calibration"
+        ).split()
+        body = json.loads(dump(RUN))
+        old = json.dumps({key: value for key, value in body.items() if key not in added})
+        values = {"base_model_digest": "sha256:0", "mode": "lora", "threads": 2, "body": old}
+
+        def work(connection: Any) -> list[Usage]:
+            connection.execute(insert(calibrations).values(**values))
+            return calibration.list_usages(connection, "sha256:0", TrainingMode.LORA, 2)
+
+        assert transact(work) == [RUN]
+
     def test_forgets_another_device(self, transact: Callable[..., Any]) -> None:
         """What was measured before the machine got a GPU says nothing now."""
 
@@ -124,13 +206,13 @@ class TestStore:
 
     def test_takes_it_from_a_runs_journal_once(self, stage: Stage) -> None:
         """As the child tells it at its end."""
-        line = json.dumps({"type": "usage", **dataclasses.asdict(RUN)})
+        line = json.dumps({"type": "usage", **dataclasses.asdict(_measured())})
         stage.act(f"printf '%s\\n' '{line}' >> \"$3/events.jsonl\"\n" + FINISH)
 
         stage.serve()
 
         kept = lambda c: calibration.list_usages(c, "sha256:0", TrainingMode.LORA, 2)  # noqa: E731
-        assert asyncio.run(stage.database.run(kept)) == [RUN]
+        assert asyncio.run(stage.database.run(kept)) == [_measured()]
 
 
 @pytest.fixture
@@ -146,7 +228,7 @@ class TestEstimates:
     @pytest.fixture
     def estimates(self, database: Database, tiny_base: BaseModel) -> Estimates:
         """On a machine with a price."""
-        return Estimates(database, tiny_base, threads=2, price=Price(3.6, "EUR", 100.0))
+        return Estimates(database, tiny_base, threads=2, price=Price(3.6, "EUR", 100.0), calibrator=None)
 
     def _store(self, database: Database, clock: Any, lengths: TokenLengths | None, *runs: Usage) -> None:
         dataset = Dataset(
@@ -184,6 +266,43 @@ class TestEstimates:
         assert message.spec.learning_rate > 0
         assert not message.HasField("past_error_ratio")
 
+    def test_counts_the_padding_of_the_rows(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """Ninety rows in batches of nine: every batch is as wide as its longest row."""
+        uneven = dataclasses.replace(lengths, train_lengths=(40,) * 81 + (140,) * 9)
+        self._store(database, clock, uneven, _measured(base_model_digest=tiny_base.digest))
+
+        found, _ = self._of(estimates, JobSpec(epoch_count=2, batch_size=9))
+
+        assert (found.work.epoch_tokens, found.work.padded_tokens) == (4_500, 2 * 4_500)
+
+    def test_tells_whether_memory_is_free(
+        self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """On CPU it is looked up now, on a GPU it is what the last run found."""
+        self._store(database, clock, lengths, _run(base_model_digest=tiny_base.digest, batch_tokens=10_000))
+        estimates = Estimates(
+            database, tiny_base, threads=2, price=Price(), calibrator=None, free_memory=lambda: GIB - 1
+        )  # fmt: skip
+
+        found, plan = self._of(estimates, JobSpec())
+        message = message_of(found, plan, JobSpec(), estimates.price)
+
+        assert (message.available_memory_bytes, message.fits, message.calibrated) == (GIB - 1, False, False)
+        on_gpu = _run(base_model_digest=tiny_base.digest, device="H200", free_bytes=5 * GIB, batch_tokens=10_000)
+        asyncio.run(database.run(lambda c: calibration.add_usage(c, on_gpu)))
+        assert self._of(estimates, JobSpec())[0].available_bytes == 5 * GIB
+
+    def test_measures_nothing_where_no_jobs_run(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths
+    ) -> None:
+        """A server without places for jobs has none for calibrations."""
+        self._store(database, clock, lengths)
+
+        with pytest.raises(Unavailable, match="runs no training jobs"):
+            asyncio.run(estimates.of_job(TenantName("acme"), "tenants/acme/datasets/d", JobSpec(), calibrate=True))
+
     def test_is_of_all_the_settings_that_were_sent(
         self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
@@ -201,6 +320,16 @@ class TestEstimates:
         assert filled == spec
         assert None not in dataclasses.astuple(told)
 
+    def test_are_not_told_of_several_processes(
+        self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """Nothing of how they share a machine was measured."""
+        self._store(database, clock, lengths, _run(base_model_digest=tiny_base.digest))
+        several = Estimates(database, tiny_base, threads=2, price=Price(), calibrator=None, processes=2)
+
+        with pytest.raises(StateConflict, match="2 processes"):
+            self._of(several, JobSpec())
+
     def test_counts_the_answers_of_validations(
         self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
@@ -211,7 +340,7 @@ class TestEstimates:
         found, plan = self._of(estimates, spec)
 
         assert (found.work.epoch_tokens, found.work.step_count) == (round(4_500 * 74 / 90), 20)
-        assert found.work.holdout_count == 10 + 10 * 16
+        assert found.work.answer_tokens == (10 + 10 * 16) * 10
         assert message_of(found, plan, spec, estimates.price).spec.early_stopping_patience == 3
 
     def test_refuses_a_patience_where_too_few_rows_can_be_set_aside(
@@ -236,7 +365,7 @@ class TestEstimates:
     ) -> None:
         """Absent is not free."""
         self._store(database, clock, lengths, _run(base_model_digest=tiny_base.digest))
-        estimates = Estimates(database, tiny_base, threads=2, price=Price(0.0, "EUR", 0.0))
+        estimates = Estimates(database, tiny_base, threads=2, price=Price(0.0, "EUR", 0.0), calibrator=None)
 
         found, plan = self._of(estimates, JobSpec())
         message = message_of(found, plan, JobSpec(), estimates.price)

@@ -65,7 +65,7 @@ class TestJournal:
         """A reader beside the run sees whole lines at once."""
         path = tmp_path / "events.jsonl"
         with closing(Journal(path)) as journal:
-            journal.progress(Progress(5, 10, 0.5, 1.0))
+            journal.progress(Progress(5, 10, 0.5, 1.0, 1 << 20))
             journal.checkpoint(5)
             kinds = [json.loads(line)["type"] for line in path.read_text().splitlines()]
 

@@ -46,6 +46,19 @@ class TestLengths:
         assert lengths.longest_train_tokens == len(compiler.renderer.prompt_ids("#" * 60)) + 2
         assert lengths.token_count > lengths.train_token_count > 60 * 4
 
+    def test_keep_those_of_the_rows_that_are_trained_on(self, compiler: ExampleCompiler) -> None:
+        """Ascending, and no more than a thousand, with the shortest and the longest among them."""
+        measured = TokenGauge(ExampleCompiler(compiler.renderer, 5_000)).measure(_rows(1_300), [])
+
+        few, many = measured.lengths(_rows(60)), measured.lengths(_rows(1_300))
+
+        assert few is not None
+        assert many is not None
+        assert few.train_lengths == tuple(sum(measured.sizes[row]) for row in range(1, 61))
+        assert sum(few.train_lengths) == few.train_token_count
+        assert len(many.train_lengths) == 1_000
+        assert (many.train_lengths[0], many.train_lengths[-1]) == (few.train_lengths[0], many.longest_train_tokens)
+
     def test_count_train_and_holdout_and_what_is_too_long(self, compiler: ExampleCompiler) -> None:
         """Nothing is cut before it is counted."""
         long = CheckedRow(9, "#" * 200, "1")

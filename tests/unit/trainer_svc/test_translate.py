@@ -126,7 +126,7 @@ class TestJob:
         """A score of zero is one."""
         without, zero = (
             job.event(Event(1, NOW, progress=progress)).progress
-            for progress in (Progress(5, 9, 0.5, 1.0), Progress(5, 9, 0.5, 1.0, 0.0, 5))
+            for progress in (Progress(5, 9, 0.5, 1.0), Progress(5, 9, 0.5, 1.0, validation_score=0.0, best_step=5))
         )
 
         assert not without.HasField("validation_score")
@@ -156,7 +156,7 @@ class TestJob:
         running = QUEUED.move(JobState.RUNNING, NOW, attempt=2, start_time=NOW, phase=Phase.EVALUATING)
         failure = Failure("LOSS_DIVERGED", "nan", user_error=True)
         done = running.move(
-            JobState.FAILED, NOW, failure=failure, evaluation=evaluation, progress=Progress(5, 10, 0.5, 1.5)
+            JobState.FAILED, NOW, failure=failure, evaluation=evaluation, progress=Progress(5, 10, 0.5, 1.5, 1 << 30)
         )
 
         before, after = job.job(running), job.job(done)
@@ -167,6 +167,7 @@ class TestJob:
         assert after.end_time.ToDatetime(UTC) == after.start_time.ToDatetime(UTC) == NOW
         assert (after.failure.reason, after.failure.message, after.failure.user_error) == ("LOSS_DIVERGED", "nan", True)
         assert (after.progress.step, after.progress.step_count, after.progress.epoch) == (5, 10, 1.5)
+        assert after.progress.peak_memory_bytes == 1 << 30
         assert not after.evaluation.HasField("execution_match")
         assert (after.evaluation.holdout_count, after.evaluation.holdout_loss) == (9, 0.25)
 

@@ -65,6 +65,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 20
     """RESOURCE_EXHAUSTED: the admission queue is full, and the tenant has most in it; retry after RetryInfo. Of a training
     job: all tenants together have too many that wait (metadata quota waiting_jobs and limit); retry when some are done.
+    Of a calibration: training jobs run or wait, or another calibration is made (metadata quota calibrations and limit);
+    retry when the machine is idle.
     """
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 21
     """RESOURCE_EXHAUSTED: a size, count or rate limit of the tenant is reached. Of a request for an answer, metadata quota
@@ -163,6 +165,8 @@ ERROR_REASON_ADAPTER_REJECTED: ErrorReason.ValueType  # 19
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 20
 """RESOURCE_EXHAUSTED: the admission queue is full, and the tenant has most in it; retry after RetryInfo. Of a training
 job: all tenants together have too many that wait (metadata quota waiting_jobs and limit); retry when some are done.
+Of a calibration: training jobs run or wait, or another calibration is made (metadata quota calibrations and limit);
+retry when the machine is idle.
 """
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 21
 """RESOURCE_EXHAUSTED: a size, count or rate limit of the tenant is reached. Of a request for an answer, metadata quota

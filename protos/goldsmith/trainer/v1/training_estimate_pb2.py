@@ -26,7 +26,7 @@ from goldsmith.trainer.v1 import training_job_pb2 as goldsmith_dot_trainer_dot_v
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,goldsmith/trainer/v1/training_estimate.proto\x12\x14goldsmith.trainer.v1\x1a\'goldsmith/trainer/v1/training_job.proto\x1a\x1egoogle/protobuf/duration.proto\"\x99\x03\n\x10TrainingEstimate\x12\x30\n\x04spec\x18\x01 \x01(\x0b\x32\".goldsmith.trainer.v1.TrainingSpec\x12\x19\n\x11\x65poch_token_count\x18\x02 \x01(\x03\x12\x13\n\x0btoken_count\x18\x03 \x01(\x03\x12\x12\n\nstep_count\x18\x04 \x01(\x05\x12\x30\n\x03low\x18\x05 \x01(\x0b\x32#.goldsmith.trainer.v1.EstimatedCost\x12\x35\n\x08\x65xpected\x18\x06 \x01(\x0b\x32#.goldsmith.trainer.v1.EstimatedCost\x12\x31\n\x04high\x18\x07 \x01(\x0b\x32#.goldsmith.trainer.v1.EstimatedCost\x12\x19\n\x11peak_memory_bytes\x18\x08 \x01(\x03\x12\x11\n\trun_count\x18\t \x01(\x05\x12\x11\n\tsame_rank\x18\n \x01(\x08\x12\x1d\n\x10past_error_ratio\x18\x0b \x01(\x01H\x00\x88\x01\x01\x42\x13\n\x11_past_error_ratio\"\x94\x01\n\rEstimatedCost\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\nenergy_kwh\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05price\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x04 \x01(\tB\r\n\x0b_energy_kwhB\x08\n\x06_priceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,goldsmith/trainer/v1/training_estimate.proto\x12\x14goldsmith.trainer.v1\x1a\'goldsmith/trainer/v1/training_job.proto\x1a\x1egoogle/protobuf/duration.proto\"\x89\x04\n\x10TrainingEstimate\x12\x30\n\x04spec\x18\x01 \x01(\x0b\x32\".goldsmith.trainer.v1.TrainingSpec\x12\x19\n\x11\x65poch_token_count\x18\x02 \x01(\x03\x12\x13\n\x0btoken_count\x18\x03 \x01(\x03\x12\x12\n\nstep_count\x18\x04 \x01(\x05\x12\x30\n\x03low\x18\x05 \x01(\x0b\x32#.goldsmith.trainer.v1.EstimatedCost\x12\x35\n\x08\x65xpected\x18\x06 \x01(\x0b\x32#.goldsmith.trainer.v1.EstimatedCost\x12\x31\n\x04high\x18\x07 \x01(\x0b\x32#.goldsmith.trainer.v1.EstimatedCost\x12\x19\n\x11peak_memory_bytes\x18\x08 \x01(\x03\x12\x11\n\trun_count\x18\t \x01(\x05\x12\x11\n\tsame_rank\x18\n \x01(\x08\x12\x1d\n\x10past_error_ratio\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x12\n\ncalibrated\x18\x0c \x01(\x08\x12#\n\x16\x61vailable_memory_bytes\x18\r \x01(\x03H\x01\x88\x01\x01\x12\x11\n\x04\x66its\x18\x0e \x01(\x08H\x02\x88\x01\x01\x42\x13\n\x11_past_error_ratioB\x19\n\x17_available_memory_bytesB\x07\n\x05_fits\"\x94\x01\n\rEstimatedCost\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\nenergy_kwh\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05price\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x04 \x01(\tB\r\n\x0b_energy_kwhB\x08\n\x06_priceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldsmith.trainer.v1.traini
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRAININGESTIMATE']._serialized_start=144
-  _globals['_TRAININGESTIMATE']._serialized_end=553
-  _globals['_ESTIMATEDCOST']._serialized_start=556
-  _globals['_ESTIMATEDCOST']._serialized_end=704
+  _globals['_TRAININGESTIMATE']._serialized_end=665
+  _globals['_ESTIMATEDCOST']._serialized_start=668
+  _globals['_ESTIMATEDCOST']._serialized_end=816
 # @@protoc_insertion_point(module_scope)

@@ -20,8 +20,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TrainingEstimate(_message.Message):
-    """What a training job would take, told from what earlier runs of the same base model, mode and number of threads took on
-    the server's machine.
+    """What a training job would take, told from what earlier runs and calibrations of the same base model, mode and number
+    of threads took on the server's machine. The search for directions with initialization EVA is not in it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -37,6 +37,9 @@ class TrainingEstimate(_message.Message):
     RUN_COUNT_FIELD_NUMBER: _builtins.int
     SAME_RANK_FIELD_NUMBER: _builtins.int
     PAST_ERROR_RATIO_FIELD_NUMBER: _builtins.int
+    CALIBRATED_FIELD_NUMBER: _builtins.int
+    AVAILABLE_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    FITS_FIELD_NUMBER: _builtins.int
     epoch_token_count: _builtins.int
     """Tokens of all train rows, read and learned: one epoch."""
     token_count: _builtins.int
@@ -48,28 +51,36 @@ class TrainingEstimate(_message.Message):
     had batches as large; else in proportion to the batch, which is more than it will be.
     """
     run_count: _builtins.int
-    """Measured runs that it rests on; at most 20, the newest."""
+    """Measured runs and calibrations that it rests on; at most 20 of each, the newest."""
     same_rank: _builtins.bool
     """Whether those runs had the same rank; else runs of other ranks stand in."""
     past_error_ratio: _builtins.float
     """Median share by which estimates made from the runs before each of these would have missed it, 0..1 and more. Absent
     when there is one run only.
     """
+    calibrated: _builtins.bool
+    """Whether it rests on a calibration of this very job, and on nothing else."""
+    available_memory_bytes: _builtins.int
+    """Memory that is free where peak_memory_bytes would be taken, in bytes: now, on CPU; when the last run or calibration
+    began, on a GPU. Absent where nobody knows.
+    """
+    fits: _builtins.bool
+    """Whether peak_memory_bytes are available: false warns of a job that may end with OUT_OF_MEMORY. Absent as above."""
     @_builtins.property
     def spec(self) -> _training_job_pb2.TrainingSpec:
         """The settings it is made for: those of the request, with what they leave open filled in as for a job."""
 
     @_builtins.property
     def low(self) -> Global___EstimatedCost:
-        """If all goes as well as in the best runs, without waiting in the queue."""
+        """If all goes as well as in the best of them, without waiting in the queue."""
 
     @_builtins.property
     def expected(self) -> Global___EstimatedCost:
-        """As in the middle of the runs."""
+        """As in the middle of them."""
 
     @_builtins.property
     def high(self) -> Global___EstimatedCost:
-        """As in the worst runs. Low and high are at least a fifth off expected."""
+        """As in the worst of them. Low and high are at least a fifth off expected."""
 
     def __init__(
         self,
@@ -85,13 +96,25 @@ class TrainingEstimate(_message.Message):
         run_count: _builtins.int | None = ...,
         same_rank: _builtins.bool | None = ...,
         past_error_ratio: _builtins.float | None = ...,
+        calibrated: _builtins.bool | None = ...,
+        available_memory_bytes: _builtins.int | None = ...,
+        fits: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_past_error_ratio", b"_past_error_ratio", "expected", b"expected", "high", b"high", "low", b"low", "past_error_ratio", b"past_error_ratio", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_available_memory_bytes", b"_available_memory_bytes", "_fits", b"_fits", "_past_error_ratio", b"_past_error_ratio", "available_memory_bytes", b"available_memory_bytes", "expected", b"expected", "fits", b"fits", "high", b"high", "low", b"low", "past_error_ratio", b"past_error_ratio", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_past_error_ratio", b"_past_error_ratio", "epoch_token_count", b"epoch_token_count", "expected", b"expected", "high", b"high", "low", b"low", "past_error_ratio", b"past_error_ratio", "peak_memory_bytes", b"peak_memory_bytes", "run_count", b"run_count", "same_rank", b"same_rank", "spec", b"spec", "step_count", b"step_count", "token_count", b"token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_available_memory_bytes", b"_available_memory_bytes", "_fits", b"_fits", "_past_error_ratio", b"_past_error_ratio", "available_memory_bytes", b"available_memory_bytes", "calibrated", b"calibrated", "epoch_token_count", b"epoch_token_count", "expected", b"expected", "fits", b"fits", "high", b"high", "low", b"low", "past_error_ratio", b"past_error_ratio", "peak_memory_bytes", b"peak_memory_bytes", "run_count", b"run_count", "same_rank", b"same_rank", "spec", b"spec", "step_count", b"step_count", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__available_memory_bytes: _TypeAlias = _typing.Literal["available_memory_bytes"]  # noqa: Y015
+    _WhichOneofArgType__available_memory_bytes: _TypeAlias = _typing.Literal["_available_memory_bytes", b"_available_memory_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__fits: _TypeAlias = _typing.Literal["fits"]  # noqa: Y015
+    _WhichOneofArgType__fits: _TypeAlias = _typing.Literal["_fits", b"_fits"]  # noqa: Y015
     _WhichOneofReturnType__past_error_ratio: _TypeAlias = _typing.Literal["past_error_ratio"]  # noqa: Y015
     _WhichOneofArgType__past_error_ratio: _TypeAlias = _typing.Literal["_past_error_ratio", b"_past_error_ratio"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__available_memory_bytes) -> _WhichOneofReturnType__available_memory_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fits) -> _WhichOneofReturnType__fits | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__past_error_ratio) -> _WhichOneofReturnType__past_error_ratio | None: ...
 
 Global___TrainingEstimate: _TypeAlias = TrainingEstimate  # noqa: Y015

@@ -496,6 +496,7 @@ class TrainingProgress(_message.Message):
     STEP_COUNT_FIELD_NUMBER: _builtins.int
     TRAIN_LOSS_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     VALIDATION_SCORE_FIELD_NUMBER: _builtins.int
     BEST_STEP_FIELD_NUMBER: _builtins.int
     step: _builtins.int
@@ -506,6 +507,11 @@ class TrainingProgress(_message.Message):
     """Mean loss per target token since the last report, in nats."""
     epoch: _builtins.float
     """Passes over the train split done, fractional."""
+    peak_memory_bytes: _builtins.int
+    """Most memory that the worker held until now, in bytes: of its process on CPU, of the GPU otherwise. The first step is
+    the widest of the run and is reported, so that training will not take much more than was told then; evaluation may.
+    0 before the first report.
+    """
     validation_score: _builtins.float
     """With early stopping, from the first validation on: how the latest validated adapter answered the rows set aside,
     0..1. For SQL with a database the share of rows whose result equals the golden one, else the mean of exact match and
@@ -522,12 +528,13 @@ class TrainingProgress(_message.Message):
         step_count: _builtins.int | None = ...,
         train_loss: _builtins.float | None = ...,
         epoch: _builtins.float | None = ...,
+        peak_memory_bytes: _builtins.int | None = ...,
         validation_score: _builtins.float | None = ...,
         best_step: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_best_step", b"_best_step", "_validation_score", b"_validation_score", "best_step", b"best_step", "validation_score", b"validation_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_best_step", b"_best_step", "_validation_score", b"_validation_score", "best_step", b"best_step", "epoch", b"epoch", "step", b"step", "step_count", b"step_count", "train_loss", b"train_loss", "validation_score", b"validation_score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_best_step", b"_best_step", "_validation_score", b"_validation_score", "best_step", b"best_step", "epoch", b"epoch", "peak_memory_bytes", b"peak_memory_bytes", "step", b"step", "step_count", b"step_count", "train_loss", b"train_loss", "validation_score", b"validation_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__best_step: _TypeAlias = _typing.Literal["best_step"]  # noqa: Y015
     _WhichOneofArgType__best_step: _TypeAlias = _typing.Literal["_best_step", b"_best_step"]  # noqa: Y015

@@ -69,8 +69,13 @@ class TrainingServiceStub:
     """
     EstimateTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.EstimateTrainingJobRequest, _training_estimate_pb2.TrainingEstimate]
     """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
-    Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
-    INVALID_ARGUMENT (spec; base_revision is set).
+    With calibrate it measures first, see there; also idempotent: calls for the same job share one measurement. It goes
+    on when the call is cancelled or its deadline passes, for at most 600 s, and the next call is answered from it.
+    Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet, or
+    the calibration took too long or found no memory or disk), INVALID_ARGUMENT (spec; base_revision is set; with
+    calibrate, all that a job would end FAILED with before its first step). With calibrate also RESOURCE_EXHAUSTED
+    (QUEUE_FULL: training jobs run or wait, or another job is measured; metadata quota, limit), UNAVAILABLE (the server
+    ends, or runs no jobs).
     """
 
 @_typing.type_check_only
@@ -112,8 +117,13 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """
     EstimateTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.EstimateTrainingJobRequest, _training_estimate_pb2.TrainingEstimate]  # type: ignore[assignment]
     """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
-    Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
-    INVALID_ARGUMENT (spec; base_revision is set).
+    With calibrate it measures first, see there; also idempotent: calls for the same job share one measurement. It goes
+    on when the call is cancelled or its deadline passes, for at most 600 s, and the next call is answered from it.
+    Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet, or
+    the calibration took too long or found no memory or disk), INVALID_ARGUMENT (spec; base_revision is set; with
+    calibrate, all that a job would end FAILED with before its first step). With calibrate also RESOURCE_EXHAUSTED
+    (QUEUE_FULL: training jobs run or wait, or another job is measured; metadata quota, limit), UNAVAILABLE (the server
+    ends, or runs no jobs).
     """
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -200,8 +210,13 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_estimate_pb2.TrainingEstimate, _abc.Awaitable[_training_estimate_pb2.TrainingEstimate]]:
         """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
-        Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet),
-        INVALID_ARGUMENT (spec; base_revision is set).
+        With calibrate it measures first, see there; also idempotent: calls for the same job share one measurement. It goes
+        on when the call is cancelled or its deadline passes, for at most 600 s, and the next call is answered from it.
+        Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet, or
+        the calibration took too long or found no memory or disk), INVALID_ARGUMENT (spec; base_revision is set; with
+        calibrate, all that a job would end FAILED with before its first step). With calibrate also RESOURCE_EXHAUSTED
+        (QUEUE_FULL: training jobs run or wait, or another job is measured; metadata quota, limit), UNAVAILABLE (the server
+        ends, or runs no jobs).
         """
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

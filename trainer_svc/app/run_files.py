@@ -1,0 +1,78 @@
+"""Lays out the folder in which a child process works on a job."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.base_model import BaseModel
+from shared.files import write_atomic
+from shared.names import ContractName, DatasetName
+from shared.storage.base import BlobStore
+from trainer_svc.domain.job import JobSpec
+from trainer_svc.domain.registry import Revision
+from trainer_svc.domain.run import RunFolder, RunSpec
+from trainer_svc.store import catalog
+from trainer_svc.store.database import Database
+
+
+@dataclass(frozen=True)
+class RunnerSettings:
+    """Where runs live and what a child may use."""
+
+    runs_dir: Path
+    contract_dir: Path
+    threads: int
+    parallel_jobs: int
+    processes: int = 1
+    """Of one job."""
+
+
+class RunFiles:
+    """Writes what a run reads: its spec, its rows, and the revision to begin with."""
+
+    def __init__(self, database: Database, blobs: BlobStore, base: BaseModel, settings: RunnerSettings) -> None:
+        self._database, self._blobs, self._base, self._settings = database, blobs, base, settings
+
+    async def write(
+        self, folder: RunFolder, spec: JobSpec, *, job: str, dataset: str, start: Revision | None = None
+    ) -> None:
+        """Everything anew; what an earlier attempt said of its end goes."""
+        golden = await self._database.run(lambda c: catalog.get_dataset(c, DatasetName.parse(dataset)))
+        contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(golden.contract)))
+        wanted = RunSpec(
+            job=job,
+            base_model_dir=str(self._base.folder),
+            contract_name=contract.name,
+            contract=contract.spec,
+            contract_cache_dir=str(self._settings.contract_dir),
+            dataset_digest=golden.digest,
+            threads=self._settings.threads,
+            processes=self._settings.processes,
+            instruction_prompt=golden.instruction_prompt,
+            database_sql=golden.database_sql,
+            start_digest=start.digest if start is not None else "",
+            **dataclasses.asdict(spec),
+        )
+
+        def write() -> None:
+            write_atomic(folder.train_rows, self._blobs.read(golden.train_rows))
+            write_atomic(folder.holdout_rows, self._blobs.read(golden.holdout_rows))
+            if start is not None:
+                self._write_start(folder.start, start)
+            write_atomic(folder.spec, wanted.to_json())
+            folder.failure.unlink(missing_ok=True)
+            folder.stop.unlink(missing_ok=True)
+
+        await asyncio.to_thread(write)
+
+    def _write_start(self, folder: Path, start: Revision) -> None:
+        """Lays out a package, whose bytes the child checks against the digest; what a crash left of one goes first."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for file in start.files:
+            with (folder / file.filename).open("wb") as copy:
+                copy.writelines(self._blobs.chunks(file.digest, 0, 1 << 20))

@@ -1,0 +1,133 @@
+"""Measures what a job would take: a few of its own optimizer steps, and a few answers to its holdout."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import SequentialSampler
+from transformers import PrinterCallback, TrainerCallback, set_seed
+
+from trainer_svc.curation.compiled_example import Example
+from trainer_svc.domain.run import Cancelled, Initialization, RunFolder, RunSpec
+from trainer_svc.engine.adapter import new_adapter
+from trainer_svc.engine.base import load_base
+from trainer_svc.engine.batching import collate
+from trainer_svc.engine.canary import pick_canaries
+from trainer_svc.engine.export import save_adapter
+from trainer_svc.engine.generation import MAX_BATCH_ROWS
+from trainer_svc.engine.holdout import holdout_loss
+from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.preparation import Prepared, prepare
+from trainer_svc.engine.served import Server
+from trainer_svc.engine.training import AdapterTrainer, training_arguments
+from trainer_svc.engine.usage import Stopwatch
+
+_PLACES = (0.0, 0.0, 0.5, 1.0, 0.25, 0.75, 0.125, 0.625, 0.375, 0.875)
+"""Of each batch among the rows, from the longest to the shortest. The first step is the widest, so that want of memory
+shows at once, and warms up; the others are as wide as the steps of a run, in an order that drifts no way."""
+_LEAST_STEPS = 4
+"""The first one, and one each of the widest, the middle and the narrowest."""
+_STEP_SECONDS = 60.0
+"""After which no further step is begun: large bases take long, and repeat themselves more."""
+_ANSWER_TOKENS = 48
+_SCORED_ROWS = 16
+
+
+def calibrate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
+    """Takes the steps and gives the answers; the journal's usage tells of them. Nothing is kept of the adapter.
+
+    EVA's look at the rows is left out: such a job begins that much later.
+
+    Raises:
+        DomainError: the dataset or the settings do not allow the job.
+        Cancelled: asked to stop.
+    """
+    torch.set_num_threads(spec.threads)
+    stopwatch = Stopwatch()
+    ready = prepare(spec, folder, journal)
+    rows = list(sample(ready.examples, ready.plan.batch_size))
+    _train(ready, rows, stopwatch, folder, is_cancelled)
+    count = _answer(ready, stopwatch, folder.adapter, is_cancelled)
+    read = rows[: ready.plan.batch_size * len(stopwatch.gauge.steps)]
+    trained = sum(len(row.input_ids) for row in read)
+    journal.usage(stopwatch.usage(ready, trained_tokens=trained, holdout_count=count))
+
+
+def sample(examples: Sequence[Example], batch_size: int) -> Iterator[Example]:
+    """Rows of batches of every width there is, in the order in which they are measured."""
+    ordered = sorted(examples, key=lambda example: len(example.input_ids), reverse=True)
+    last = max(0, len(ordered) - batch_size)
+    for place in _PLACES:
+        begin = round(place * last)
+        yield from ordered[begin : begin + batch_size]
+
+
+class _Bounds(TrainerCallback):
+    """Ends the steps when they take too long together, or when the run shall stop."""
+
+    def __init__(self, is_cancelled: Callable[[], bool]) -> None:
+        self._is_cancelled, self._begin = is_cancelled, time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called after each step."""
+        is_long = time.monotonic() - self._begin >= _STEP_SECONDS and state.global_step >= _LEAST_STEPS
+        control.should_training_stop = control.should_training_stop or is_long or self._is_cancelled()
+
+
+class _SampleTrainer(AdapterTrainer):
+    """Takes the rows as they come."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        rows: Any = train_dataset if train_dataset is not None else self.train_dataset
+        return SequentialSampler(rows)
+
+
+def _train(
+    ready: Prepared, rows: Sequence[Example], stopwatch: Stopwatch, folder: RunFolder, is_cancelled: Callable[[], bool]
+) -> None:
+    plan = dataclasses.replace(
+        ready.plan,
+        batch_size=min(ready.plan.batch_size, len(ready.examples)),
+        epoch_count=1,
+        step_count=len(_PLACES),
+        initialization=Initialization.KAIMING,
+    )
+    set_seed(ready.spec.seed)
+    arguments = training_arguments(plan, ready.spec.seed, folder.checkpoints)
+    arguments.save_strategy = "no"
+    trainer = _SampleTrainer(
+        model=new_adapter(load_base(ready.base.folder, ready.spec.mode), rows, plan),
+        args=arguments,
+        train_dataset=list(rows),
+        data_collator=collate,
+        callbacks=[stopwatch.gauge, _Bounds(is_cancelled)],
+        loraplus_ratio=plan.loraplus_ratio,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    if is_cancelled():
+        raise Cancelled
+    save_adapter(trainer.model, plan, ready.base, folder.adapter)
+
+
+def _answer(ready: Prepared, stopwatch: Stopwatch, adapter: Path, is_cancelled: Callable[[], bool]) -> int:
+    """Evaluates as a run would, on one batch and with short answers; how many rows the loss was taken of."""
+
+    def stop_if_cancelled() -> None:
+        if is_cancelled():
+            raise Cancelled
+
+    server = Server(ready.base, ready.contract, stop_if_cancelled)
+    served = server.load(adapter)
+    prompts = sorted((ready.renderer.prompt_ids(row.input) for row in ready.holdout), key=len)[-MAX_BATCH_ROWS:]
+    answers = stopwatch.answered(lambda: server.answer(served, prompts, _ANSWER_TOKENS))
+    scored = ready.holdout[:_SCORED_ROWS]
+    with stopwatch.scoring():
+        holdout_loss(served, ready.renderer, ready.base.max_positions, scored)
+    pick_canaries(served, ready.contract, prompts, answers)
+    return len(scored)
