@@ -43,6 +43,10 @@ class Settings(SecuritySettings):
         default="",
         metadata={"help": "package.module:factory of a finder of names and places; empty: forms and check digits only"},
     )
+    teachers_file: Path | None = field(
+        default=None,
+        metadata={"help": "TOML file of larger models that may label rows, and for whom; none: no row goes out"},
+    )
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training job"})
     price_per_hour: float = field(default=0.0, metadata={"help": "of a training hour, for estimates; 0 is none"})
     currency: str = field(default="", metadata={"help": "of price_per_hour, for example EUR"})

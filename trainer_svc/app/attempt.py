@@ -101,7 +101,7 @@ class Attempts:
             contract_name=contract.name,
             contract=contract.spec,
             contract_cache_dir=str(self._settings.contract_dir),
-            dataset_digest=dataset.digest,
+            dataset_digest=dataset.content_digest,
             threads=self._settings.threads,
             instruction_prompt=dataset.instruction_prompt,
             database_sql=dataset.database_sql,

@@ -1,0 +1,52 @@
+"""Which output a teacher means: what most of its answers to one question say, in canonical form."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from shared.contracts.spec import ContractKind, ContractSpec
+from trainer_svc.curation.judgement import RowRefused, judge
+from trainer_svc.curation.reader.row import Row, RowFault
+
+_FENCE = re.compile(r"\s*```(?:json|sql)?[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL | re.IGNORECASE)
+_FENCED_KINDS = (ContractKind.JSON, ContractKind.SQL)
+
+
+def agree(
+    number: int, text: str, answers: Sequence[str | None], spec: ContractSpec, min_agreement: float
+) -> Row | RowFault:
+    """A row with the output that enough of all answers have, or why there is none; None is an answer that never came.
+
+    Answers that break the contract count against the others. Nothing is stripped off an answer but one Markdown fence
+    around all of it, of JSON and SQL. Two outputs with as many answers each are no agreement.
+    """
+    came = [answer for answer in answers if answer is not None]
+    if not came:
+        return _dropped(number, "TEACHER_GAVE_NO_ANSWER", "none of the answers that were asked for came")
+    outputs: Counter[str] = Counter()
+    breach = ""
+    for answer in came:
+        try:
+            outputs[_canonical(number, text, answer, spec)] += 1
+        except RowRefused as err:
+            breach = breach or err.findings[0].message
+    if not outputs:
+        return _dropped(number, "TEACHER_BROKE_CONTRACT", f"none of {len(came)} answers keeps the contract: {breach}")
+    (output, count), *others = outputs.most_common(2)
+    if count < min_agreement * len(answers) or (others and others[0][1] == count):
+        message = (
+            f"{count} of {len(answers)} answers are equal, and {len(outputs)} differ; {min_agreement:g} must be equal"
+        )
+        return _dropped(number, "TEACHER_DISAGREES", message)
+    return Row(number, {"input": text, "output": output}, is_synthetic=True)
+
+
+def _canonical(number: int, text: str, answer: str, spec: ContractSpec) -> str:
+    fenced = _FENCE.fullmatch(answer) if spec.kind in _FENCED_KINDS else None
+    return judge(Row(number, {"input": text, "output": fenced[1] if fenced else answer}), spec)[1].output
+
+
+def _dropped(number: int, reason: str, message: str) -> RowFault:
+    return RowFault(number, reason, "output", message, is_blocking=False)
