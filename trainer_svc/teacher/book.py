@@ -27,7 +27,11 @@ class TeacherBook:
 
         Raises `InvalidInput` naming every fault of the file.
         """
-        entries = load_teachers(path) if path is not None else {}
+        return cls.of(load_teachers(path) if path is not None else {})
+
+    @classmethod
+    def of(cls, entries: Mapping[str, TeacherEntry]) -> TeacherBook:
+        """The teachers of these entries, by name."""
         return cls(entries, {name: _teacher(entry) for name, entry in entries.items()})
 
     def find(self, name: str, tenant: str) -> Teacher:
