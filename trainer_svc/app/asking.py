@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +20,9 @@ _log = logging.getLogger(__name__)
 
 _PAUSES = (30.0, 60.0, 120.0, 300.0)
 """Seconds until a teacher that is away is asked again, by how often it was; then the last one, without end."""
-_SLOW_PASSES = 3
+_TURN_ANSWERS = 64
+"""After so many a dataset lets those of other tenants go first, should some wait for a place."""
+_SLOW_TURNS = 3
 """A row on which the teacher hangs so often, through all attempts each time, gets no answer."""
 
 _Key = tuple[int, int]
@@ -55,13 +57,14 @@ class Asking:
         Raises:
             FileFault: TEACHER_REFUSED or FILE_TOO_LARGE, there will never be answers.
         """
-        pauses = self._pauses()
-        while left := self._left(questions):
+        pauses, left = self._pauses(), deque(self._left(questions))
+        while left:
             teacher = self._find(asker)
             _check_rows(questions, teacher)
+            turn = [left.popleft() for _ in range(min(_TURN_ANSWERS, len(left)))]
             try:
                 async with asker.places:
-                    await self._pass(teacher, left, questions)
+                    await self._turn(teacher, turn, questions)
             except AnswersTooLarge as err:
                 message = f"the answers have more than {MAX_BYTES} bytes: label fewer rows, or ask for fewer samples"
                 raise FileFault("FILE_TOO_LARGE", message) from err
@@ -71,6 +74,7 @@ class Asking:
                     raise FileFault("TEACHER_REFUSED", "the teacher refuses to answer anything") from err
                 # One that refuses after answers were paid for is mended by its operator: they are not given up.
                 self._tell("a labelling pauses", err)
+                left.extendleft(key for key in reversed(turn) if key not in self.answers)
                 await asker.sleep(next(pauses))
 
     def _left(self, questions: Mapping[int, Question]) -> list[_Key]:
@@ -88,12 +92,12 @@ class Asking:
         while True:
             yield _PAUSES[-1]
 
-    async def _pass(self, teacher: Teacher, left: Sequence[_Key], questions: Mapping[int, Question]) -> None:
+    async def _turn(self, teacher: Teacher, keys: Sequence[_Key], questions: Mapping[int, Question]) -> None:
         """Asks until all is answered or something is in the way; answers under way then are still waited for."""
-        keys, faults = iter(left), list[Exception]()
+        waiting, faults = iter(keys), list[Exception]()
 
         async def work() -> None:
-            for key in keys:
+            for key in waiting:
                 if faults:
                     return
                 try:
@@ -102,7 +106,7 @@ class Asking:
                     faults.append(err)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(teacher.card.parallel_requests, len(left))):
+            for _ in range(min(teacher.card.parallel_requests, len(keys))):
                 group.create_task(work())
         if faults:
             raise faults[0]
@@ -116,7 +120,7 @@ class Asking:
             fault = str(err)
         except TeacherSlow as err:
             self._slow[key] += 1
-            if self._slow[key] < _SLOW_PASSES:
+            if self._slow[key] < _SLOW_TURNS:
                 raise
             fault = str(err)
         if text is not None and (size := len(text.encode(errors="surrogatepass"))) > MAX_OUTPUT_BYTES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -28,6 +29,8 @@ from trainer_svc.domain.teacher import Labelling, TeacherKind, TeacherSettings
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
 from trainer_svc.teacher.base import Teacher
+
+_log = logging.getLogger(__name__)
 
 MAX_PREFACE_BYTES = 256 << 10
 """Of what is said with each question: instruction prompt, contract and examples. It is paid for with each answer."""
@@ -112,6 +115,8 @@ class Labeller:
             except FileFault as err:
                 fault = err
         labelling = await asyncio.to_thread(self._store, asking, preface)
+        seen = {"dataset": str(name), "teacher": sealed.teacher.teacher, "rows": len(unlabelled.questions)}
+        _log.info("a dataset was labelled", extra={**seen, "answers": len(asking.answers)})
         return Labels(unlabelled, _by_row(asking, unlabelled), sealed.teacher.min_agreement, labelling, fault)
 
     def _find(self, name: DatasetName, sealed: Dataset, spec: ContractSpec) -> Unlabelled:

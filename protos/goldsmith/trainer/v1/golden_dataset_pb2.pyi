@@ -289,7 +289,7 @@ class TeacherSettings(_message.Message):
     tenants/{tenant}/datasets/{dataset}.
     """
     example_count: _builtins.int
-    """Optional. How many of them, 1 to 32, chosen by the seed. Default 4."""
+    """Optional. How many of them at most, 1 to 32, chosen by the seed. Default 4."""
     sample_count: _builtins.int
     """Optional. Answers asked for of each row, 1 to 8. Default 3."""
     min_agreement: _builtins.float
