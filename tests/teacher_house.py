@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from grpc_status import rpc_status
 from goldsmith.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
 from shared.errors import Exhausted
 from shared.rpc.status import to_status
+from tests.access.issuer import Certificate
 from trainer_svc.teacher.settings import TeacherEntry
 
 Json = Any  # JSON values
@@ -84,8 +86,8 @@ def turns(*replies: Reply) -> Script:
 
 
 @contextmanager
-def http_desk(script: Script) -> Iterator[Desk]:
-    """An OpenAI-compatible endpoint."""
+def http_desk(script: Script, certificate: Certificate | None = None) -> Iterator[Desk]:
+    """An OpenAI-compatible endpoint; with a certificate over TLS."""
     desk = Desk("openai", script)
 
     class Handler(BaseHTTPRequestHandler):
@@ -114,7 +116,11 @@ def http_desk(script: Script) -> Iterator[Desk]:
             """A caller that went away is no fault of the server."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    desk.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate.certificate, certificate.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    desk.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_address[1]}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -140,8 +146,8 @@ _CODES = {
 
 
 @contextmanager
-def grpc_desk(script: Script) -> Iterator[Desk]:
-    """An inference service."""
+def grpc_desk(script: Script, certificate: Certificate | None = None) -> Iterator[Desk]:
+    """An inference service; with a certificate over TLS."""
     desk = Desk("goldsmith", script)
 
     class Servicer(inference_service_pb2_grpc.InferenceServiceServicer):
@@ -162,7 +168,11 @@ def grpc_desk(script: Script) -> Iterator[Desk]:
 
     server = grpc.server(ThreadPoolExecutor(8))
     inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(Servicer(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    if certificate is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        pair = (certificate.key.read_bytes(), certificate.certificate.read_bytes())
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
     server.start()
     desk.url = f"127.0.0.1:{port}"
     try:
@@ -172,4 +182,4 @@ def grpc_desk(script: Script) -> Iterator[Desk]:
         server.stop(None).wait()
 
 
-DESKS: dict[str, Callable[[Script], Any]] = {"openai": http_desk, "goldsmith": grpc_desk}  # Any: context managers
+DESKS: dict[str, Callable[..., Any]] = {"openai": http_desk, "goldsmith": grpc_desk}  # Any: context managers

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.access.issuer import Certificate, CertificateAuthority
 from tests.teacher_house import BUSY, DESKS, NOT_TAKEN, REFUSAL, SILENCE, SLOW_SECONDS, Desk, Reply, Script, turns
 from trainer_svc.curation.question import Question
 from trainer_svc.domain.teacher import TeacherKind
@@ -27,8 +29,10 @@ Ask = Callable[..., Asked]
 def ask(request: pytest.FixtureRequest) -> Ask:
     """Asks a teacher that follows a script; its answer or its error."""
 
-    def run(script: Script, seed: int = 7, **changes: Any) -> Asked:  # Any: fields of the operator's entry
-        with DESKS[request.param](script) as desk:
+    def run(
+        script: Script, seed: int = 7, *, certificate: Certificate | None = None, **changes: Any
+    ) -> Asked:  # Any: fields of the operator's entry
+        with DESKS[request.param](script, certificate) as desk:
             if "url" in changes and request.param == "openai":
                 changes["url"] = f"http://{changes['url']}/v1"
             book = TeacherBook.of({"large": desk.entry(**changes)})
@@ -109,6 +113,30 @@ class TestTeacher:
         answer, _ = ask(turns(NOT_TAKEN))
 
         assert isinstance(answer, NoAnswer)
+
+    def test_is_known_by_the_authority_that_the_operator_names(self, ask: Ask, tmp_path: Path) -> None:
+        """It gets the key, over TLS."""
+        authority = CertificateAuthority(tmp_path)
+        (tmp_path / "token").write_text("secret\n")
+        files = {"ca_file": str(authority.path), "api_key_file": str(tmp_path / "token")}
+
+        answer, desk = ask(turns(Reply("{}")), certificate=authority.issue("server", "127.0.0.1"), **files)
+
+        assert answer == "{}"
+        assert desk.keys == ["Bearer secret"]
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of the server's own thread
+    def test_a_stranger_is_told_nothing(self, ask: Ask, tmp_path: Path) -> None:
+        """Neither the question nor the key."""
+        own, other = CertificateAuthority(tmp_path), CertificateAuthority(tmp_path, "other")
+        (tmp_path / "token").write_text("secret\n")
+        files = {"ca_file": str(own.path), "api_key_file": str(tmp_path / "token")}
+        stranger = other.issue("server", "127.0.0.1")
+
+        answer, desk = ask(turns(Reply("{}")), certificate=stranger, attempts=1, timeout_seconds=3.0, **files)
+
+        assert isinstance(answer, TeacherAway)
+        assert desk.requests == []
 
     def test_errors_hold_neither_question_nor_key(self, ask: Ask) -> None:
         """They stand in logs."""

@@ -20,7 +20,7 @@ from shared.names import DatasetName, absent
 from shared.rpc.page import Page
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
-from trainer_svc.app import answer_log, labelling
+from trainer_svc.app import answer_log, asking, labelling
 from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.labelling import Labeller
@@ -72,13 +72,14 @@ class FakeTeacher:
 
 @dataclass
 class FakeTeachers:
-    """One teacher, for the tenant acme."""
+    """One teacher."""
 
     teacher: Teacher
+    tenants: tuple[str, ...] = ("acme", "globex")
 
     def find(self, name: str, tenant: str) -> Teacher:
         """As a book."""
-        if (name, tenant) != ("large", "acme"):
+        if name != "large" or tenant not in self.tenants:
             raise absent(f"teacher {name!r}")
         return self.teacher
 
@@ -114,7 +115,8 @@ class House:
             self.datasets = Datasets(
                 self.database, self.uploads, self.blobs, self.clock, compiler=self.compiler, labeller=self.labeller
             )
-            await self.database.run(lambda connection: catalog.add_contract(connection, stored))
+            for own in (stored, replace(stored, name=CONTRACT.replace("acme", "globex"))):
+                await self.database.run(lambda connection, own=own: catalog.add_contract(connection, own))
             try:
                 async with asyncio.timeout(30):
                     return await act()
@@ -124,19 +126,20 @@ class House:
         return asyncio.run(life())
 
     async def seal(
-        self, data: bytes = DATA, *, settings: TeacherSettings = SETTINGS, id_: str = "d",
+        self, data: bytes = DATA, *, settings: TeacherSettings = SETTINGS, id_: str = "d", tenant: str = "acme",
         policy: InvalidRowPolicy = InvalidRowPolicy.REFUSE,
     ) -> Dataset:  # fmt: skip
         """A new dataset, uploaded and sealed."""
-        name = DatasetName("acme", id_)
-        new = Dataset(str(name), CONTRACT, "Say a number.", "", self.clock.now(), teacher=settings)
+        name = DatasetName(tenant, id_)
+        contract = CONTRACT.replace("acme", tenant)
+        new = Dataset(str(name), contract, "Say a number.", "", self.clock.now(), teacher=settings)
         await self.datasets.create(new, "")
         await self.datasets.upload(name, 0, data)
         return await self.datasets.seal(name, len(data), sha256_bytes(data), policy)
 
-    async def checked(self, id_: str = "d") -> Dataset:
+    async def checked(self, id_: str = "d", tenant: str = "acme") -> Dataset:
         """The dataset when it is done; waits for no other."""
-        name = DatasetName("acme", id_)
+        name = DatasetName(tenant, id_)
         running = self.datasets._checks.get(name)
         return await running.task if running is not None else await self.datasets.get(name)
 
@@ -326,6 +329,25 @@ class TestSeal:
 
         firsts = [text for text, _ in teacher.asked[:32]]
         assert Counter(firsts) == Counter(row["input"] for row in ASKED for _ in range(2))
+
+    def test_tenants_take_turns(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A large labelling does not hold up a small one until its end."""
+        monkeypatch.setattr(labelling, "_LABELLINGS_AT_ONCE", 1)
+        monkeypatch.setattr(asking, "_TURN_ANSWERS", 4)
+        teacher = FakeTeacher()
+        few = b"".join(DATA.splitlines(keepends=True)[: len(GOLDEN)]) + b'{"input":"what of 9"}\n'
+
+        async def act() -> None:
+            await house.seal()
+            await house.seal(few, tenant="globex")
+            await house.checked("d")
+            await house.checked("d", "globex")
+
+        house.run(teacher, act)
+
+        places = [place for place, (text, _) in enumerate(teacher.asked) if text == "what of 9"]
+        assert len(places) == 2
+        assert max(places) < len(teacher.asked) - 2
 
     def test_more_rows_than_the_operator_allows_are_refused(self, house: House) -> None:
         """Before anything is asked."""
