@@ -19,6 +19,7 @@ from shared.storage.base import BlobStore
 from trainer_svc.app.answer_log import AnswerLog, dump_answers
 from trainer_svc.app.asking import Asker, Asking
 from trainer_svc.app.upload import Uploads
+from trainer_svc.curation.agreement import Reply
 from trainer_svc.curation.labelled import Labels
 from trainer_svc.curation.question import Question, Unlabelled, choose_examples, find_unlabelled, instructions_of
 from trainer_svc.curation.reader.row import FileFault
@@ -115,8 +116,7 @@ class Labeller:
             except FileFault as err:
                 fault = err
         labelling = await asyncio.to_thread(self._store, asking, preface)
-        seen = {"dataset": str(name), "teacher": sealed.teacher.teacher, "rows": len(unlabelled.questions)}
-        _log.info("a dataset was labelled", extra={**seen, "answers": len(asking.answers)})
+        _tell(asking, unlabelled)
         return Labels(unlabelled, _by_row(asking, unlabelled), sealed.teacher.min_agreement, labelling, fault)
 
     def _find(self, name: DatasetName, sealed: Dataset, spec: ContractSpec) -> Unlabelled:
@@ -170,9 +170,21 @@ def check_examples(connection: Connection, dataset: Dataset) -> None:
         raise invalid_field(_EXAMPLES, f"is under another contract: {shown.contract}")
 
 
-def _by_row(asking: Asking, unlabelled: Unlabelled) -> dict[int, list[str | None]]:
-    samples = range(asking.settings.sample_count)
+def _by_row(asking: Asking, unlabelled: Unlabelled) -> dict[int, list[Reply]]:
+    """Only those of a labelling that ended in a fault are not all there, and they are of no use."""
+    found, samples = asking.answers, range(asking.settings.sample_count)
     return {
-        row: [found.text if (found := asking.answers.get((row, sample))) else None for sample in samples]
+        row: [Reply(found[row, sample].text, found[row, sample].fault) for sample in samples if (row, sample) in found]
         for row in unlabelled.questions
     }
+
+
+def _tell(asking: Asking, unlabelled: Unlabelled) -> None:
+    """What an operator pays for, and, if a teacher answered nothing at all, why it did not."""
+    faults = [answer.fault for answer in asking.answers.values() if answer.text is None]
+    seen = {"dataset": asking.dataset, "teacher": asking.settings.teacher, "rows": len(unlabelled.questions)}
+    seen |= {"answers": len(asking.answers), "without_text": len(faults)}
+    if faults and len(faults) == len(asking.answers):
+        _log.warning("a teacher answered nothing", extra={**seen, "fault": faults[0]})
+    else:
+        _log.info("a dataset was labelled", extra=seen)

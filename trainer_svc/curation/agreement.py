@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from shared.contracts.spec import ContractKind, ContractSpec
 from trainer_svc.curation.judgement import RowRefused, judge
@@ -14,17 +15,24 @@ _FENCE = re.compile(r"\s*```(?:json|sql)?[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTAL
 _FENCED_KINDS = (ContractKind.JSON, ContractKind.SQL)
 
 
-def agree(
-    number: int, text: str, answers: Sequence[str | None], spec: ContractSpec, min_agreement: float
-) -> Row | RowFault:
-    """A row with the output that enough of all answers have, or why there is none; None is an answer that never came.
+@dataclass(frozen=True)
+class Reply:
+    """What came of asking once; `fault` says why there is no text, where there is none."""
+
+    text: str | None
+    fault: str = ""
+
+
+def agree(number: int, text: str, replies: Sequence[Reply], spec: ContractSpec, min_agreement: float) -> Row | RowFault:
+    """A row with the output that enough of all answers have, or why there is none.
 
     Answers that break the contract count against the others. Nothing is stripped off an answer but one Markdown fence
     around all of it, of JSON and SQL. Two outputs with as many answers each are no agreement.
     """
-    came = [answer for answer in answers if answer is not None]
+    came = [reply.text for reply in replies if reply.text is not None]
     if not came:
-        return _dropped(number, "TEACHER_GAVE_NO_ANSWER", "none of the answers that were asked for came")
+        faults = "; ".join(dict.fromkeys(reply.fault for reply in replies))
+        return _dropped(number, "TEACHER_GAVE_NO_ANSWER", f"none of {len(replies)} answers came: {faults}")
     outputs: Counter[str] = Counter()
     breach = ""
     for answer in came:
@@ -35,9 +43,9 @@ def agree(
     if not outputs:
         return _dropped(number, "TEACHER_BROKE_CONTRACT", f"none of {len(came)} answers keeps the contract: {breach}")
     (output, count), *others = outputs.most_common(2)
-    if count < min_agreement * len(answers) or (others and others[0][1] == count):
+    if count < min_agreement * len(replies) or (others and others[0][1] == count):
         message = (
-            f"{count} of {len(answers)} answers are equal, and {len(outputs)} differ; {min_agreement:g} must be equal"
+            f"{count} of {len(replies)} answers are equal, and {len(outputs)} differ; {min_agreement:g} must be equal"
         )
         return _dropped(number, "TEACHER_DISAGREES", message)
     return Row(number, {"input": text, "output": output}, is_synthetic=True)

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.contracts.spec import ContractSpec
-from trainer_svc.curation.agreement import agree
+from trainer_svc.curation.agreement import Reply, agree
 from trainer_svc.curation.question import Unlabelled, has_output
 from trainer_svc.curation.reader.row import FileFault, Row, RowFault
 from trainer_svc.domain.dataset import DatasetFormat
 from trainer_svc.domain.teacher import Labelling
 
-Answers = Mapping[int, Sequence[str | None]]
-"""By row, as many as were asked for; None is one that never came."""
+Replies = Mapping[int, Sequence[Reply]]
+"""By row, as many as were asked for."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Labels:
     """What came of a labelling; as it is by default, of a dataset without a teacher."""
 
     unlabelled: Unlabelled = field(default_factory=Unlabelled)
-    answers: Answers = field(default_factory=dict)
+    replies: Replies = field(default_factory=dict)
     min_agreement: float = 1.0
     labelling: Labelling | None = None
     """Where the answers come from; None without any."""
@@ -49,7 +49,7 @@ class Labels:
         if self.unlabelled.refusal:
             message = f"has no output, and the teacher was not asked: {self.unlabelled.refusal}"
             return RowFault(row.number, "TEACHER_NOT_ASKED", "output", message, is_blocking=False)
-        return agree(row.number, text, self.answers[row.number], spec, self.min_agreement)
+        return agree(row.number, text, self.replies[row.number], spec, self.min_agreement)
 
 
 UNLABELLED = Labels()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.contracts.spec import ContractKind, ContractSpec
-from trainer_svc.curation.agreement import agree
+from trainer_svc.curation.agreement import Reply, agree
 from trainer_svc.curation.judgement import MAX_OUTPUT_BYTES
 from trainer_svc.curation.reader.row import Row, RowFault
 
@@ -16,7 +16,7 @@ TEXT = ContractSpec(ContractKind.TEXT)
 
 
 def _agree(*answers: str | None, spec: ContractSpec = JSON, least: float = 0.6) -> Row | RowFault:
-    return agree(7, "question", answers, spec, least)
+    return agree(7, "question", [Reply(text, "" if text else "was cut") for text in answers], spec, least)
 
 
 def _reason(*answers: str | None, spec: ContractSpec = JSON, least: float = 0.6) -> str:
@@ -97,4 +97,8 @@ class TestAgree:
 
     def test_answers_that_never_came_are_none(self) -> None:
         """That is another reason than a breach."""
+        dropped = _agree(None, None)
+
         assert _reason(None, None) == "TEACHER_GAVE_NO_ANSWER"
+        assert isinstance(dropped, RowFault)
+        assert dropped.message == "none of 2 answers came: was cut"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from shared.contracts.spec import ContractKind, ContractSpec
+from trainer_svc.curation.agreement import Reply
 from trainer_svc.curation.check import Checked, check
 from trainer_svc.curation.labelled import Labels
 from trainer_svc.curation.question import choose_examples, find_unlabelled, instructions_of
@@ -34,7 +35,7 @@ def _labelled(
     """The check of an upload whose rows got these answers, each as often as it takes."""
     rows = _rows(*fields)
     unlabelled = find_unlabelled(rows, DatasetFormat.JSONL, SPEC, policy)
-    said = {row: [json.dumps(answers[row])] for row in unlabelled.questions} if not unlabelled.refusal else {}
+    said = {row: [Reply(json.dumps(answers[row]))] for row in unlabelled.questions} if not unlabelled.refusal else {}
     labels = Labels(unlabelled, said, min_agreement=1.0)
     return check(labels.applied(rows, DatasetFormat.JSONL, SPEC), SPEC, policy)
 

@@ -50,6 +50,18 @@ def _numbered(question: Question, seed: int) -> str:
     return question.input.split()[-1]
 
 
+def _until_away(count: int, given: list[tuple[str, int]]) -> Callable[[Question, int], str]:
+    """So many answers, which are noted, and no more."""
+
+    def script(question: Question, seed: int) -> str:
+        if len(given) == count:
+            raise TeacherAway("is away")
+        given.append((question.input, seed))
+        return _numbered(question, seed)
+
+    return script
+
+
 @dataclass
 class FakeTeacher:
     """Implements `Teacher`; says what a test scripts, and counts."""
@@ -437,6 +449,20 @@ class TestTrouble:
         assert checked.state is DatasetState.ACTIVE
         assert len(teacher.asked) == 32 + 3
 
+    def test_that_a_teacher_answers_nothing_is_told_its_operator(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A setting that the endpoint does not take looks so; the rows are not at fault."""
+
+        def script(question: Question, seed: int) -> str:
+            raise NoAnswer("the teacher does not take the question (HTTP 400)")
+
+        house.run(FakeTeacher(script), house.seal_and_wait)
+
+        (record,) = [record for record in caplog.records if record.getMessage() == "a teacher answered nothing"]
+        assert vars(record)["without_text"] == 32
+        assert "HTTP 400" in vars(record)["fault"]
+
     def test_a_row_on_which_it_hangs_is_given_up(self, house: House) -> None:
         """After a few rounds; the others are labelled."""
 
@@ -456,11 +482,6 @@ class TestTrouble:
     def test_a_killed_service_asks_only_for_what_is_missing(self, house: House) -> None:
         """Every answer is on disk before the next is asked for."""
 
-        def silent(question: Question, seed: int) -> str:
-            if len(first.asked) > 20:
-                raise TeacherAway("is away")
-            return _numbered(question, seed)
-
         async def never(_: float) -> None:
             house.paused.set()
             await asyncio.Event().wait()
@@ -473,15 +494,14 @@ class TestTrouble:
             await house.datasets.take_up()
             return await house.checked()
 
-        first, second = FakeTeacher(silent), FakeTeacher()
+        given: list[tuple[str, int]] = []
+        first, second = FakeTeacher(_until_away(20, given)), FakeTeacher()
         house.run(first, until_away, sleep=never)
         checked = house.run(second, again)
 
         assert checked.state is DatasetState.ACTIVE
         assert len(second.asked) == 32 - 20
-        assert Counter(first.asked[:20] + second.asked) == Counter(
-            (row["input"], seed) for row in ASKED for seed in (40, 41)
-        )
+        assert Counter(given + second.asked) == Counter((row["input"], seed) for row in ASKED for seed in (40, 41))
 
     def test_a_teacher_that_is_taken_away_ends_it(self, house: House) -> None:
         """The operator's word counts, also in the middle; the answers that came are kept as a blob."""
@@ -492,12 +512,7 @@ class TestTrouble:
                     raise absent("teacher")
                 return super().find(name, tenant)
 
-        def script(question: Question, seed: int) -> str:
-            if len(teacher.asked) > 20:
-                raise TeacherAway("is away")
-            return _numbered(question, seed)
-
-        teacher = FakeTeacher(script)
+        teacher = FakeTeacher(_until_away(20, []))
 
         async def act() -> tuple[Dataset, Counter[str]]:
             house.labeller._asker = replace(house.labeller._asker, find=Gone(teacher).find)
