@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.errors import Exhausted, NotFound
@@ -19,7 +19,8 @@ from trainer_svc.teacher.base import NoAnswer, Teacher, TeacherAway, TeacherRefu
 _log = logging.getLogger(__name__)
 
 _PAUSES = (30.0, 60.0, 120.0, 300.0)
-"""Seconds until a teacher that is away is asked again, by how often it was; then the last one, without end."""
+"""Seconds until a teacher that is away is asked again, by how often it was without an answer in between; then the last
+one, without end."""
 _TURN_ANSWERS = 64
 """After so many a dataset lets those of other tenants go first, should some wait for a place."""
 _SLOW_TURNS = 3
@@ -57,11 +58,11 @@ class Asking:
         Raises:
             FileFault: TEACHER_REFUSED or FILE_TOO_LARGE, there will never be answers.
         """
-        pauses, left = self._pauses(), deque(self._left(questions))
+        away_count, left = 0, deque(self._left(questions))
         while left:
             teacher = self._find(asker)
             _check_rows(questions, teacher)
-            turn = [left.popleft() for _ in range(min(_TURN_ANSWERS, len(left)))]
+            turn, before = [left.popleft() for _ in range(min(_TURN_ANSWERS, len(left)))], len(self.answers)
             try:
                 async with asker.places:
                     await self._turn(teacher, turn, questions)
@@ -75,7 +76,8 @@ class Asking:
                 # One that refuses after answers were paid for is mended by its operator: they are not given up.
                 self._tell("a labelling pauses", err)
                 left.extendleft(key for key in reversed(turn) if key not in self.answers)
-                await asker.sleep(next(pauses))
+                away_count = 1 if len(self.answers) > before else away_count + 1
+                await asker.sleep(_PAUSES[min(away_count, len(_PAUSES)) - 1])
 
     def _left(self, questions: Mapping[int, Question]) -> list[_Key]:
         samples = range(self.settings.sample_count)
@@ -86,11 +88,6 @@ class Asking:
             return asker.find(self.settings.teacher, self.tenant)
         except NotFound as err:
             raise FileFault("TEACHER_REFUSED", f"teacher {self.settings.teacher!r} is no longer offered") from err
-
-    def _pauses(self) -> Iterator[float]:
-        yield from _PAUSES
-        while True:
-            yield _PAUSES[-1]
 
     async def _turn(self, teacher: Teacher, keys: Sequence[_Key], questions: Mapping[int, Question]) -> None:
         """Asks until all is answered or something is in the way; answers under way then are still waited for."""
