@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from shared.contracts.spec import ContractKind, ContractSpec
 from trainer_svc.curation.judgement import RowRefused, judge
 from trainer_svc.curation.reader.row import Row, RowFault
 
-_FENCE = re.compile(r"\s*```(?:json|sql)?[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL | re.IGNORECASE)
+_FENCE = "```"
+_OPENINGS = (_FENCE, f"{_FENCE}json", f"{_FENCE}sql")
 _FENCED_KINDS = (ContractKind.JSON, ContractKind.SQL)
 
 
@@ -35,9 +35,9 @@ def agree(number: int, text: str, replies: Sequence[Reply], spec: ContractSpec, 
         return _dropped(number, "TEACHER_GAVE_NO_ANSWER", f"none of {len(replies)} answers came: {faults}")
     outputs: Counter[str] = Counter()
     breach = ""
-    for answer in came:
+    for answer, count in Counter(came).items():  # of equal texts one is read, which may take a while
         try:
-            outputs[_canonical(number, text, answer, spec)] += 1
+            outputs[_canonical(number, text, answer, spec)] += count
         except RowRefused as err:
             breach = breach or err.findings[0].message
     if not outputs:
@@ -45,15 +45,22 @@ def agree(number: int, text: str, replies: Sequence[Reply], spec: ContractSpec, 
     (output, count), *others = outputs.most_common(2)
     if count < min_agreement * len(replies) or (others and others[0][1] == count):
         message = (
-            f"{count} of {len(replies)} answers are equal, and {len(outputs)} differ; {min_agreement:g} must be equal"
+            f"at most {count} of {len(replies)} answers are equal, of {len(outputs)} outputs that keep the contract; "
+            f"a share of {min_agreement:g} must be"
         )
         return _dropped(number, "TEACHER_DISAGREES", message)
     return Row(number, {"input": text, "output": output}, is_synthetic=True)
 
 
 def _canonical(number: int, text: str, answer: str, spec: ContractSpec) -> str:
-    fenced = _FENCE.fullmatch(answer) if spec.kind in _FENCED_KINDS else None
-    return judge(Row(number, {"input": text, "output": fenced[1] if fenced else answer}), spec)[1].output
+    output = _unfenced(answer) if spec.kind in _FENCED_KINDS else answer
+    return judge(Row(number, {"input": text, "output": output}), spec)[1].output
+
+
+def _unfenced(answer: str) -> str:
+    opening, _, rest = answer.strip().partition("\n")
+    is_fenced = opening.rstrip().lower() in _OPENINGS and rest.endswith(_FENCE)
+    return rest.removesuffix(_FENCE) if is_fenced else answer
 
 
 def _dropped(number: int, reason: str, message: str) -> RowFault:

@@ -68,6 +68,7 @@ class TestAgree:
             '```python\n{"n":1}\n```',
             '{"n":NaN}', '{"n":1e999}', '{"n":1,"n":2}', '{"n":"un"}', '{"n":1} {"n":1}', "", "[" * 5_000,
             '{"n":1,"c":"\\ud800"}', '{"n":1,"c":"' + "x" * MAX_OUTPUT_BYTES + '"}', "Bien sûr!", "\u0000",
+            "```", "``````", "```json", "```\n```", "```\n" + " " * 16_000, "```\n" * 4_000, '{"n":1}\n```',
         ],
     )  # fmt: skip
     def test_strips_and_mends_nothing(self, answer: str) -> None:
