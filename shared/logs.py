@@ -58,7 +58,7 @@ class JsonFormatter(logging.Formatter):
 
 
 _MAX_CAUSES = 8
-_QUOTING = ("sqlglot",)
+_QUOTING = ("sqlglot", "httpx", "httpcore")
 """Loggers of libraries that quote what they read. What they warn of reaches us as an error, or does not matter."""
 
 

@@ -30,6 +30,7 @@ from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
+from trainer_svc.app.labelling import Labeller
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.retention import Retention
@@ -46,6 +47,7 @@ from trainer_svc.service.dataset import DatasetServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
 from trainer_svc.store.database import Database
+from trainer_svc.teacher.book import TeacherBook
 from trainer_svc.telemetry.metric import PrometheusObserver
 
 _log = logging.getLogger(__name__)
@@ -98,8 +100,10 @@ class TrainerApplication:
         uploads = Uploads(data_dir / "uploads")
         examples = ExampleCompiler(PromptRenderer.load(self._base), self._base.max_positions)
         finder = load_finder(settings.personal_data_finder)
+        self._labeller = Labeller(self._database, uploads, blobs, TeacherBook.open(settings.teachers_file))
         datasets = Datasets(
-            self._database, uploads, blobs, clock, compiler=examples, finder=finder, observer=observer
+            self._database, uploads, blobs, clock,
+            compiler=examples, labeller=self._labeller, finder=finder, observer=observer,
         )  # fmt: skip
         self._golden = datasets
         self._sweeper = Sweeper(datasets, uploads, clock, retention_hours=settings.upload_retention_hours)
@@ -171,6 +175,7 @@ class TrainerApplication:
                     await task
         await self._calibrator.stop()
         await self._runner.stop()
+        await self._labeller.stop()
         await asyncio.to_thread(self._database.close)
 
     async def readiness(self) -> AsyncIterator[bool]:

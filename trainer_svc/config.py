@@ -44,6 +44,10 @@ class Settings(SecuritySettings):
         default="",
         metadata={"help": "package.module:factory of a finder of names and places; empty: forms and check digits only"},
     )
+    teachers_file: Path | None = field(
+        default=None,
+        metadata={"help": "TOML file of larger models that may label rows, and for whom; none: no row goes out"},
+    )
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training process"})
     training_processes: int = field(
         default=1, metadata={"help": "processes that train one job together; with GPUs, as many GPUs"}

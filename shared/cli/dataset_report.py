@@ -12,6 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
+from shared.cli.synthetic_report import (
+    ReportSynthetic,
+    ReportTeacher,
+    synthetic_facts,
+    synthetic_of,
+    teacher_of,
+)
 from shared.cli.visible import visible
 from shared.errors import StateConflict
 
@@ -82,6 +89,10 @@ class DatasetReportDocument(BaseModel, frozen=True):
     """The dataset that it was curated from; empty for an uploaded one."""
     steps: list[str]
     """What the curation did, in this order."""
+    teacher: ReportTeacher | None
+    """None where no answer is a teacher's, or the source of a curated dataset has it."""
+    synthetic: ReportSynthetic | None
+    """None where every row came with its output."""
     row_count: int
     train_count: int
     holdout_count: int
@@ -119,6 +130,8 @@ def report_document(dataset: pb.GoldenDataset, findings: Iterable[pb.DatasetFind
         format=_format(dataset),
         source=dataset.lineage.source,
         steps=[_step(step) for step in dataset.lineage.steps],
+        teacher=teacher_of(dataset),
+        synthetic=synthetic_of(report),
         row_count=report.row_count,
         train_count=report.train_count,
         holdout_count=report.holdout_count,
@@ -177,6 +190,7 @@ def _facts(document: DatasetReportDocument) -> list[tuple[str, str]]:
         ("contract", document.contract),
         ("digest", document.digest),
         ("rows", f"{document.row_count:,}: {split}, {document.invalid_count:,} invalid"),
+        *synthetic_facts(document.synthetic, document.teacher),
         ("tokens", _lengths(document.token_lengths)),
         ("findings", f"rows {counts}" if counts else "none"),
         ("personal data", f"looked for {kinds}; {_MODEL_NOTE}" if kinds else "was not looked for"),

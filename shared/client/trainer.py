@@ -127,7 +127,10 @@ class TrainerClient:
         rows: bytes,
         policy: golden_dataset_pb2.InvalidRowPolicy.ValueType = golden_dataset_pb2.INVALID_ROW_POLICY_REFUSE,
     ) -> golden_dataset_pb2.GoldenDataset:
-        """Sends rows in the format of the dataset from wherever the server is, seals them and returns it checked."""
+        """Sends rows in the format of the dataset from wherever the server is, seals them and returns it checked.
+
+        One with a teacher comes back VALIDATING, and `dataset` tells when it is done.
+        """
         current = self.dataset(name)
         offset = current.size_bytes
         while offset < len(rows) and current.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_IMPORTING:

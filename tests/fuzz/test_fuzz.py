@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-RUNS = {"token": 20_000, "name": 40_000, "message": 2_000, "cursor": 2_000}
+RUNS = {"token": 20_000, "name": 40_000, "message": 4_000, "cursor": 2_000}
 """A few seconds each."""
 
 

@@ -114,9 +114,10 @@ class Curator:
         splits = (("train", source.train_rows), ("holdout", source.holdout_rows))
         rows = [SplitRow(split, row) for split, digest in splits for row in load_rows(self._blobs.read(digest))]
         kept, changes = curate(rows, steps)
-        data = b"".join(json.dumps(_fields(row), ensure_ascii=False).encode() + b"\n" for row in kept)
+        data = b"".join(json.dumps(_fields(row) | _mark(row), ensure_ascii=False).encode() + b"\n" for row in kept)
         gauge = TokenGauge(self._compiler, source.instruction_prompt)
-        numbered = (Row(row.row.row, _fields(row)) for row in kept)  # as in the source: findings name rows there
+        # As in the source: findings name rows there.
+        numbered = (Row(row.row.row, _fields(row), row.row.synthetic) for row in kept)
         checked = check(numbered, spec, source.policy, gauge=gauge, finder=self._finder)
         lines = b"".join(dump(change).encode() + b"\n" for change in changes)
         lineage = Lineage(source.name, source.digest, steps, self._blobs.put_bytes(lines))
@@ -141,3 +142,7 @@ def _is_made(stored: Dataset, source: DatasetName, steps: Sequence[CurationStep]
 
 def _fields(row: SplitRow) -> dict[str, str]:
     return {"input": row.row.input, "output": row.row.output, "split": row.split}
+
+
+def _mark(row: SplitRow) -> dict[str, bool]:
+    return {"synthetic": True} if row.row.synthetic else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,29 +14,24 @@ from sqlalchemy import Connection
 
 from shared.clock import Clock
 from shared.contracts.spec import ContractSpec
-from shared.digest import sha256_bytes
 from shared.errors import Exhausted, NotFound, StateConflict
 from shared.names import ContractName, DatasetName, TenantName, invalid_field
 from shared.rpc.page import Page
 from shared.storage.base import BlobStore
 from trainer_svc.app.dataset_outcome import finish
+from trainer_svc.app.dataset_request import check_wanted, payload_digest
+from trainer_svc.app.labelling import NO_TEACHERS, Labeller, check_examples
 from trainer_svc.app.observer import UNOBSERVED, Observer
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.check import check
 from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.curation.labelled import UNLABELLED, Labels
 from trainer_svc.curation.personal.base import PersonalDataFinder
 from trainer_svc.curation.personal.finder import PATTERNS
 from trainer_svc.curation.preview import Preview, preview_row
 from trainer_svc.curation.reader.upload import read_upload
 from trainer_svc.curation.token_gauge import TokenGauge
-from trainer_svc.domain.dataset import (
-    UNFINISHED,
-    Dataset,
-    DatasetFormat,
-    DatasetState,
-    Finding,
-    InvalidRowPolicy,
-)
+from trainer_svc.domain.dataset import UNFINISHED, Dataset, DatasetState, Finding, InvalidRowPolicy
 from trainer_svc.domain.finding_kind import ALL_FINDINGS, FindingFilter
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
@@ -45,8 +39,6 @@ from trainer_svc.store.database import Database
 _log = logging.getLogger(__name__)
 
 MAX_CHUNK_BYTES = 1 << 20
-MAX_INSTRUCTION_BYTES = 64 << 10
-MAX_DATABASE_BYTES = 4 << 20
 _SHOWN_REFUSALS = 3
 MAX_UNFINISHED = 64
 """Of a tenant: with 64 MiB each, the 4 GiB of disk that uploads can take."""
@@ -66,7 +58,7 @@ class _Check:
 class Datasets:
     """Creates, fills, seals and finds golden datasets."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it works with, by name
         self,
         database: Database,
         uploads: Uploads,
@@ -74,12 +66,14 @@ class Datasets:
         clock: Clock,
         *,
         compiler: ExampleCompiler,
+        labeller: Labeller | None = None,
         finder: PersonalDataFinder = PATTERNS,
         observer: Observer = UNOBSERVED,
         max_unfinished: int = MAX_UNFINISHED,
     ) -> None:
         self._database, self._uploads, self._blobs, self._clock = database, uploads, blobs, clock
         self._compiler, self._finder = compiler, finder
+        self._labeller = labeller or Labeller(database, uploads, blobs, NO_TEACHERS)
         self._observer, self._max_unfinished = observer, max_unfinished
         self._previewing = asyncio.Semaphore(1)
         self._locks: defaultdict[DatasetName, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -90,26 +84,22 @@ class Datasets:
         """Starts an upload.
 
         Raises:
-            NotFound: the contract does not exist.
+            NotFound: the contract does not exist, or the teacher or the dataset of its examples.
             AlreadyExists: the id is taken.
             Exhausted: QUOTA_EXCEEDED, the tenant has too many that are not sealed.
         """
         name, contract = DatasetName.parse(dataset.name), ContractName.parse(dataset.contract, "dataset.contract")
-        if contract.tenant != name.tenant:
-            raise invalid_field("dataset.contract", "belongs to another tenant")
-        for path, text, limit in (
-            ("dataset.instruction_prompt", dataset.instruction_prompt, MAX_INSTRUCTION_BYTES),
-            ("dataset.database_sql", dataset.database_sql, MAX_DATABASE_BYTES),
-        ):
-            if len(text.encode()) > limit:
-                raise invalid_field(path, f"has more than {limit} bytes")
-        payload = sha256_bytes(json.dumps(_wanted(dataset)).encode())
+        check_wanted(name, contract, dataset)
+        if dataset.teacher is not None:
+            self._labeller.check_teacher(name, dataset.teacher)
+        payload = payload_digest(dataset)
 
         def work(connection: Connection) -> Dataset:
             is_repeated = catalog.repeated(connection, name.tenant, "CreateGoldenDataset", request_id, payload)
             if is_repeated and (stored := catalog.find_dataset(connection, name)):
                 return stored  # else it was removed, unfinished, and begins anew
             catalog.get_contract(connection, contract)
+            check_examples(connection, dataset)
             most = self._max_unfinished
             if len(catalog.unfinished_datasets(connection, name.tenant, most)) == most:
                 raise Exhausted(
@@ -140,7 +130,8 @@ class Datasets:
     async def seal(self, name: DatasetName, size: int, digest: str, policy: InvalidRowPolicy) -> Dataset:
         """Closes the upload and checks every row; idempotent, also after a crash in the middle of the check.
 
-        A check goes on when its caller is gone; who asks again waits for the same one.
+        A check goes on when its caller is gone; who asks again waits for the same one. Nobody waits for a teacher,
+        which may take hours: the dataset comes back VALIDATING.
 
         Raises:
             StateConflict: DIGEST_DIFFERS when the stored bytes are not those the caller sent.
@@ -156,7 +147,7 @@ class Datasets:
                 running = await self._start_check(name, dataset, policy, size, digest)
             else:
                 _compare(running.dataset, size, digest)
-        return await asyncio.shield(running.task)
+        return running.dataset if running.dataset.teacher is not None else await asyncio.shield(running.task)
 
     async def _start_check(
         self, name: DatasetName, dataset: Dataset, policy: InvalidRowPolicy, size: int, digest: str
@@ -191,15 +182,21 @@ class Datasets:
     async def _check(self, name: DatasetName, sealed: Dataset) -> Dataset:
         contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(sealed.contract)))
         spec = ContractSpec.from_canonical(contract.spec.encode())
+        labels = UNLABELLED if sealed.teacher is None else await self._labeller.label(name, sealed, spec)
         async with self._places:
-            finished, findings = await asyncio.to_thread(self._read, name, sealed, spec)
+            finished, findings = await asyncio.to_thread(self._read, name, sealed, spec, labels)
         await self._save(finished, findings)
         await asyncio.to_thread(self._uploads.remove, name)  # what it holds is stored by digest, or of no use
         self._observer.dataset_checked(finished)
         return finished
 
-    def _read(self, name: DatasetName, sealed: Dataset, spec: ContractSpec) -> tuple[Dataset, Sequence[Finding]]:
+    def _read(
+        self, name: DatasetName, sealed: Dataset, spec: ContractSpec, labels: Labels
+    ) -> tuple[Dataset, Sequence[Finding]]:
         rows = read_upload(self._uploads.path(name), sealed.format, self._uploads.scratch)
+        if sealed.teacher is not None:
+            rows = labels.applied(rows, sealed.format, spec)
+            sealed = dataclasses.replace(sealed, labelling=labels.labelling)
         gauge = TokenGauge(self._compiler, sealed.instruction_prompt)
         checked = check(rows, spec, sealed.policy, gauge=gauge, finder=self._finder)
         return finish(self._blobs, sealed, checked), checked.findings
@@ -214,7 +211,8 @@ class Datasets:
             is_unfinished = dataset is not None and dataset.state in UNFINISHED
             if dataset is not None and is_unfinished:
                 last = self._uploads.last_write(name) or dataset.create_time
-                if name in self._checks or last >= before:
+                is_labelled = dataset.teacher is not None and dataset.state is DatasetState.VALIDATING
+                if name in self._checks or last >= before or is_labelled:  # its answers are paid for: see take_up
                     return False
                 await self._database.run(lambda c: catalog.remove_dataset(c, name))
             await asyncio.to_thread(self._uploads.remove, name)
@@ -283,12 +281,6 @@ def _absent_row(name: DatasetName, number: int, refusals: Sequence[Finding]) -> 
     message = f"row {number} of {name} was refused: {why}" if why else f"{name} has no row {number}"
     hint = "rows are counted as lines of the upload, from 1; those of a curated dataset keep the source's numbers"
     return NotFound("RESOURCE_NOT_FOUND", message, hint=hint)
-
-
-def _wanted(dataset: Dataset) -> list[str]:
-    """What tells one request from another."""
-    fields = [dataset.name, dataset.contract, dataset.instruction_prompt, dataset.database_sql]
-    return [*fields, *([dataset.format.value] if dataset.format is not DatasetFormat.JSONL else [])]
 
 
 def _compare(dataset: Dataset, size: int, digest: str) -> None:

@@ -49,7 +49,7 @@ class RunFiles:
             contract_name=contract.name,
             contract=contract.spec,
             contract_cache_dir=str(self._settings.contract_dir),
-            dataset_digest=golden.digest,
+            dataset_digest=golden.content_digest,
             threads=self._settings.threads,
             processes=self._settings.processes,
             instruction_prompt=golden.instruction_prompt,

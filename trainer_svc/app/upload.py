@@ -16,7 +16,7 @@ from shared.storage.local import disk_errors
 MAX_BYTES = 64 << 20
 """Ten thousand rows of the largest size allowed; golden datasets have 500 to 5,000 small ones."""
 
-_SUFFIX = ".upload"
+_SUFFIX, _ANSWERS_SUFFIX = ".upload", ".answers"
 
 
 class Uploads:
@@ -42,6 +42,10 @@ class Uploads:
         path.touch()
         return path
 
+    def answers(self, name: DatasetName) -> Path:
+        """The file for a teacher's answers; perhaps not there yet."""
+        return self.path(name).with_suffix(_ANSWERS_SUFFIX)
+
     def digest(self, name: DatasetName) -> str:
         """Over all bytes."""
         path = self._path(name)
@@ -58,7 +62,8 @@ class Uploads:
             yield DatasetName(path.parent.name, path.name.removesuffix(_SUFFIX))
 
     def remove(self, name: DatasetName) -> None:
-        """Removes the bytes, if there are any."""
+        """Removes the bytes, and answers of a teacher, if there are any."""
+        self._path(name).with_suffix(_ANSWERS_SUFFIX).unlink(missing_ok=True)  # first: leftovers are found by the bytes
         self._path(name).unlink(missing_ok=True)
 
     def clear_scratch(self) -> None:

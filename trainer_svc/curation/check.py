@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -17,6 +18,7 @@ from trainer_svc.curation.reader.json_lines import read_json_lines
 from trainer_svc.curation.reader.row import FileFault, Row, RowFault
 from trainer_svc.curation.repetition import repetition_findings
 from trainer_svc.curation.split import split_by_cluster
+from trainer_svc.curation.synthetic import sift, synthetic_report
 from trainer_svc.curation.tally import Tally
 from trainer_svc.curation.token_gauge import UNMEASURED, TokenGauge
 from trainer_svc.domain.dataset import CheckedRow, Finding, InvalidRowPolicy, Report
@@ -44,12 +46,14 @@ class _Judged:
     holdout: list[CheckedRow] = field(default_factory=list)
     broken: set[int] = field(default_factory=set)
     """Rows that are held out although they are invalid."""
+    dropped: dict[int, str] = field(default_factory=dict)
+    """Why, by row, one that came without an output is left out."""
     count: int = 0
     invalid: int = 0
 
     def leave_out(self, rows: AbstractSet[int]) -> None:
         """Takes rows out that keep the contract and can be neither trained on nor asked for."""
-        self.invalid += len(rows - self.broken)
+        self.invalid += len(rows - self.broken - self.dropped.keys())
         self.train = [row for row in self.train if row.row not in rows]
         self.holdout = [row for row in self.holdout if row.row not in rows]
 
@@ -82,11 +86,15 @@ def check(
         return Checked((), (), tally.listed(), report, is_usable=False)
     measured = gauge.measure(judged.train, judged.holdout) if gauge is not None else UNMEASURED
     tally.extend(measured.findings)
+    made = {row.row for row in judged.train if row.synthetic}
+    judged.dropped |= {found.row_number: found.reason for found in measured.findings if found.row_number in made}
     judged.leave_out(measured.unusable)
     train, holdout = _compare(judged, tally, seed)
     too_small = len(train) < MIN_TRAIN_ROWS or not holdout
     if too_small:
         message = f"{len(train)} rows to train on and {len(holdout)} held out, {MIN_TRAIN_ROWS} and 1 are the least"
+        if made:
+            message += "; rows that a teacher labelled are never held out"
         tally.add(Finding(judged.count or 1, "DATASET_TOO_SMALL", "rows", message))
     else:
         tally.extend(advice(spec, train, [row for row in holdout if row.row not in judged.broken], finder))
@@ -99,6 +107,7 @@ def check(
         tally.severity_counts,
         () if too_small else tuple(finder.kinds),
         measured.lengths(train, judged.broken),
+        synthetic_report(train, judged.dropped),
     )
     is_usable = not too_small and (judged.invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
     return Checked(tuple(train), tuple(holdout), tally.listed(), report, is_usable)
@@ -110,8 +119,11 @@ def _judge_all(
     for row in rows:
         judged.count += 1
         if isinstance(row, RowFault):
-            tally.add(finding(row.number, row.reason, row.field, row.message))
-            judged.invalid += 1
+            found = finding(row.number, row.reason, row.field, row.message)
+            tally.add(dataclasses.replace(found, blocking=row.is_blocking))
+            judged.invalid += row.is_blocking
+            if not row.is_blocking:
+                judged.dropped[row.number] = row.reason
             continue
         try:
             split, checked = judge(row, spec)
@@ -128,10 +140,14 @@ def _judge_all(
 def _compare(judged: _Judged, tally: Tally, seed: int) -> tuple[list[CheckedRow], list[CheckedRow]]:
     """Train and holdout rows, after telling what rows have in common."""
     train, holdout = judged.train, judged.holdout
+    if any(row.synthetic for row in train):
+        train, holdout, findings = sift(train, holdout, seed)
+        tally.extend(findings)
+        judged.dropped |= {found.row_number: found.reason for found in findings}
     usable = [*train, *holdout]  # a held-out row is told what it has in common with those that are trained on
     links = find_links(usable)
     clusters = cluster(len(usable), links)
-    if not holdout:
+    if not holdout and not any(row.synthetic for row in train):
         train, holdout = split_by_cluster(train, clusters, seed)
     tally.extend(repetition_findings(usable, links, clusters, {row.row for row in holdout}))
     if len({normal(row.input) for row in usable}) > MAX_COMPARED_INPUTS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 from shared.contracts.check import canonicalise, refusal_hint
 from shared.contracts.spec import ContractKind, ContractSpec
@@ -13,6 +12,7 @@ from trainer_svc.domain.dataset import CheckedRow, Finding
 
 MAX_INPUT_BYTES = 32 << 10
 MAX_OUTPUT_BYTES = 16 << 10
+_LIMITS = {"input": MAX_INPUT_BYTES, "output": MAX_OUTPUT_BYTES}
 SPLITS = ("train", "holdout")
 
 
@@ -27,7 +27,9 @@ class RowRefused(Exception):
 def judge(row: Row, spec: ContractSpec) -> tuple[str, CheckedRow]:
     """The row's split and the row with a canonical output. Raises `RowRefused`."""
     number, fields = row.number, row.fields
-    split, text = _check_fields(number, fields)
+    split, text = check_question(row)
+    if "output" not in fields:
+        raise RowRefused(finding(number, "ROW_INVALID", "output", "is missing"))
     output = fields["output"]
     if isinstance(output, str):
         written = output
@@ -37,13 +39,10 @@ def judge(row: Row, spec: ContractSpec) -> tuple[str, CheckedRow]:
         message = f"must be text: the contract is of kind {spec.kind}"
         raise RowRefused(finding(number, "ROW_INVALID", "output", message))
     kept = CheckedRow(number, text, written) if split == "holdout" else None
-    for field, value, limit in (("input", text, MAX_INPUT_BYTES), ("output", written, MAX_OUTPUT_BYTES)):
-        size = _size(number, field, value)
-        if size > limit:
-            message = f"has {size} bytes, the limit is {limit}"
-            raise RowRefused(finding(number, "ROW_INVALID", field, message), kept=kept)
+    _check_size(number, "input", text, kept)
+    _check_size(number, "output", written, kept)
     try:
-        return split, CheckedRow(number, text, _canonical(number, spec, written))
+        return split, CheckedRow(number, text, _canonical(number, spec, written), row.is_synthetic)
     except InvalidInput as err:
         raise RowRefused(*_violations(number, spec, written, err), kept=kept) from err
 
@@ -53,8 +52,9 @@ def finding(number: int, reason: str, field: str, message: str) -> Finding:
     return Finding(number, reason, f"rows[{number}]" + (f".{field}" if field else ""), message)
 
 
-def _check_fields(number: int, fields: Mapping[str, object]) -> tuple[str, str]:
-    """Split and input of a row."""
+def check_question(row: Row) -> tuple[str, str]:
+    """Split and input of a row, whether or not it has an output. Raises `RowRefused`."""
+    number, fields = row.number, row.fields
     unknown = sorted(set(fields) - {"input", "output", "split"})
     if unknown:
         message = "is not a field of a row: input, output, split"
@@ -62,8 +62,6 @@ def _check_fields(number: int, fields: Mapping[str, object]) -> tuple[str, str]:
     text, split = fields.get("input"), fields.get("split", "train")
     if not isinstance(text, str) or not text.strip():
         raise RowRefused(finding(number, "ROW_INVALID", "input", "must be non-empty text"))
-    if "output" not in fields:
-        raise RowRefused(finding(number, "ROW_INVALID", "output", "is missing"))
     if not isinstance(split, str) or split not in SPLITS:
         raise RowRefused(finding(number, "ROW_INVALID", "split", f"must be one of {SPLITS}"))
     return split, text
@@ -85,6 +83,18 @@ def _canonical(number: int, spec: ContractSpec, output: str) -> str:
 
 def _too_deep(number: int) -> Finding:
     return finding(number, "ROW_INVALID", "output", "is nested too deeply to be read")
+
+
+def check_input_size(number: int, text: str) -> None:
+    """Raises `RowRefused` for an input that no row may have."""
+    _check_size(number, "input", text, None)
+
+
+def _check_size(number: int, field: str, text: str, kept: CheckedRow | None) -> None:
+    size, limit = _size(number, field, text), _LIMITS[field]
+    if size > limit:
+        message = f"has {size} bytes, the limit is {limit}"
+        raise RowRefused(finding(number, "ROW_INVALID", field, message), kept=kept)
 
 
 def _size(number: int, field: str, text: str) -> int:

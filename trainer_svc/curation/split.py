@@ -38,8 +38,12 @@ def split_by_cluster(
 
 
 def set_aside(rows: Sequence[CheckedRow], clusters: Sequence[int], wanted: int, seed: int) -> set[int]:
-    """Places of at most `wanted` rows, clusters whole always, drawn as those of a holdout are."""
-    return _draw(_groups(clusters), [normal(row.input) for row in rows], wanted, seed, set())
+    """Places of at most `wanted` golden rows, drawn as those of a holdout are.
+
+    Clusters are whole always, and one in which a teacher labelled a row stays: its answers are no measure.
+    """
+    groups = [group for group in _groups(clusters) if not any(rows[place].synthetic for place in group)]
+    return _draw(groups, [normal(row.input) for row in rows], wanted, seed, set())
 
 
 def _draw(

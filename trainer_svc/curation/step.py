@@ -25,9 +25,10 @@ class SplitRow:
 def curate(rows: Sequence[SplitRow], steps: Sequence[CurationStep]) -> tuple[list[SplitRow], list[Change]]:
     """Rows after all steps in turn, and what each did, both by row.
 
-    Of rows that repeat each other the first is kept, a held-out one before those that are trained on.
+    Of rows that repeat each other the first is kept, a held-out one before those that are trained on, a golden one
+    before those that a teacher labelled.
     """
-    kept, changes = sorted(rows, key=lambda row: (row.split != "holdout", row.row.row)), []
+    kept, changes = sorted(rows, key=lambda row: (row.split != "holdout", row.row.synthetic, row.row.row)), []
     for step in steps:
         kept, changed = _STEPS[step](kept)
         changes += changed
@@ -67,8 +68,8 @@ def _drop_contradictions(rows: list[SplitRow]) -> _Stepped:
 def _compose(rows: list[SplitRow]) -> _Stepped:
     kept, changes = [], []
     for old in rows:
-        texts = (unicodedata.normalize("NFC", text) for text in (old.row.input, old.row.output))
-        new = dataclasses.replace(old, row=CheckedRow(old.row.row, *texts))
+        text, output = (unicodedata.normalize("NFC", text) for text in (old.row.input, old.row.output))
+        new = dataclasses.replace(old, row=dataclasses.replace(old.row, input=text, output=output))
         if new != old:
             message = "letters and their accents are one"
             changes.append(Change(old.row.row, CurationStep.UNICODE_NFC, _digest(old.row), _digest(new.row), message))

@@ -69,13 +69,13 @@ class TokenGauge:
         sizes: dict[int, tuple[int, int]] = {}
         for rows, is_trained in ((train, True), (holdout, False)):
             for compiled in self._compiler.tokenize(rows):
-                is_blocking = is_trained or compiled.example is None
+                is_useless = is_trained or compiled.example is None
                 example = compiled.example
                 if example is not None:
                     sizes[compiled.row.row] = example.prompt_length, example.completion_length
-                if compiled.faults and is_blocking:
+                if compiled.faults and is_useless:
                     unusable.add(compiled.row.row)
-                findings.extend(_findings(compiled, is_blocking=is_blocking))
+                findings.extend(_findings(compiled, is_useless=is_useless))
         renderer = self._compiler.renderer
         saved = len(renderer.prompt_ids("", self._instruction_prompt)) - len(renderer.prompt_ids(""))
         return Measured(sizes, tuple(findings), frozenset(unusable), self._compiler.max_tokens, saved)
@@ -91,9 +91,9 @@ def _sample(lengths: Sequence[int]) -> tuple[int, ...]:
     return tuple(ordered[round(place)] for place in places)
 
 
-def _findings(compiled: Compiled, *, is_blocking: bool) -> Iterator[Finding]:
+def _findings(compiled: Compiled, *, is_useless: bool) -> Iterator[Finding]:
     for proof, fault in compiled.faults.items():
         reason = "ROW_TOO_LONG" if proof is Proof.FITS_CONTEXT else "ROW_NOT_TRAINABLE"
-        fate = "" if is_blocking else "; held out, it is no part of the holdout loss"
-        number = compiled.row.row
+        fate = "" if is_useless else "; held out, it is no part of the holdout loss"
+        number, is_blocking = compiled.row.row, is_useless and not compiled.row.synthetic  # which is nobody's mistake
         yield Finding(number, reason, f"rows[{number}]", f"{fault}{fate}", blocking=is_blocking)

@@ -6,8 +6,10 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.digest import sha256_bytes
 from trainer_svc.domain.curation import Lineage
 from trainer_svc.domain.finding_kind import Severity, kind_of
+from trainer_svc.domain.teacher import Labelling, SyntheticReport, TeacherSettings
 from trainer_svc.domain.token_length import TokenLengths
 
 _MAX_PATH_CHARS = 500
@@ -53,6 +55,8 @@ class CheckedRow:
     row: int
     input: str
     output: str
+    synthetic: bool = False
+    """Whether a teacher wrote the output; such a row is never held out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class Report:
     """What was looked for; empty when nothing was, as before reports told."""
     token_lengths: TokenLengths | None = None
     """None where no row could be measured, and for datasets that were sealed before lengths were."""
+    synthetic: SyntheticReport | None = None
+    """None where every row came with its output."""
 
 
 @dataclass(frozen=True)
@@ -122,3 +128,14 @@ class Dataset:
     format: DatasetFormat = DatasetFormat.JSONL
     lineage: Lineage | None = None
     """Of one that was made from another; None where it was uploaded."""
+    teacher: TeacherSettings | None = None
+    """Who labels the rows that come without an output; None where each must have one."""
+    labelling: Labelling | None = None
+    """Of one with synthetic rows, or of which a teacher gave answers at least; once it was checked."""
+
+    @property
+    def content_digest(self) -> str:
+        """Covers all that its rows were made from: the uploaded bytes, and a teacher's answers where there are any."""
+        if self.labelling is None:
+            return self.digest
+        return sha256_bytes(f"{self.digest}\n{self.labelling.answers}".encode())

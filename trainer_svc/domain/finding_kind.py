@@ -66,6 +66,25 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "DATASET_SMALL": FindingKind(Severity.WARNING, "add rows: 500 to 1,000 do best"),
     "DATASET_LARGE": FindingKind(Severity.ADVICE, "keep a sample of a few thousand rows"),
     "ANSWERS_ALIKE": FindingKind(Severity.WARNING, "add rows with other outputs"),
+    "TEACHER_REFUSED": FindingKind(
+        Severity.ERROR, "tell the operator, who names the teachers and whom each is for; then create the dataset anew"
+    ),
+    "TEACHER_PROMPT_TOO_LONG": FindingKind(
+        Severity.ERROR, "show fewer or shorter examples, or shorten the instruction prompt"
+    ),
+    "TEACHER_NOT_ASKED": FindingKind(Severity.WARNING, "mend the golden rows, and create the dataset anew"),
+    "TEACHER_GAVE_NO_ANSWER": FindingKind(Severity.WARNING, "shorten the input, or label the row by hand"),
+    "TEACHER_BROKE_CONTRACT": FindingKind(
+        Severity.WARNING, "say more in the instruction prompt, show examples, or label the row by hand"
+    ),
+    "TEACHER_DISAGREES": FindingKind(
+        Severity.WARNING, "tell the output more precisely in the instruction prompt, or label the row by hand"
+    ),
+    "SYNTHETIC_DUPLICATED": FindingKind(Severity.ADVICE, "send inputs that differ from those of other rows"),
+    "SYNTHETIC_CONTRADICTS": FindingKind(
+        Severity.WARNING, "see whether the golden row's output is right; the teacher's was left out"
+    ),
+    "SYNTHETIC_LEAKED": FindingKind(Severity.ADVICE, "send inputs that differ from those that are held out"),
     "NEVER_SEEN": FindingKind(Severity.ADVICE, "add rows that show them, or take them out of the contract"),
 }
 """By reason. Of a kind that is an error, a finding that does not block is a warning."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from shared.names import DatasetName, invalid_field
 from trainer_svc.domain.curation import Change, CurationStep, Lineage
 from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, Finding, InvalidRowPolicy, Report
 from trainer_svc.domain.finding_kind import FINDING_KINDS, FindingFilter, Severity
+from trainer_svc.domain.teacher import Labelling, SyntheticReport, TeacherSettings
 from trainer_svc.domain.token_length import Quantiles, TokenLengths
 from trainer_svc.translate.time import timestamp
 
@@ -34,7 +36,7 @@ def new_dataset(name: DatasetName, message: pb.GoldenDataset, now: datetime) -> 
     """What a caller wants to create.
 
     Raises:
-        InvalidInput: the format is not one that this server reads.
+        InvalidInput: the format is not one that this server reads, or a setting of the teacher is out of its range.
     """
     if message.format not in _READ_AS:
         raise invalid_field("dataset.format", f"must be one of {', '.join(DatasetFormat)}, got number {message.format}")
@@ -45,6 +47,7 @@ def new_dataset(name: DatasetName, message: pb.GoldenDataset, now: datetime) -> 
         database_sql=message.database_sql,
         create_time=now,
         format=_READ_AS[message.format],
+        teacher=_teacher(message.teacher) if message.HasField("teacher") else None,
     )
 
 
@@ -80,7 +83,8 @@ def dataset(stored: Dataset) -> pb.GoldenDataset:
         report=_report(stored.report) if stored.report else None,
         create_time=timestamp(stored.create_time),
         format=_FORMATS[stored.format],
-        lineage=_lineage(stored.lineage) if stored.lineage else None,
+        lineage=_lineage(stored),
+        teacher=_settings(stored.teacher) if stored.teacher else None,
     )
 
 
@@ -117,11 +121,44 @@ def change(made: Change) -> pb.DatasetChange:
     )
 
 
-def _lineage(lineage: Lineage) -> pb.DatasetLineage:
+def _teacher(message: pb.TeacherSettings) -> TeacherSettings:
+    """What is left out has its default; 0 is none of these that could be meant."""
+    wanted = TeacherSettings(message.teacher)
+    return TeacherSettings(
+        teacher=message.teacher,
+        examples=message.examples,
+        example_count=message.example_count or wanted.example_count,
+        sample_count=message.sample_count or wanted.sample_count,
+        min_agreement=message.min_agreement or wanted.min_agreement,
+        seed=message.seed,
+    )
+
+
+def _settings(settings: TeacherSettings) -> pb.TeacherSettings:
+    return pb.TeacherSettings(**dataclasses.asdict(settings))
+
+
+def _lineage(stored: Dataset) -> pb.DatasetLineage | None:
+    if stored.lineage is None and stored.labelling is None:
+        return None
+    found = stored.lineage or Lineage("", "", (), "")
     return pb.DatasetLineage(
-        source=lineage.source,
-        source_digest=lineage.source_digest,
-        steps=[_STEPS[step] for step in lineage.steps],
+        source=found.source,
+        source_digest=found.source_digest,
+        steps=[_STEPS[step] for step in found.steps],
+        teacher=_labelling(stored.labelling, stored.content_digest) if stored.labelling else None,
+    )
+
+
+def _labelling(labelling: Labelling, content_digest: str) -> pb.TeacherLineage:
+    return pb.TeacherLineage(
+        **dataclasses.asdict(labelling.settings),
+        kind=labelling.kind.value,
+        models=labelling.models,
+        instructions_digest=labelling.instructions_digest,
+        answers_digest=labelling.answers,
+        answer_count=labelling.answer_count,
+        content_digest=content_digest,
     )
 
 
@@ -135,6 +172,15 @@ def _report(report: Report) -> pb.DatasetReport:
         token_lengths=_token_lengths(report.token_lengths) if report.token_lengths else None,
         severity_counts=report.severity_counts,
         personal_data_kinds=report.personal_data_kinds,
+        synthetic=_synthetic(report.synthetic) if report.synthetic else None,
+    )
+
+
+def _synthetic(report: SyntheticReport) -> pb.SyntheticReport:
+    return pb.SyntheticReport(
+        unlabelled_count=report.unlabelled_count,
+        synthetic_count=report.kept_count,
+        dropped_counts=report.dropped_counts,
     )
 
 

@@ -29,8 +29,9 @@ _REASON = re.compile(r'"([A-Z]+(?:_[A-Z]+)+)"')
 
 
 def _reasons_given() -> set[str]:
-    """Every reason that the gate's code names."""
-    files = (_ROOT / "trainer_svc" / "curation").rglob("*.py")
+    """Every reason that the gate's code names, and that of labelling."""
+    app = _ROOT / "trainer_svc" / "app"
+    files = [*(_ROOT / "trainer_svc" / "curation").rglob("*.py"), app / "asking.py", app / "labelling.py"]
     return {reason for file in files for reason in _REASON.findall(file.read_text("utf-8"))} - _NOT_OF_FINDINGS
 
 

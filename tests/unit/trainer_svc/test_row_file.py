@@ -22,6 +22,14 @@ class TestRowFile:
         assert load_rows(dump_rows(ROWS)) == ROWS
         assert load_rows(dump_rows([])) == []
 
+    def test_marks_what_a_teacher_labelled(self) -> None:
+        """A golden row has the bytes that it had before there was a mark, and rows of then are golden."""
+        synthetic = CheckedRow(4, "a", "1", synthetic=True)
+
+        assert load_rows(dump_rows([*ROWS, synthetic])) == [*ROWS, synthetic]
+        assert dump_rows([CheckedRow(4, "a", "1")]) == b'{"row": 4, "input": "a", "output": "1"}\n'
+        assert find_row(dump_rows([synthetic]), 4) == synthetic
+
     @pytest.mark.parametrize("row", ROWS)
     def test_finds_a_row_by_its_number(self, row: CheckedRow) -> None:
         """The first, the last and one between."""

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from shared.adapter.package import WEIGHTS_NAME
-from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
+from shared.names import DatasetName
+from tests.unit.trainer_svc.conftest import FINISH, NAME, ZERO, Stage
 from trainer_svc.app.publisher import Publisher
+from trainer_svc.domain.dataset import Dataset
 from trainer_svc.domain.job import JobState
-from trainer_svc.store import history
+from trainer_svc.domain.teacher import Labelling, TeacherKind, TeacherSettings
+from trainer_svc.store import catalog, history
 
 CHECKPOINT = """printf '{"type":"checkpoint","step":5}\\n' >> "$3/events.jsonl"\n"""
 DIE = "kill -9 $$\n"
@@ -52,6 +55,24 @@ class TestAttempts:
         (gpus,) = stage.folder.glob("runs/*/gpus")
         assert gpus.read_text() == visible
         assert json.loads((gpus.parent / "run.json").read_text())["processes"] == processes
+
+    def test_a_teacher_s_answers_are_part_of_the_dataset_s_digest(self, stage: Stage) -> None:
+        """The manifest names what was trained on, of which the uploaded bytes are a part only."""
+        labelling = Labelling(TeacherSettings("large"), TeacherKind.OPENAI, ("m",), ZERO, ZERO, 7)
+        name = DatasetName("acme", "d")
+
+        def label(connection: Any) -> Dataset:  # Any: a connection
+            labelled = dataclasses.replace(catalog.get_dataset(connection, name), labelling=labelling)
+            catalog.save_dataset(connection, labelled)
+            return labelled
+
+        labelled = asyncio.run(stage.database.run(label))
+        stage.act(FINISH)
+
+        stage.serve()
+
+        (spec,) = (stage.folder / "runs").rglob("run.json")
+        assert json.loads(spec.read_bytes())["dataset_digest"] == labelled.content_digest != labelled.digest
 
     def test_a_killed_child_is_started_again(self, stage: Stage) -> None:
         """Death by a signal is nobody's failure: the same folder is taken up by the next attempt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 from hypothesis import given
@@ -104,3 +105,13 @@ class TestSetAside:
     def test_takes_none_of_a_single_cluster(self) -> None:
         """Where a holdout would fall back to equal inputs."""
         assert set_aside(_rows(100), [0] * 100, 16, 0) == set()
+
+    def test_leaves_what_a_teacher_answered(self) -> None:
+        """A validation measures against people's answers; rows like a labelled one stay with it."""
+        rows = [dataclasses.replace(row, synthetic=place % 3 == 0) for place, row in enumerate(_rows(100))]
+        clusters = [place // 2 for place in range(100)]
+
+        places = set_aside(rows, clusters, 16, 0)
+
+        assert 8 <= len(places) <= 16
+        assert not any(rows[other].synthetic for place in places for other in (place, place ^ 1))

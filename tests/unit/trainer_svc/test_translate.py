@@ -17,6 +17,7 @@ from trainer_svc.domain.finding_kind import FindingFilter, Severity
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.registry import Alias, Revision
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
+from trainer_svc.domain.teacher import Labelling, TeacherKind, TeacherSettings
 from trainer_svc.translate import dataset, job, registry
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -209,6 +210,38 @@ class TestDataset:
         assert plain.format is DatasetFormat.JSONL
         with pytest.raises(InvalidInput, match=r"dataset\.format: must be one of jsonl, csv, parquet"):
             dataset.new_dataset(DatasetName("a", "d"), unknown, NOW)
+
+    def test_keeps_its_teacher(self) -> None:
+        """What the caller leaves open has the defaults; what it says comes back."""
+        asked = TeacherSettings("large", "tenants/a/datasets/e", 2, 5, 0.8, 9)
+        stored = dataclasses.replace(DATASET, teacher=asked)
+        plain = golden_dataset_pb2.GoldenDataset(teacher=golden_dataset_pb2.TeacherSettings(teacher="large"))
+        bare = golden_dataset_pb2.GoldenDataset(teacher=golden_dataset_pb2.TeacherSettings())
+
+        assert dataset.new_dataset(DatasetName("a", "d"), dataset.dataset(stored), NOW) == stored
+        assert dataset.new_dataset(DatasetName("a", "d"), plain, NOW).teacher == TeacherSettings("large")
+        assert dataset.new_dataset(DatasetName("a", "d"), bare, NOW).teacher == TeacherSettings("")
+        assert dataset.new_dataset(DatasetName("a", "d"), golden_dataset_pb2.GoldenDataset(), NOW).teacher is None
+
+    @pytest.mark.parametrize(("field", "value"), [("sample_count", 9), ("example_count", -1), ("min_agreement", 2.0)])
+    def test_refuses_settings_of_a_teacher_out_of_range(self, field: str, value: float) -> None:
+        """By name."""
+        settings = golden_dataset_pb2.TeacherSettings(teacher="large")
+        setattr(settings, field, value)
+
+        with pytest.raises(InvalidInput, match=f"dataset.teacher.{field}"):
+            dataset.new_dataset(DatasetName("a", "d"), golden_dataset_pb2.GoldenDataset(teacher=settings), NOW)
+
+    def test_names_the_teacher_in_its_lineage(self) -> None:
+        """With the digest that a manifest has."""
+        labelling = Labelling(TeacherSettings("large"), TeacherKind.OPENAI, ("m",), "sha256:1", "sha256:2", 7)
+        stored = dataclasses.replace(DATASET, labelling=labelling, digest="sha256:0")
+
+        lineage = dataset.dataset(stored).lineage
+
+        assert (lineage.source, lineage.teacher.teacher, lineage.teacher.kind) == ("", "large", "openai")
+        assert (lineage.teacher.answer_count, lineage.teacher.content_digest) == (7, stored.content_digest)
+        assert not dataset.dataset(DATASET).HasField("lineage")
 
     def test_shows_a_report_once_there_is_one(self) -> None:
         """Absent before the check; counts by kind after."""

@@ -18,6 +18,8 @@ class Row:
 
     number: int
     fields: Mapping[str, object]
+    is_synthetic: bool = False
+    """Whether a teacher wrote the output; never said by an upload itself."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class RowFault:
     reason: str
     field: str
     message: str
+    is_blocking: bool = True
+    """False of a row without an output that no usable one was found for: it is left out, and nobody's mistake."""
 
 
 class FileFault(Exception):

@@ -89,8 +89,10 @@ class DatasetServiceServicer(object):
     """
 
     def CreateGoldenDataset(self, request, context):
-        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
-        datasets of the tenant are not sealed).
+        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract; teacher that there is not, or not for this
+        tenant; dataset of examples), ALREADY_EXISTS, FAILED_PRECONDITION (dataset of examples not ACTIVE), INVALID_ARGUMENT
+        (settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant are not
+        sealed, or are being labelled).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +109,9 @@ class DatasetServiceServicer(object):
 
     def SealGoldenDataset(self, request, context):
         """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
-        check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
+        check goes on when its caller is gone, and a repeat waits for it. A dataset with a teacher comes back VALIDATING, and
+        GetGoldenDataset says when it is done: a teacher that is away is asked again until it answers, and no answer is asked
+        for twice. Errors: FAILED_PRECONDITION (size or digest differ).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,8 +36,10 @@ class DatasetServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DatasetServiceAsyncStub: ...
     CreateGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
-    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
-    datasets of the tenant are not sealed).
+    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract; teacher that there is not, or not for this
+    tenant; dataset of examples), ALREADY_EXISTS, FAILED_PRECONDITION (dataset of examples not ACTIVE), INVALID_ARGUMENT
+    (settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant are not
+    sealed, or are being labelled).
     """
     UploadDatasetChunk: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.UploadDatasetChunkRequest, _dataset_service_pb2.UploadDatasetChunkResponse]
     """Stores bytes at an offset; durable before it answers. Idempotent: repeating stored bytes is OK, so an upload resumes
@@ -46,7 +48,9 @@ class DatasetServiceStub:
     """
     SealGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.SealGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
     """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
-    check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
+    check goes on when its caller is gone, and a repeat waits for it. A dataset with a teacher comes back VALIDATING, and
+    GetGoldenDataset says when it is done: a teacher that is away is asked again until it answers, and no answer is asked
+    for twice. Errors: FAILED_PRECONDITION (size or digest differ).
     """
     GetGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.GetGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
     """Idempotent. Errors: NOT_FOUND."""
@@ -75,8 +79,10 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
-    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
-    datasets of the tenant are not sealed).
+    """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract; teacher that there is not, or not for this
+    tenant; dataset of examples), ALREADY_EXISTS, FAILED_PRECONDITION (dataset of examples not ACTIVE), INVALID_ARGUMENT
+    (settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant are not
+    sealed, or are being labelled).
     """
     UploadDatasetChunk: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.UploadDatasetChunkRequest, _dataset_service_pb2.UploadDatasetChunkResponse]  # type: ignore[assignment]
     """Stores bytes at an offset; durable before it answers. Idempotent: repeating stored bytes is OK, so an upload resumes
@@ -85,7 +91,9 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """
     SealGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.SealGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
     """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
-    check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
+    check goes on when its caller is gone, and a repeat waits for it. A dataset with a teacher comes back VALIDATING, and
+    GetGoldenDataset says when it is done: a teacher that is away is asked again until it answers, and no answer is asked
+    for twice. Errors: FAILED_PRECONDITION (size or digest differ).
     """
     GetGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.GetGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
     """Idempotent. Errors: NOT_FOUND."""
@@ -117,8 +125,10 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.CreateGoldenDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_golden_dataset_pb2.GoldenDataset, _abc.Awaitable[_golden_dataset_pb2.GoldenDataset]]:
-        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract), ALREADY_EXISTS, RESOURCE_EXHAUSTED (64
-        datasets of the tenant are not sealed).
+        """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract; teacher that there is not, or not for this
+        tenant; dataset of examples), ALREADY_EXISTS, FAILED_PRECONDITION (dataset of examples not ACTIVE), INVALID_ARGUMENT
+        (settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant are not
+        sealed, or are being labelled).
         """
 
     @_abc_1.abstractmethod
@@ -139,7 +149,9 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_golden_dataset_pb2.GoldenDataset, _abc.Awaitable[_golden_dataset_pb2.GoldenDataset]]:
         """Closes the upload if size and digest match, checks every row and returns the dataset ACTIVE or FAILED. Idempotent: the
-        check goes on when its caller is gone, and a repeat waits for it. Errors: FAILED_PRECONDITION (size or digest differ).
+        check goes on when its caller is gone, and a repeat waits for it. A dataset with a teacher comes back VALIDATING, and
+        GetGoldenDataset says when it is done: a teacher that is away is asked again until it answers, and no answer is asked
+        for twice. Errors: FAILED_PRECONDITION (size or digest differ).
         """
 
     @_abc_1.abstractmethod

@@ -109,7 +109,7 @@ class _GoldenDatasetStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Go
     GOLDEN_DATASET_STATE_IMPORTING: _GoldenDatasetState.ValueType  # 1
     """Accepts UploadDatasetChunk."""
     GOLDEN_DATASET_STATE_VALIDATING: _GoldenDatasetState.ValueType  # 2
-    """Sealed, being checked."""
+    """Sealed, being checked, or labelled by its teacher."""
     GOLDEN_DATASET_STATE_ACTIVE: _GoldenDatasetState.ValueType  # 3
     """Usable for training; immutable."""
     GOLDEN_DATASET_STATE_FAILED: _GoldenDatasetState.ValueType  # 4
@@ -125,7 +125,7 @@ GOLDEN_DATASET_STATE_UNSPECIFIED: GoldenDatasetState.ValueType  # 0
 GOLDEN_DATASET_STATE_IMPORTING: GoldenDatasetState.ValueType  # 1
 """Accepts UploadDatasetChunk."""
 GOLDEN_DATASET_STATE_VALIDATING: GoldenDatasetState.ValueType  # 2
-"""Sealed, being checked."""
+"""Sealed, being checked, or labelled by its teacher."""
 GOLDEN_DATASET_STATE_ACTIVE: GoldenDatasetState.ValueType  # 3
 """Usable for training; immutable."""
 GOLDEN_DATASET_STATE_FAILED: GoldenDatasetState.ValueType  # 4
@@ -187,7 +187,8 @@ Global___FindingSeverity: _TypeAlias = FindingSeverity  # noqa: Y015
 @_typing.final
 class GoldenDataset(_message.Message):
     """A sealed set of perfect input/output pairs. Each row has an "input" (text), an "output" (JSON text or a JSON value, or
-    SQL text) and optionally a "split" ("train" or "holdout"); how they are uploaded is said by format.
+    SQL text) and optionally a "split" ("train" or "holdout"); how they are uploaded is said by format. With a teacher, rows
+    may come without an output.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -203,6 +204,7 @@ class GoldenDataset(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     LINEAGE_FIELD_NUMBER: _builtins.int
+    TEACHER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/datasets/{dataset}."""
     contract: _builtins.str
@@ -229,7 +231,15 @@ class GoldenDataset(_message.Message):
 
     @_builtins.property
     def lineage(self) -> Global___DatasetLineage:
-        """Output only. The dataset that this one was made from by CurateGoldenDataset; unset for an uploaded one."""
+        """Output only. The dataset that this one was made from by CurateGoldenDataset, and the teacher whose answers it holds;
+        unset for an uploaded one without such answers.
+        """
+
+    @_builtins.property
+    def teacher(self) -> Global___TeacherSettings:
+        """Optional, immutable. Who labels the rows that come without an output; without it each row must have one. Labelling
+        begins when the dataset is sealed, and takes as long as the teacher takes: the dataset is VALIDATING until then.
+        """
 
     def __init__(
         self,
@@ -245,18 +255,140 @@ class GoldenDataset(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         format: Global___GoldenDatasetFormat.ValueType | None = ...,
         lineage: Global___DatasetLineage | None = ...,
+        teacher: Global___TeacherSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "lineage", b"lineage", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "lineage", b"lineage", "report", b"report", "teacher", b"teacher"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "database_sql", b"database_sql", "digest", b"digest", "format", b"format", "instruction_prompt", b"instruction_prompt", "lineage", b"lineage", "name", b"name", "report", b"report", "size_bytes", b"size_bytes", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "database_sql", b"database_sql", "digest", b"digest", "format", b"format", "instruction_prompt", b"instruction_prompt", "lineage", b"lineage", "name", b"name", "report", b"report", "size_bytes", b"size_bytes", "state", b"state", "teacher", b"teacher"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GoldenDataset: _TypeAlias = GoldenDataset  # noqa: Y015
 
 @_typing.final
+class TeacherSettings(_message.Message):
+    """How rows without an output are labelled. In JSON Lines such a row leaves "output" out, in CSV its cell is empty, in
+    Parquet it is null. Each is asked for several times, and trained on where enough answers keep the contract and are
+    equal. Labelled rows are never held out, a split "holdout" without an output is invalid; they are dropped, and a finding
+    says so, where they repeat or contradict another row or are like a held-out one. A golden row is never dropped for them.
+    Rows go to the teacher's operator together with instruction_prompt, the contract and the examples.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEACHER_FIELD_NUMBER: _builtins.int
+    EXAMPLES_FIELD_NUMBER: _builtins.int
+    EXAMPLE_COUNT_FIELD_NUMBER: _builtins.int
+    SAMPLE_COUNT_FIELD_NUMBER: _builtins.int
+    MIN_AGREEMENT_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    teacher: _builtins.str
+    """Required. Name of a teacher, as the server's operator names it for the tenant."""
+    examples: _builtins.str
+    """Optional. An ACTIVE dataset of the same tenant and contract, whose golden train rows are shown with each question:
+    tenants/{tenant}/datasets/{dataset}.
+    """
+    example_count: _builtins.int
+    """Optional. How many of them at most, 1 to 32, chosen by the seed. Default 4."""
+    sample_count: _builtins.int
+    """Optional. Answers asked for of each row, 1 to 8. Default 3."""
+    min_agreement: _builtins.float
+    """Optional. Share of all answers asked for that must be equal in canonical form, above 0 to 1. Default 0.6."""
+    seed: _builtins.int
+    """Optional. Chooses the examples; answers are asked for with it and the numbers that follow. 0 or more. Default 0."""
+    def __init__(
+        self,
+        *,
+        teacher: _builtins.str | None = ...,
+        examples: _builtins.str | None = ...,
+        example_count: _builtins.int | None = ...,
+        sample_count: _builtins.int | None = ...,
+        min_agreement: _builtins.float | None = ...,
+        seed: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_count", b"example_count", "examples", b"examples", "min_agreement", b"min_agreement", "sample_count", b"sample_count", "seed", b"seed", "teacher", b"teacher"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeacherSettings: _TypeAlias = TeacherSettings  # noqa: Y015
+
+@_typing.final
+class TeacherLineage(_message.Message):
+    """Where the outputs of labelled rows come from. Every answer that came is kept, those that were not used too."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEACHER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    EXAMPLES_FIELD_NUMBER: _builtins.int
+    EXAMPLE_COUNT_FIELD_NUMBER: _builtins.int
+    SAMPLE_COUNT_FIELD_NUMBER: _builtins.int
+    MIN_AGREEMENT_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    INSTRUCTIONS_DIGEST_FIELD_NUMBER: _builtins.int
+    ANSWERS_DIGEST_FIELD_NUMBER: _builtins.int
+    ANSWER_COUNT_FIELD_NUMBER: _builtins.int
+    CONTENT_DIGEST_FIELD_NUMBER: _builtins.int
+    teacher: _builtins.str
+    """Output only. Name of the teacher."""
+    kind: _builtins.str
+    """Output only. How it is spoken to: "openai" or "goldsmith"."""
+    examples: _builtins.str
+    """Output only. As asked for."""
+    example_count: _builtins.int
+    """Output only. As asked for, or the default."""
+    sample_count: _builtins.int
+    """Output only. As asked for, or the default."""
+    min_agreement: _builtins.float
+    """Output only. As asked for, or the default."""
+    seed: _builtins.int
+    """Output only. As asked for."""
+    instructions_digest: _builtins.str
+    """Output only. "sha256:<hex>" over what was said with each question: instruction prompt, contract and examples."""
+    answers_digest: _builtins.str
+    """Output only. "sha256:<hex>" over all answers, a JSON object a line, by row."""
+    answer_count: _builtins.int
+    """Output only. Number of answers, those that could not be read among them."""
+    content_digest: _builtins.str
+    """Output only. "sha256:<hex>" over the dataset's digest, a line feed and answers_digest: what an adapter's manifest
+    names as its dataset.
+    """
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Models that answered, as the operator names them; empty text is a base model that is served. More than
+        one where the operator changed it in between.
+        """
+
+    def __init__(
+        self,
+        *,
+        teacher: _builtins.str | None = ...,
+        kind: _builtins.str | None = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
+        examples: _builtins.str | None = ...,
+        example_count: _builtins.int | None = ...,
+        sample_count: _builtins.int | None = ...,
+        min_agreement: _builtins.float | None = ...,
+        seed: _builtins.int | None = ...,
+        instructions_digest: _builtins.str | None = ...,
+        answers_digest: _builtins.str | None = ...,
+        answer_count: _builtins.int | None = ...,
+        content_digest: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_count", b"answer_count", "answers_digest", b"answers_digest", "content_digest", b"content_digest", "example_count", b"example_count", "examples", b"examples", "instructions_digest", b"instructions_digest", "kind", b"kind", "min_agreement", b"min_agreement", "models", b"models", "sample_count", b"sample_count", "seed", b"seed", "teacher", b"teacher"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeacherLineage: _TypeAlias = TeacherLineage  # noqa: Y015
+
+@_typing.final
 class DatasetLineage(_message.Message):
-    """Where a curated dataset comes from. ListDatasetChanges has what was done to each row. Rows keep the numbers that they
+    """Where a curated or a labelled dataset comes from. ListDatasetChanges has what was done to each row. Rows keep the numbers that they
     have in the source, in findings and in PreviewExample too; numbers of rows that were dropped are left out.
     """
 
@@ -265,6 +397,7 @@ class DatasetLineage(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     SOURCE_DIGEST_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    TEACHER_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Output only. The dataset that was read: tenants/{tenant}/datasets/{dataset}."""
     source_digest: _builtins.str
@@ -273,16 +406,23 @@ class DatasetLineage(_message.Message):
     def steps(self) -> _containers.RepeatedScalarFieldContainer[Global___CurationStep.ValueType]:
         """Output only. What was done, in this order."""
 
+    @_builtins.property
+    def teacher(self) -> Global___TeacherLineage:
+        """Output only. Of an uploaded dataset with answers of a teacher, which has no source. A dataset curated from it names
+        it as its source, and keeps the mark of each row.
+        """
+
     def __init__(
         self,
         *,
         source: _builtins.str | None = ...,
         source_digest: _builtins.str | None = ...,
         steps: _abc.Iterable[Global___CurationStep.ValueType] | None = ...,
+        teacher: Global___TeacherLineage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["teacher", b"teacher"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "source_digest", b"source_digest", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "source_digest", b"source_digest", "steps", b"steps", "teacher", b"teacher"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -380,6 +520,7 @@ class DatasetReport(_message.Message):
     SEVERITY_COUNTS_FIELD_NUMBER: _builtins.int
     PERSONAL_DATA_KINDS_FIELD_NUMBER: _builtins.int
     TOKEN_LENGTHS_FIELD_NUMBER: _builtins.int
+    SYNTHETIC_FIELD_NUMBER: _builtins.int
     row_count: _builtins.int
     """Rows in the upload."""
     train_count: _builtins.int
@@ -410,6 +551,10 @@ class DatasetReport(_message.Message):
         were sealed before lengths were measured.
         """
 
+    @_builtins.property
+    def synthetic(self) -> Global___SyntheticReport:
+        """Absent where every row came with its output."""
+
     def __init__(
         self,
         *,
@@ -421,14 +566,71 @@ class DatasetReport(_message.Message):
         severity_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         personal_data_kinds: _abc.Iterable[_builtins.str] | None = ...,
         token_lengths: Global___TokenLengths | None = ...,
+        synthetic: Global___SyntheticReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["token_lengths", b"token_lengths"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["synthetic", b"synthetic", "token_lengths", b"token_lengths"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_counts", b"finding_counts", "holdout_count", b"holdout_count", "invalid_count", b"invalid_count", "personal_data_kinds", b"personal_data_kinds", "row_count", b"row_count", "severity_counts", b"severity_counts", "token_lengths", b"token_lengths", "train_count", b"train_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_counts", b"finding_counts", "holdout_count", b"holdout_count", "invalid_count", b"invalid_count", "personal_data_kinds", b"personal_data_kinds", "row_count", b"row_count", "severity_counts", b"severity_counts", "synthetic", b"synthetic", "token_lengths", b"token_lengths", "train_count", b"train_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DatasetReport: _TypeAlias = DatasetReport  # noqa: Y015
+
+@_typing.final
+class SyntheticReport(_message.Message):
+    """What became of the rows that came without an output."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DroppedCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str | None = ...,
+            value: _builtins.int | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    UNLABELLED_COUNT_FIELD_NUMBER: _builtins.int
+    SYNTHETIC_COUNT_FIELD_NUMBER: _builtins.int
+    DROPPED_COUNTS_FIELD_NUMBER: _builtins.int
+    unlabelled_count: _builtins.int
+    """Rows without an output that could be asked about."""
+    synthetic_count: _builtins.int
+    """Those of them that are trained on, with a teacher's answer."""
+    @_builtins.property
+    def dropped_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Those of them that were left out, by reason of the finding; each for one. TEACHER_NOT_ASKED: the golden rows alone
+        make the dataset fail. TEACHER_GAVE_NO_ANSWER, TEACHER_BROKE_CONTRACT, TEACHER_DISAGREES: of its answers.
+        SYNTHETIC_DUPLICATED, SYNTHETIC_CONTRADICTS, SYNTHETIC_LEAKED: of other rows. ROW_TOO_LONG, ROW_NOT_TRAINABLE: of the
+        base model.
+        """
+
+    def __init__(
+        self,
+        *,
+        unlabelled_count: _builtins.int | None = ...,
+        synthetic_count: _builtins.int | None = ...,
+        dropped_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_counts", b"dropped_counts", "synthetic_count", b"synthetic_count", "unlabelled_count", b"unlabelled_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyntheticReport: _TypeAlias = SyntheticReport  # noqa: Y015
 
 @_typing.final
 class TokenLengths(_message.Message):
@@ -550,8 +752,8 @@ class DatasetFinding(_message.Message):
     source's row number.
     """
     reason: _builtins.str
-    """UPPER_SNAKE kind, for example ROW_NOT_JSON or CONTRACT_VIOLATED. FILE_UNREADABLE and FILE_TOO_LARGE end the reading:
-    they fail the dataset whatever the policy.
+    """UPPER_SNAKE kind, for example ROW_NOT_JSON or CONTRACT_VIOLATED. FILE_UNREADABLE and FILE_TOO_LARGE end the reading,
+    TEACHER_REFUSED and TEACHER_PROMPT_TOO_LONG the labelling: they fail the dataset whatever the policy.
     """
     path: _builtins.str
     """Field path, with a JSON Pointer into the output after "#"; "rows" for the dataset as a whole, "file" for the upload."""

@@ -121,6 +121,32 @@ class TestReportDocument:
             ("JSONL", "tenants/acme/datasets/raw", ["UNICODE_NFC", "DROP_DUPLICATES"]),
         ]
 
+    def test_has_all_that_is_known_of_a_teacher(self) -> None:
+        """Under the names of the trainer's contract; nothing where every row came with its output."""
+        plain, labelled = _dataset(), _labelled()
+
+        without, document = report_document(plain, []), report_document(labelled, [])
+
+        assert (without.teacher, without.synthetic) == (None, None)
+        assert document.teacher is not None
+        assert document.synthetic is not None
+        assert set(document.teacher.model_dump()) == {field.name for field in pb.TeacherLineage.DESCRIPTOR.fields}
+        assert set(document.synthetic.model_dump()) == {field.name for field in pb.SyntheticReport.DESCRIPTOR.fields}
+        assert (document.teacher.models, document.synthetic.dropped_counts) == (["m", ""], {"TEACHER_DISAGREES": 2})
+
+
+def _labelled() -> pb.GoldenDataset:
+    dataset = _dataset()
+    dataset.lineage.teacher.CopyFrom(
+        pb.TeacherLineage(
+            teacher="large", kind="openai", models=["m", ""], sample_count=3, min_agreement=0.6, answer_count=36
+        )
+    )
+    dataset.report.synthetic.CopyFrom(
+        pb.SyntheticReport(unlabelled_count=12, synthetic_count=10, dropped_counts={"TEACHER_DISAGREES": 2})
+    )
+    return dataset
+
 
 class TestShowDatasetReport:
     """The whole view."""
@@ -135,6 +161,14 @@ class TestShowDatasetReport:
 
         assert shown.count("[bold red]x[/]") == 7
         assert not {"\x1b", "\x07", "\x9b", "\r", "\u202e"} & set(shown)
+
+    def test_says_which_rows_are_a_teacher_s(self) -> None:
+        """Nothing of it where none is."""
+        shown, without = _shown(report_document(_labelled(), [])), _shown(report_document(_dataset(), []))
+
+        assert "10 of 12 rows without an output; left out: 2 TEACHER_DISAGREES" in shown
+        assert "large (openai: m, base model): 36 answers, 3 a row, 0.6 equal, seed 0" in shown
+        assert "synthetic" not in without
 
     def test_shows_the_first_row_before_the_number_of_findings(self) -> None:
         """And says how many rows are not named."""
