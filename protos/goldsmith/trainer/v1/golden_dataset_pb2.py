@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)goldsmith/trainer/v1/golden_dataset.proto\x12\x14goldsmith.trainer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x03\n\rGoldenDataset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x1a\n\x12instruction_prompt\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x61tabase_sql\x18\x04 \x01(\t\x12\x37\n\x05state\x18\x05 \x01(\x0e\x32(.goldsmith.trainer.v1.GoldenDatasetState\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\x33\n\x06report\x18\x08 \x01(\x0b\x32#.goldsmith.trainer.v1.DatasetReport\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x06\x66ormat\x18\n \x01(\x0e\x32).goldsmith.trainer.v1.GoldenDatasetFormat\x12\x35\n\x07lineage\x18\x0b \x01(\x0b\x32$.goldsmith.trainer.v1.DatasetLineage\"j\n\x0e\x44\x61tasetLineage\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x15\n\rsource_digest\x18\x02 \x01(\t\x12\x31\n\x05steps\x18\x03 \x03(\x0e\x32\".goldsmith.trainer.v1.CurationStep\"\x93\x01\n\rDatasetChange\x12\x12\n\nrow_number\x18\x01 \x01(\x05\x12\x30\n\x04step\x18\x02 \x01(\x0e\x32\".goldsmith.trainer.v1.CurationStep\x12\x15\n\rbefore_digest\x18\x03 \x01(\t\x12\x14\n\x0c\x61\x66ter_digest\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xcc\x03\n\rDatasetReport\x12\x11\n\trow_count\x18\x01 \x01(\x05\x12\x13\n\x0btrain_count\x18\x02 \x01(\x05\x12\x15\n\rholdout_count\x18\x03 \x01(\x05\x12\x15\n\rinvalid_count\x18\x04 \x01(\x05\x12N\n\x0e\x66inding_counts\x18\x05 \x03(\x0b\x32\x36.goldsmith.trainer.v1.DatasetReport.FindingCountsEntry\x12P\n\x0fseverity_counts\x18\x06 \x03(\x0b\x32\x37.goldsmith.trainer.v1.DatasetReport.SeverityCountsEntry\x12\x1b\n\x13personal_data_kinds\x18\x07 \x03(\t\x12\x39\n\rtoken_lengths\x18\x08 \x01(\x0b\x32\".goldsmith.trainer.v1.TokenLengths\x1a\x34\n\x12\x46indingCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a\x35\n\x13SeverityCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\xe5\x02\n\x0cTokenLengths\x12\x34\n\x06prompt\x18\x01 \x01(\x0b\x32$.goldsmith.trainer.v1.TokenQuantiles\x12\x38\n\ncompletion\x18\x02 \x01(\x0b\x32$.goldsmith.trainer.v1.TokenQuantiles\x12\x33\n\x05total\x18\x03 \x01(\x0b\x32$.goldsmith.trainer.v1.TokenQuantiles\x12\x16\n\x0e\x63ontext_tokens\x18\x04 \x01(\x05\x12\x1a\n\x12instruction_tokens\x18\x05 \x01(\x05\x12\x11\n\trow_count\x18\x06 \x01(\x05\x12\x13\n\x0btoken_count\x18\x07 \x01(\x03\x12\x1b\n\x13learned_token_count\x18\x08 \x01(\x03\x12\x19\n\x11train_token_count\x18\t \x01(\x03\x12\x1c\n\x14longest_train_tokens\x18\n \x01(\x05\"D\n\x0eTokenQuantiles\x12\x0b\n\x03p50\x18\x01 \x01(\x05\x12\x0b\n\x03p95\x18\x02 \x01(\x05\x12\x0b\n\x03p99\x18\x03 \x01(\x05\x12\x0b\n\x03max\x18\x04 \x01(\x05\"\xae\x01\n\x0e\x44\x61tasetFinding\x12\x12\n\nrow_number\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x10\n\x08\x62locking\x18\x05 \x01(\x08\x12\x37\n\x08severity\x18\x06 \x01(\x0e\x32%.goldsmith.trainer.v1.FindingSeverity\x12\x0e\n\x06remedy\x18\x07 \x01(\t*\xbe\x01\n\x0c\x43urationStep\x12\x1d\n\x19\x43URATION_STEP_UNSPECIFIED\x10\x00\x12!\n\x1d\x43URATION_STEP_DROP_DUPLICATES\x10\x01\x12&\n\"CURATION_STEP_DROP_NEAR_DUPLICATES\x10\x02\x12%\n!CURATION_STEP_DROP_CONTRADICTIONS\x10\x03\x12\x1d\n\x19\x43URATION_STEP_UNICODE_NFC\x10\x04*\x9f\x01\n\x13GoldenDatasetFormat\x12%\n!GOLDEN_DATASET_FORMAT_UNSPECIFIED\x10\x00\x12\x1f\n\x1bGOLDEN_DATASET_FORMAT_JSONL\x10\x01\x12\x1d\n\x19GOLDEN_DATASET_FORMAT_CSV\x10\x02\x12!\n\x1dGOLDEN_DATASET_FORMAT_PARQUET\x10\x03*\xc5\x01\n\x12GoldenDatasetState\x12$\n GOLDEN_DATASET_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eGOLDEN_DATASET_STATE_IMPORTING\x10\x01\x12#\n\x1fGOLDEN_DATASET_STATE_VALIDATING\x10\x02\x12\x1f\n\x1bGOLDEN_DATASET_STATE_ACTIVE\x10\x03\x12\x1f\n\x1bGOLDEN_DATASET_STATE_FAILED\x10\x04*u\n\x10InvalidRowPolicy\x12\"\n\x1eINVALID_ROW_POLICY_UNSPECIFIED\x10\x00\x12\x1d\n\x19INVALID_ROW_POLICY_REFUSE\x10\x01\x12\x1e\n\x1aINVALID_ROW_POLICY_EXCLUDE\x10\x02*\x8a\x01\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46INDING_SEVERITY_ADVICE\x10\x01\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x02\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)goldsmith/trainer/v1/golden_dataset.proto\x12\x14goldsmith.trainer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x03\n\rGoldenDataset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x1a\n\x12instruction_prompt\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x61tabase_sql\x18\x04 \x01(\t\x12\x37\n\x05state\x18\x05 \x01(\x0e\x32(.goldsmith.trainer.v1.GoldenDatasetState\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\x33\n\x06report\x18\x08 \x01(\x0b\x32#.goldsmith.trainer.v1.DatasetReport\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x06\x66ormat\x18\n \x01(\x0e\x32).goldsmith.trainer.v1.GoldenDatasetFormat\x12\x35\n\x07lineage\x18\x0b \x01(\x0b\x32$.goldsmith.trainer.v1.DatasetLineage\"\x9a\x01\n\x0e\x44\x61tasetLineage\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x15\n\rsource_digest\x18\x02 \x01(\t\x12\x31\n\x05steps\x18\x03 \x03(\x0e\x32\".goldsmith.trainer.v1.CurationStep\x12\x1b\n\x0emax_row_tokens\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_max_row_tokens\"\x93\x01\n\rDatasetChange\x12\x12\n\nrow_number\x18\x01 \x01(\x05\x12\x30\n\x04step\x18\x02 \x01(\x0e\x32\".goldsmith.trainer.v1.CurationStep\x12\x15\n\rbefore_digest\x18\x03 \x01(\t\x12\x14\n\x0c\x61\x66ter_digest\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xcc\x03\n\rDatasetReport\x12\x11\n\trow_count\x18\x01 \x01(\x05\x12\x13\n\x0btrain_count\x18\x02 \x01(\x05\x12\x15\n\rholdout_count\x18\x03 \x01(\x05\x12\x15\n\rinvalid_count\x18\x04 \x01(\x05\x12N\n\x0e\x66inding_counts\x18\x05 \x03(\x0b\x32\x36.goldsmith.trainer.v1.DatasetReport.FindingCountsEntry\x12P\n\x0fseverity_counts\x18\x06 \x03(\x0b\x32\x37.goldsmith.trainer.v1.DatasetReport.SeverityCountsEntry\x12\x1b\n\x13personal_data_kinds\x18\x07 \x03(\t\x12\x39\n\rtoken_lengths\x18\x08 \x01(\x0b\x32\".goldsmith.trainer.v1.TokenLengths\x1a\x34\n\x12\x46indingCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a\x35\n\x13SeverityCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\xe5\x02\n\x0cTokenLengths\x12\x34\n\x06prompt\x18\x01 \x01(\x0b\x32$.goldsmith.trainer.v1.TokenQuantiles\x12\x38\n\ncompletion\x18\x02 \x01(\x0b\x32$.goldsmith.trainer.v1.TokenQuantiles\x12\x33\n\x05total\x18\x03 \x01(\x0b\x32$.goldsmith.trainer.v1.TokenQuantiles\x12\x16\n\x0e\x63ontext_tokens\x18\x04 \x01(\x05\x12\x1a\n\x12instruction_tokens\x18\x05 \x01(\x05\x12\x11\n\trow_count\x18\x06 \x01(\x05\x12\x13\n\x0btoken_count\x18\x07 \x01(\x03\x12\x1b\n\x13learned_token_count\x18\x08 \x01(\x03\x12\x19\n\x11train_token_count\x18\t \x01(\x03\x12\x1c\n\x14longest_train_tokens\x18\n \x01(\x05\"D\n\x0eTokenQuantiles\x12\x0b\n\x03p50\x18\x01 \x01(\x05\x12\x0b\n\x03p95\x18\x02 \x01(\x05\x12\x0b\n\x03p99\x18\x03 \x01(\x05\x12\x0b\n\x03max\x18\x04 \x01(\x05\"\xae\x01\n\x0e\x44\x61tasetFinding\x12\x12\n\nrow_number\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x10\n\x08\x62locking\x18\x05 \x01(\x08\x12\x37\n\x08severity\x18\x06 \x01(\x0e\x32%.goldsmith.trainer.v1.FindingSeverity\x12\x0e\n\x06remedy\x18\x07 \x01(\t*\xae\x02\n\x0c\x43urationStep\x12\x1d\n\x19\x43URATION_STEP_UNSPECIFIED\x10\x00\x12!\n\x1d\x43URATION_STEP_DROP_DUPLICATES\x10\x01\x12&\n\"CURATION_STEP_DROP_NEAR_DUPLICATES\x10\x02\x12%\n!CURATION_STEP_DROP_CONTRADICTIONS\x10\x03\x12\x1d\n\x19\x43URATION_STEP_UNICODE_NFC\x10\x04\x12\'\n#CURATION_STEP_REPLACE_PERSONAL_DATA\x10\x05\x12#\n\x1f\x43URATION_STEP_MERGE_BY_MAJORITY\x10\x06\x12 \n\x1c\x43URATION_STEP_DROP_LONG_ROWS\x10\x07*\x9f\x01\n\x13GoldenDatasetFormat\x12%\n!GOLDEN_DATASET_FORMAT_UNSPECIFIED\x10\x00\x12\x1f\n\x1bGOLDEN_DATASET_FORMAT_JSONL\x10\x01\x12\x1d\n\x19GOLDEN_DATASET_FORMAT_CSV\x10\x02\x12!\n\x1dGOLDEN_DATASET_FORMAT_PARQUET\x10\x03*\xc5\x01\n\x12GoldenDatasetState\x12$\n GOLDEN_DATASET_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eGOLDEN_DATASET_STATE_IMPORTING\x10\x01\x12#\n\x1fGOLDEN_DATASET_STATE_VALIDATING\x10\x02\x12\x1f\n\x1bGOLDEN_DATASET_STATE_ACTIVE\x10\x03\x12\x1f\n\x1bGOLDEN_DATASET_STATE_FAILED\x10\x04*u\n\x10InvalidRowPolicy\x12\"\n\x1eINVALID_ROW_POLICY_UNSPECIFIED\x10\x00\x12\x1d\n\x19INVALID_ROW_POLICY_REFUSE\x10\x01\x12\x1e\n\x1aINVALID_ROW_POLICY_EXCLUDE\x10\x02*\x8a\x01\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46INDING_SEVERITY_ADVICE\x10\x01\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x02\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,32 +36,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._serialized_options = b'8\001'
   _globals['_DATASETREPORT_SEVERITYCOUNTSENTRY']._loaded_options = None
   _globals['_DATASETREPORT_SEVERITYCOUNTSENTRY']._serialized_options = b'8\001'
-  _globals['_CURATIONSTEP']._serialized_start=1838
-  _globals['_CURATIONSTEP']._serialized_end=2028
-  _globals['_GOLDENDATASETFORMAT']._serialized_start=2031
-  _globals['_GOLDENDATASETFORMAT']._serialized_end=2190
-  _globals['_GOLDENDATASETSTATE']._serialized_start=2193
-  _globals['_GOLDENDATASETSTATE']._serialized_end=2390
-  _globals['_INVALIDROWPOLICY']._serialized_start=2392
-  _globals['_INVALIDROWPOLICY']._serialized_end=2509
-  _globals['_FINDINGSEVERITY']._serialized_start=2512
-  _globals['_FINDINGSEVERITY']._serialized_end=2650
+  _globals['_CURATIONSTEP']._serialized_start=1887
+  _globals['_CURATIONSTEP']._serialized_end=2189
+  _globals['_GOLDENDATASETFORMAT']._serialized_start=2192
+  _globals['_GOLDENDATASETFORMAT']._serialized_end=2351
+  _globals['_GOLDENDATASETSTATE']._serialized_start=2354
+  _globals['_GOLDENDATASETSTATE']._serialized_end=2551
+  _globals['_INVALIDROWPOLICY']._serialized_start=2553
+  _globals['_INVALIDROWPOLICY']._serialized_end=2670
+  _globals['_FINDINGSEVERITY']._serialized_start=2673
+  _globals['_FINDINGSEVERITY']._serialized_end=2811
   _globals['_GOLDENDATASET']._serialized_start=101
   _globals['_GOLDENDATASET']._serialized_end=507
-  _globals['_DATASETLINEAGE']._serialized_start=509
-  _globals['_DATASETLINEAGE']._serialized_end=615
-  _globals['_DATASETCHANGE']._serialized_start=618
-  _globals['_DATASETCHANGE']._serialized_end=765
-  _globals['_DATASETREPORT']._serialized_start=768
-  _globals['_DATASETREPORT']._serialized_end=1228
-  _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._serialized_start=1121
-  _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._serialized_end=1173
-  _globals['_DATASETREPORT_SEVERITYCOUNTSENTRY']._serialized_start=1175
-  _globals['_DATASETREPORT_SEVERITYCOUNTSENTRY']._serialized_end=1228
-  _globals['_TOKENLENGTHS']._serialized_start=1231
-  _globals['_TOKENLENGTHS']._serialized_end=1588
-  _globals['_TOKENQUANTILES']._serialized_start=1590
-  _globals['_TOKENQUANTILES']._serialized_end=1658
-  _globals['_DATASETFINDING']._serialized_start=1661
-  _globals['_DATASETFINDING']._serialized_end=1835
+  _globals['_DATASETLINEAGE']._serialized_start=510
+  _globals['_DATASETLINEAGE']._serialized_end=664
+  _globals['_DATASETCHANGE']._serialized_start=667
+  _globals['_DATASETCHANGE']._serialized_end=814
+  _globals['_DATASETREPORT']._serialized_start=817
+  _globals['_DATASETREPORT']._serialized_end=1277
+  _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._serialized_start=1170
+  _globals['_DATASETREPORT_FINDINGCOUNTSENTRY']._serialized_end=1222
+  _globals['_DATASETREPORT_SEVERITYCOUNTSENTRY']._serialized_start=1224
+  _globals['_DATASETREPORT_SEVERITYCOUNTSENTRY']._serialized_end=1277
+  _globals['_TOKENLENGTHS']._serialized_start=1280
+  _globals['_TOKENLENGTHS']._serialized_end=1637
+  _globals['_TOKENQUANTILES']._serialized_start=1639
+  _globals['_TOKENQUANTILES']._serialized_end=1707
+  _globals['_DATASETFINDING']._serialized_start=1710
+  _globals['_DATASETFINDING']._serialized_end=1884
 # @@protoc_insertion_point(module_scope)
