@@ -131,4 +131,5 @@ def _is_dropped(change: pb.DatasetChange) -> bool:
 
 def _step(value: int) -> str:
     # A newer server may have more of them.
-    return _word({number: name for name, number in pb.CurationStep.items()}.get(value, str(value)))
+    names: dict[int, str] = {number: name for name, number in pb.CurationStep.items()}
+    return _word(names.get(value, str(value)))

@@ -145,8 +145,7 @@ class TestRegister:
     @pytest.mark.parametrize(
         ("kind", "form"),
         [
-            (EMAIL, "a{}@acme.com"), (SSN, "536-{:06}"), (IP, "10.{}.{}.{}"),
-            (PHONE, "+999 6{:06}"), ("a name", "name {}"),
+            (EMAIL, "a{}@acme.com"), (IP, "10.{}.{}.{}"), (PHONE, "+999 6{:06}"),
         ],
     )  # fmt: skip
     @pytest.mark.timeout(120)

@@ -322,7 +322,7 @@ class TestHostileRows:
     def test_thousands_of_finds_take_time_in_proportion(self, unit: str) -> None:
         """Twice as many take no four times as long."""
         times = []
-        for count in (2_000, 8_000):
+        for count in (1_000, 4_000):
             text = "".join(unit.format(number % 250) for number in range(count))
             begin = time.process_time()
             Bench(_TEXT).replace((text, '{"held": "out"'))
