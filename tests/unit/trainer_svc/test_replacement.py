@@ -320,15 +320,15 @@ class TestHostileRows:
     )
     @pytest.mark.timeout(60)
     def test_thousands_of_finds_take_time_in_proportion(self, unit: str) -> None:
-        """Twice as many take no four times as long."""
+        """Sixteen times as many take no 256 times as long; between them is room for a busy machine."""
         times = []
-        for count in (1_000, 4_000):
+        for count in (250, 4_000):
             text = "".join(unit.format(number % 250) for number in range(count))
             begin = time.process_time()
             Bench(_TEXT).replace((text, '{"held": "out"'))
             times.append(time.process_time() - begin)
 
-        assert times[1] < 10 * times[0] + 0.5
+        assert times[1] < 64 * times[0] + 0.5
 
     def test_more_finds_than_can_be_held_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing is replaced then."""
