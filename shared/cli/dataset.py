@@ -1,4 +1,4 @@
-"""`goldsmith dataset`: look into golden datasets."""
+"""`goldsmith dataset`: look into golden datasets, and make one from another."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 
+from shared.cli.curation import changes, curate
 from shared.cli.dataset_report import report_document, show_dataset_report
 from shared.cli.screen import errors_shown
 from shared.cli.token_view import show_preview
@@ -16,6 +17,9 @@ from shared.client import TrainerClient
 from shared.names import DatasetName
 
 app = typer.Typer(no_args_is_help=True, help="Golden datasets: what is trained on, and what was found in it.")
+
+app.command()(curate)
+app.command()(changes)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="tenants/{tenant}/datasets/{dataset}")]
 _Json = Annotated[bool, typer.Option("--json", help="For machines: the whole answer as JSON.")]

@@ -37,7 +37,7 @@ def show_report(console: Console, report: CompileReport, *, kind: str, digest: s
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
-    facts.add_row("kind", kind)
+    facts.add_row("kind", Text(visible(kind)))
     facts.add_row("guarantee", f"{report.guarantee}: {_GUARANTEES[report.guarantee]}")
     facts.add_row("engine", f"{report.engine}: {_ENGINES[report.engine]}")
     facts.add_row("states", f"{report.state_count:,}")
@@ -46,16 +46,16 @@ def show_report(console: Console, report: CompileReport, *, kind: str, digest: s
     facts.add_row("tokens", f"min {report.min_tokens:,} · typical {typical} · max {most}")
     counts = Counter(verdict.fate for verdict in report.verdicts)
     facts.add_row("keywords", ", ".join(f"{counts[fate]} {fate}" for fate in KeywordFate))
-    facts.add_row("digest", digest)
+    facts.add_row("digest", Text(visible(digest)))
     console.print(facts)
     verdicts = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     verdicts.add_column("keyword", overflow="fold")
     verdicts.add_column("fate", no_wrap=True)
     verdicts.add_column("note", overflow="fold")
     for verdict in report.verdicts:
-        # `Text`, since pointers and notes may hold what rich would read as markup.
+        # Pointers and notes quote a tenant's schema.
         fate = Text(verdict.fate, style=_STYLES[verdict.fate])
-        verdicts.add_row(Text(verdict.pointer or "(root)"), fate, Text(verdict.note))
+        verdicts.add_row(Text(visible(verdict.pointer) or "(root)"), fate, Text(visible(verdict.note)))
     console.print(verdicts)
 
 
@@ -67,7 +67,7 @@ def show_contracts(console: Console, contracts: Iterable[contract_pb2.OutputCont
     for contract in contracts:
         report = report_of(contract.report)
         table.add_row(
-            Text(contract.name),
+            Text(visible(contract.name)),
             spec_of(contract).kind,
             report.guarantee,
             report.engine,
@@ -85,11 +85,10 @@ def show_adapters(console: Console, adapters: Iterable[inference_service_pb2.Res
         table.add_column(column, justify="right" if column == "requests" else "left", overflow="fold")
     for adapter in adapters:
         state = _state(adapter)
-        # `Text`, since a reason may hold what rich would read as markup.
         aliases, shares, pinned = " ".join(adapter.aliases), " ".join(_shares(adapter)), "yes" if adapter.pinned else ""
         running = str(adapter.active_request_count)
         row = (adapter.revision, state, aliases, shares, pinned, running, adapter.rejection)
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     console.print(table)
 
 
@@ -97,7 +96,7 @@ def show_adapter_change(console: Console, adapter: inference_service_pb2.Residen
     """One line: when, which revision, what it is now, under which aliases, if pinned, and why if it was rejected."""
     now, pinned = f"{datetime.now(UTC):%H:%M:%S}", "pinned" if adapter.pinned else ""
     parts = [now, adapter.revision, _state(adapter), *adapter.aliases, *_shares(adapter), pinned, adapter.rejection]
-    console.print(Text(" ".join(part for part in parts if part)))
+    console.print(Text(visible(" ".join(part for part in parts if part))))
 
 
 def _shares(adapter: inference_service_pb2.ResidentAdapter) -> list[str]:

@@ -176,12 +176,25 @@ class TrainerClient:
         return call(self._datasets.PreviewExample, request, _TIMEOUT_SECONDS)
 
     def curate(
-        self, name: str, source: str, steps: Sequence[golden_dataset_pb2.CurationStep.ValueType]
+        self,
+        name: str,
+        source: str,
+        steps: Sequence[golden_dataset_pb2.CurationStep.ValueType],
+        *,
+        max_row_tokens: int | None = None,
     ) -> golden_dataset_pb2.GoldenDataset:
-        """Makes the dataset `name` from `source`, which stays as it is, and returns it checked."""
+        """Makes the dataset `name` from `source`, which stays as it is, and returns it checked.
+
+        `max_row_tokens` goes with DROP_LONG_ROWS.
+        """
         own = DatasetName.parse(name)
         request = dataset_service_pb2.CurateGoldenDatasetRequest(
-            parent=str(own.parent), dataset_id=own.id, source=source, steps=steps, request_id=str(uuid.uuid4())
+            parent=str(own.parent),
+            dataset_id=own.id,
+            source=source,
+            steps=steps,
+            request_id=str(uuid.uuid4()),
+            max_row_tokens=max_row_tokens,
         )
         return call(self._datasets.CurateGoldenDataset, request, _SEAL_TIMEOUT_SECONDS)
 

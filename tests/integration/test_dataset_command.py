@@ -1,4 +1,4 @@
-"""`goldsmith dataset report` against a real trainer."""
+"""`goldsmith dataset` against a real trainer."""
 
 from __future__ import annotations
 
@@ -117,3 +117,57 @@ class TestReport:
         assert (unchecked.exit_code, missing.exit_code) == (1, 1)
         assert "was not checked yet" in unchecked.stderr
         assert "RESOURCE_NOT_FOUND" in missing.stderr
+
+
+class TestCurate:
+    """A dataset from another."""
+
+    def test_tells_what_each_step_did(self, run: Run) -> None:
+        """Personal data is gone from the new rows, and so from its report."""
+        steps = ("--step", "replace-personal-data", "--step", "drop-duplicates")
+
+        result = run("curate", _NAME, "clean", *steps)
+
+        assert result.exit_code == 0, result.output
+        assert "tenants/acme/datasets/clean: active" in result.stdout
+        words = [line.split() for line in result.stdout.splitlines()]
+        assert ["replace-personal-data", "0", "1"] in words
+        assert ["drop-duplicates", "1", "0"] in words
+        document = json.loads(run("report", "tenants/acme/datasets/clean", "--json").stdout)
+        assert (document["row_count"], document["source"]) == (98, _NAME)
+        assert not {"PERSONAL_DATA", "ROW_DUPLICATED"} & {kind["reason"] for kind in document["kinds"]}
+
+    def test_changes_tell_rows_and_kinds_and_no_personal_data(self, run: Run) -> None:
+        """By row of the source, as a table and as JSON; none of what was uploaded."""
+        run("curate", _NAME, "told", "--step", "replace-personal-data", "--step", "drop-duplicates")
+
+        shown = run("changes", "tenants/acme/datasets/told").stdout
+        told = json.loads(run("changes", "tenants/acme/datasets/told", "--json").stdout)
+
+        assert [(change["row_number"], change["step"]) for change in told] == [
+            (7, "CURATION_STEP_REPLACE_PERSONAL_DATA"),
+            (42, "CURATION_STEP_DROP_DUPLICATES"),
+        ]
+        assert told[0]["message"] == "a pseudonym for a name, an e-mail address"
+        assert (told[0]["before_digest"], told[1]["after_digest"]) == ("", "")
+        assert "a pseudonym for a name, an e-mail address" in shown
+        assert _MAIL not in shown
+        assert "Nothing was changed" in run("changes", _NAME).stdout
+
+    def test_long_rows_take_a_limit(self, run: Run) -> None:
+        """Which the new dataset tells; without the step it is refused."""
+        made = run("curate", _NAME, "short", "--step", "drop-long-rows", "--max-row-tokens", "500", "--json")
+        missing = run("curate", _NAME, "none", "--step", "drop-long-rows")
+        useless = run("curate", _NAME, "none", "--step", "drop-duplicates", "--max-row-tokens", "500")
+
+        assert json.loads(made.stdout)["lineage"]["max_row_tokens"] == 500
+        assert (missing.exit_code, useless.exit_code) == (1, 1)
+        assert "max_row_tokens" in missing.stderr
+        assert "max_row_tokens" in useless.stderr
+
+    def test_data_is_replaced_before_anything_else(self, run: Run) -> None:
+        """The digests of an earlier step would give it away."""
+        result = run("curate", _NAME, "none", "--step", "drop-duplicates", "--step", "replace-personal-data")
+
+        assert result.exit_code == 1
+        assert "must begin with replace_personal_data" in result.stderr

@@ -13,6 +13,9 @@ class CurationStep(enum.StrEnum):
     DROP_NEAR_DUPLICATES = "drop_near_duplicates"
     DROP_CONTRADICTIONS = "drop_contradictions"
     UNICODE_NFC = "unicode_nfc"
+    REPLACE_PERSONAL_DATA = "replace_personal_data"
+    MERGE_BY_MAJORITY = "merge_by_majority"
+    DROP_LONG_ROWS = "drop_long_rows"
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,18 @@ class Lineage:
     source_digest: str
     steps: tuple[CurationStep, ...]
     changes: str
+    max_row_tokens: int | None = None
+    """Of `DROP_LONG_ROWS`; None without that step."""
+    pseudonyms: str = ""
+    """Digest of a blob: those of this curation and of all before it; empty if none was given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """What one step did to one row, by its number in the source.
 
-    Digests are of input and output; `after` is empty for a row that was dropped.
+    Digests are of input and output; `after` is empty for a row that was dropped. `before` is empty where personal data
+    was replaced: whoever has the row as it is now could try all telephone numbers against it.
     """
 
     row_number: int

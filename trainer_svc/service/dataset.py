@@ -83,7 +83,9 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         parent = TenantName.parse(request.parent)
         name = DatasetName(parent.tenant, check_id(request.dataset_id, "dataset_id"))
         source, steps = DatasetName.parse(request.source, "source"), translate.steps(request.steps)
-        return translate.dataset(await self._curator.curate(name, source, steps, check_request_id(request.request_id)))
+        request_id, most = check_request_id(request.request_id), translate.max_row_tokens(request)
+        made = await self._curator.curate(name, source, steps, request_id, max_row_tokens=most)
+        return translate.dataset(made)
 
     async def ListDatasetChanges(
         self, request: pb.ListDatasetChangesRequest, context: Context

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from goldsmith.trainer.v1 import dataset_service_pb2
 from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
 from shared.names import DatasetName, invalid_field
 from trainer_svc.domain.curation import Change, CurationStep, Lineage
@@ -110,6 +111,11 @@ def steps(values: Iterable[pb.CurationStep.ValueType]) -> list[CurationStep]:
     return [_KNOWN_STEPS[value] for value in wanted]
 
 
+def max_row_tokens(request: dataset_service_pb2.CurateGoldenDatasetRequest) -> int | None:
+    """The most tokens of a row; None if the request has no limit."""
+    return request.max_row_tokens if request.HasField("max_row_tokens") else None
+
+
 def change(made: Change) -> pb.DatasetChange:
     """One change."""
     return pb.DatasetChange(
@@ -146,6 +152,7 @@ def _lineage(stored: Dataset) -> pb.DatasetLineage | None:
         source=found.source,
         source_digest=found.source_digest,
         steps=[_STEPS[step] for step in found.steps],
+        max_row_tokens=found.max_row_tokens,
         teacher=_labelling(stored.labelling, stored.content_digest) if stored.labelling else None,
     )
 

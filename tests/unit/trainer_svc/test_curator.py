@@ -18,8 +18,9 @@ from tests.unit.trainer_svc.test_datasets import NAME, House
 from trainer_svc.app import curator as module
 from trainer_svc.app.curator import Curator
 from trainer_svc.curation.compiled_example import ExampleCompiler
+from trainer_svc.curation.row_file import load_rows
 from trainer_svc.domain.curation import Change, CurationStep
-from trainer_svc.domain.dataset import Dataset, DatasetState, Finding, InvalidRowPolicy
+from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Finding, InvalidRowPolicy
 from trainer_svc.store.database import Database
 
 NEW = DatasetName("acme", "curated")
@@ -32,6 +33,7 @@ class Desk(House):
 
     def __init__(self, folder: Path, database: Database, compiler: ExampleCompiler) -> None:
         super().__init__(folder, database, compiler)
+        self.folder = folder
         self.curator = Curator(database, LocalBlobStore(folder / "blobs"), self.clock, compiler=compiler)
 
     async def source(self, data: bytes = DATA, policy: InvalidRowPolicy = InvalidRowPolicy.REFUSE) -> Dataset:
@@ -180,6 +182,69 @@ class TestCurate:
         assert made.report is not None
         assert (source.report.holdout_count, made.report.holdout_count) == (2, 2)
         assert made.holdout_rows == source.holdout_rows
+
+    def test_pseudonyms_are_not_told_as_personal_data(self, desk: Desk) -> None:
+        """Nor in a dataset that is made from the new one; whose change has no digest of the data."""
+        text = "tel 4417 2203, +60 12-345 6789, ann@acme.com, 192.168.7.9, DE89 3704 0044 0532 0130 00"
+        data = DATA + json.dumps({"input": text, "output": True}).encode()
+        again = DatasetName("acme", "again")
+
+        async def act() -> tuple[Dataset, Dataset, Dataset, list[Change], list[CheckedRow]]:
+            source = await desk.source(data)
+            made = await desk.curator.curate(NEW, NAME, [CurationStep.REPLACE_PERSONAL_DATA], "")
+            later = await desk.curator.curate(again, NEW, STEPS, "")
+            told, _ = await desk.curator.changes(NEW, Page.parse(10, ""))
+            blobs = LocalBlobStore(desk.folder / "blobs")
+            return source, made, later, told, load_rows(blobs.read(later.train_rows) + blobs.read(later.holdout_rows))
+
+        source, made, later, told, rows = desk.run(act)
+
+        reports = [dataset.report for dataset in (source, made, later)]
+        assert ["PERSONAL_DATA" in report.finding_counts for report in reports if report] == [True, False, False]
+        assert [(change.row_number, change.before) for change in told] == [(41, "")]
+        assert made.lineage is not None
+        assert later.lineage is not None
+        assert made.lineage.pseudonyms == later.lineage.pseudonyms != ""
+        (row,) = (row for row in rows if row.row == 41)
+        assert not any(value in row.input for value in ("2203", "6789", "acme", "192.168", "3704"))
+
+    def test_a_limit_is_part_of_the_request(self, desk: Desk) -> None:
+        """The lineage has it, and a repeat must give the same."""
+        steps = [CurationStep.DROP_LONG_ROWS]
+
+        async def act() -> Dataset:
+            await desk.source()
+            made = await desk.curator.curate(NEW, NAME, steps, "once", max_row_tokens=100)
+            assert await desk.curator.curate(NEW, NAME, steps, "once", max_row_tokens=100) == made
+            with pytest.raises(InvalidInput, match="another request"):
+                await desk.curator.curate(NEW, NAME, steps, "once", max_row_tokens=99)
+            return made
+
+        made = desk.run(act)
+
+        assert made.lineage is not None
+        assert made.lineage.max_row_tokens == 100
+
+    @pytest.mark.parametrize(
+        ("steps", "most", "field"),
+        [
+            ([CurationStep.DROP_LONG_ROWS], None, "max_row_tokens"),
+            ([CurationStep.DROP_LONG_ROWS], 0, "max_row_tokens"),
+            (STEPS, 5, "max_row_tokens"),
+            ([*STEPS, CurationStep.REPLACE_PERSONAL_DATA], None, "steps"),
+        ],
+    )
+    def test_what_does_not_fit_the_steps_is_refused(
+        self, desk: Desk, steps: list[CurationStep], most: int | None, field: str
+    ) -> None:
+        """A limit without its step, a step without its limit, digests of data that is then replaced."""
+
+        async def act() -> str:
+            with pytest.raises(InvalidInput) as caught:
+                await desk.curator.curate(NEW, NAME, steps, "", max_row_tokens=most)
+            return caught.value.violations[0].path
+
+        assert desk.run(act) == field
 
     def test_too_few_rows_left_is_told(self, desk: Desk) -> None:
         """As for an upload: the new dataset is FAILED, with what was changed."""

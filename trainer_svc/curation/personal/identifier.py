@@ -56,8 +56,8 @@ _SSN = re.compile(
 _WALLET = re.compile(
     r"(?<!\w)(?:0x[0-9a-fA-F]{40}|(?:bc1|BC1)[02-9ac-hj-np-zAC-HJ-NP-Z]{11,71}|[13][1-9A-HJ-NP-Za-km-z]{25,34})(?!\w)"
 )
-_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _EMAIL_KIND, _IBAN_KIND, _CARD_KIND = "an e-mail address", "a bank account number (IBAN)", "a payment card number"
 _WALLET_KIND, _SSN_KIND, _IP_KIND = "a wallet address", "a US social security number", "an IP address"
 KINDS = (_EMAIL_KIND, _IBAN_KIND, _CARD_KIND, _WALLET_KIND, _SSN_KIND, _IP_KIND)
@@ -68,7 +68,7 @@ def identifiers(text: str) -> Iterator[PersonalSpan]:
     if "@" in text:
         yield from _matches(_EMAIL_KIND, _EMAIL, text)
     yield from _ibans(text)
-    yield from _matches(_CARD_KIND, _CARD, text, lambda found: _is_card(re.sub("[ -]", "", found[0])))
+    yield from _matches(_CARD_KIND, _CARD, text, lambda found: is_card(re.sub("[ -]", "", found[0])))
     yield from _matches(_WALLET_KIND, _WALLET, text, lambda found: _is_wallet(found[0]))
     yield from _matches(_SSN_KIND, _SSN, text, lambda found: len(set(found[0])) > 2)
     yield from _matches(_IP_KIND, _IP, text, lambda found: _is_address(found[0], text[: found.start()][-12:]))
@@ -86,16 +86,16 @@ def _matches(
 def _ibans(text: str) -> Iterator[PersonalSpan]:
     for head in _IBAN.finditer(text):
         tail = _IBAN_TAIL[_IBAN_CHARS[head[1].upper()]].match(text, head.end())
-        if tail and _is_iban(re.sub(r"[^A-Z0-9]", "", (head[0] + tail[0]).upper())):
+        if tail and is_iban(re.sub(r"[^A-Z0-9]", "", (head[0] + tail[0]).upper())):
             yield PersonalSpan(_IBAN_KIND, head.start(), tail.end())
 
 
-def _is_iban(code: str) -> bool:
+def is_iban(code: str) -> bool:
     """ISO 7064 mod 97-10: letters as 10 to 35, country and check digits last; the rest is 1."""
     return int("".join(str(int(sign, 36)) for sign in code[4:] + code[:4])) % 97 == 1
 
 
-def _is_card(number: str) -> bool:
+def is_card(number: str) -> bool:
     """Luhn (ISO/IEC 7812): the digits' sum, with every second from the right doubled, ends in 0."""
     total = sum(int(digit) for digit in number[-1::-2])
     total += sum(sum(divmod(2 * int(digit), 10)) for digit in number[-2::-2])
@@ -115,23 +115,28 @@ def _is_address(text: str, before: str) -> bool:
 def _is_wallet(text: str) -> bool:
     if text.startswith("0x"):
         return True
-    return _is_bech32(text.lower()) if text[:3].lower() == "bc1" else _is_base58(text)
+    return is_bech32(text.lower()) if text[:3].lower() == "bc1" else is_base58(text)
 
 
-def _is_base58(text: str) -> bool:
+def is_base58(text: str) -> bool:
     """Bitcoin: 21 bytes and the first 4 of their double SHA-256."""
     number = 0
     for sign in text:
-        number = number * 58 + _BASE58.index(sign)
+        number = number * 58 + BASE58.index(sign)
     data = number.to_bytes(26, "big")[-25:]
     return number < 1 << 200 and hashlib.sha256(hashlib.sha256(data[:21]).digest()).digest()[:4] == data[21:]
 
 
-def _is_bech32(text: str) -> bool:
-    """BIP 173 and 350: the BCH code's remainder over prefix and data is 1, or 0x2bc830a3."""
+def is_bech32(text: str) -> bool:
+    """BIP 173 and 350: the rest is 1, or 0x2bc830a3."""
+    return set(text[3:]) <= set(BECH32) and bech32_rest(text) in (1, 0x2BC830A3)
+
+
+def bech32_rest(text: str) -> int:
+    """The BCH code's remainder over prefix and data of an address in small letters."""
     rest = 1
-    for value in (3, 3, 0, 2, 3, *map(_BECH32.index, text[3:])):  # "bc" in halves
+    for value in (3, 3, 0, 2, 3, *map(BECH32.index, text[3:])):  # "bc" in halves
         top, rest = rest >> 25, (rest & 0x1FFFFFF) << 5 ^ value
         for bit, part in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
             rest ^= part if top >> bit & 1 else 0
-    return rest in (1, 0x2BC830A3)
+    return rest

@@ -105,7 +105,7 @@ def _end(text: str, begin: int, ends: list[int], *, is_named: bool) -> int:
     """Where the number ends that begins there; 0 for none."""
     for end in ends:
         number = text[begin:end]
-        if _is_international(number) or _is_national(number, is_named=is_named):
+        if _is_international(number) or national_region(number, is_named=is_named):
             return end
     return ends[-1] if ends and is_named else 0  # a word says so, whatever the country
 
@@ -126,16 +126,16 @@ def _is_valid(text: str, region: str) -> bool:
         return False
 
 
-def _is_national(text: str, *, is_named: bool) -> bool:
-    """Whether it is a number of a country, grouped as there unless a word before it says what it is."""
+def national_region(text: str, *, is_named: bool) -> str:
+    """The country that has such a number, grouped as there unless a word before it says what it is; empty for none."""
     digits = re.sub(r"\D", "", text)
     for region, prefix, pattern in _plans():
         if not pattern.fullmatch(digits.removeprefix(prefix)) or not _is_valid(text, region):
             continue
         matcher = PhoneNumberMatcher(text, region, leniency=Leniency.STRICT_GROUPING, max_tries=1)
         if is_named or (text != digits and matcher.has_next() and matcher.next().raw_string == text):
-            return True
-    return False
+            return region
+    return ""
 
 
 @cache

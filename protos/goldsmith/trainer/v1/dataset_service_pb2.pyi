@@ -328,6 +328,7 @@ class CurateGoldenDatasetRequest(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MAX_ROW_TOKENS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. tenants/{tenant}."""
     dataset_id: _builtins.str
@@ -336,6 +337,8 @@ class CurateGoldenDatasetRequest(_message.Message):
     """Required. An ACTIVE dataset of the same tenant: tenants/{tenant}/datasets/{dataset}."""
     request_id: _builtins.str
     """Optional. UUID4; a repeat returns the first answer."""
+    max_row_tokens: _builtins.int
+    """Required with CURATION_STEP_DROP_LONG_ROWS, else an error. The most tokens of a row, 1 or more."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedScalarFieldContainer[_golden_dataset_pb2.CurationStep.ValueType]:
         """Required. What to do, in this order; each once."""
@@ -348,12 +351,15 @@ class CurateGoldenDatasetRequest(_message.Message):
         source: _builtins.str | None = ...,
         steps: _abc.Iterable[_golden_dataset_pb2.CurationStep.ValueType] | None = ...,
         request_id: _builtins.str | None = ...,
+        max_row_tokens: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_row_tokens", b"_max_row_tokens", "max_row_tokens", b"max_row_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id", "parent", b"parent", "request_id", b"request_id", "source", b"source", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_row_tokens", b"_max_row_tokens", "dataset_id", b"dataset_id", "max_row_tokens", b"max_row_tokens", "parent", b"parent", "request_id", b"request_id", "source", b"source", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__max_row_tokens: _TypeAlias = _typing.Literal["max_row_tokens"]  # noqa: Y015
+    _WhichOneofArgType__max_row_tokens: _TypeAlias = _typing.Literal["_max_row_tokens", b"_max_row_tokens"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_row_tokens) -> _WhichOneofReturnType__max_row_tokens | None: ...
 
 Global___CurateGoldenDatasetRequest: _TypeAlias = CurateGoldenDatasetRequest  # noqa: Y015
 

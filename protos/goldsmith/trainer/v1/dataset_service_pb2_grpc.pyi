@@ -68,7 +68,8 @@ class DatasetServiceStub:
     CurateGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CurateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
     """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
     Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
-    INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+    INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
+    500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
     """
     ListDatasetChanges: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]
     """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
@@ -111,7 +112,8 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     CurateGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CurateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
     """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
     Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
-    INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+    INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
+    500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
     """
     ListDatasetChanges: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]  # type: ignore[assignment]
     """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
@@ -199,7 +201,8 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_golden_dataset_pb2.GoldenDataset, _abc.Awaitable[_golden_dataset_pb2.GoldenDataset]]:
         """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
         Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
-        INVALID_ARGUMENT (steps), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+        INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
+        500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
         """
 
     @_abc_1.abstractmethod

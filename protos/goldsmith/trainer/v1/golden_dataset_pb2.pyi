@@ -38,10 +38,28 @@ class _CurationStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Curation
     """Drops all rows that contradict each other, as ROWS_CONTRADICT finds them, and all that repeat one of them."""
     CURATION_STEP_UNICODE_NFC: _CurationStep.ValueType  # 4
     """Writes letters and their accents as one character (Unicode NFC), in inputs and outputs."""
+    CURATION_STEP_REPLACE_PERSONAL_DATA: _CurationStep.ValueType  # 5
+    """Replaces what PERSONAL_DATA finds, in inputs and outputs, by pseudonyms of the same form: addresses of reserved domains
+    and networks, cards of test ranges, accounts of the same country with right check digits, telephone numbers kept for
+    films where a country has some; `name-kovatu` for kinds that only the operator's finder knows. A value has the same
+    pseudonym in the whole dataset, however it is spelt, each place keeps its spelling, and no two values share one. They
+    are drawn at random: the table is not stored, nothing leads back, and another curation draws others. A row is dropped
+    whose output cannot keep the contract with them, or which holds more numbers than are looked at. The check of the new
+    dataset, and of those made from it, does not tell them as personal data. Must be the first step: changes before it
+    would have digests of the data.
+    """
+    CURATION_STEP_MERGE_BY_MAJORITY: _CurationStep.ValueType  # 6
+    """Of rows with the same input, but for case and spacing, whose outputs differ in more than what was copied: keeps one
+    with the output of more than half of them, and drops those that contradict or repeat it. Where none has more than
+    half, all stay, for CURATION_STEP_DROP_CONTRADICTIONS.
+    """
+    CURATION_STEP_DROP_LONG_ROWS: _CurationStep.ValueType  # 7
+    """Drops rows of more than max_row_tokens tokens, prompt and output together, held-out ones too."""
 
 class CurationStep(_CurationStep, metaclass=_CurationStepEnumTypeWrapper):
     """What a curation does with all rows. Of rows that repeat each other the first is kept, a held-out one before those that
-    are trained on. Outputs of an ACTIVE dataset are canonical before any step.
+    are trained on. Outputs of an ACTIVE dataset are canonical JSON and SQL before any step, and so are those of a new one:
+    every check writes them so, thus there is no step for it. Nothing is ever cut.
     """
 
 CURATION_STEP_UNSPECIFIED: CurationStep.ValueType  # 0
@@ -56,6 +74,23 @@ CURATION_STEP_DROP_CONTRADICTIONS: CurationStep.ValueType  # 3
 """Drops all rows that contradict each other, as ROWS_CONTRADICT finds them, and all that repeat one of them."""
 CURATION_STEP_UNICODE_NFC: CurationStep.ValueType  # 4
 """Writes letters and their accents as one character (Unicode NFC), in inputs and outputs."""
+CURATION_STEP_REPLACE_PERSONAL_DATA: CurationStep.ValueType  # 5
+"""Replaces what PERSONAL_DATA finds, in inputs and outputs, by pseudonyms of the same form: addresses of reserved domains
+and networks, cards of test ranges, accounts of the same country with right check digits, telephone numbers kept for
+films where a country has some; `name-kovatu` for kinds that only the operator's finder knows. A value has the same
+pseudonym in the whole dataset, however it is spelt, each place keeps its spelling, and no two values share one. They
+are drawn at random: the table is not stored, nothing leads back, and another curation draws others. A row is dropped
+whose output cannot keep the contract with them, or which holds more numbers than are looked at. The check of the new
+dataset, and of those made from it, does not tell them as personal data. Must be the first step: changes before it
+would have digests of the data.
+"""
+CURATION_STEP_MERGE_BY_MAJORITY: CurationStep.ValueType  # 6
+"""Of rows with the same input, but for case and spacing, whose outputs differ in more than what was copied: keeps one
+with the output of more than half of them, and drops those that contradict or repeat it. Where none has more than
+half, all stay, for CURATION_STEP_DROP_CONTRADICTIONS.
+"""
+CURATION_STEP_DROP_LONG_ROWS: CurationStep.ValueType  # 7
+"""Drops rows of more than max_row_tokens tokens, prompt and output together, held-out ones too."""
 Global___CurationStep: _TypeAlias = CurationStep  # noqa: Y015
 
 class _GoldenDatasetFormat:
@@ -398,10 +433,13 @@ class DatasetLineage(_message.Message):
     SOURCE_DIGEST_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     TEACHER_FIELD_NUMBER: _builtins.int
+    MAX_ROW_TOKENS_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Output only. The dataset that was read: tenants/{tenant}/datasets/{dataset}."""
     source_digest: _builtins.str
     """Output only. Its digest."""
+    max_row_tokens: _builtins.int
+    """Output only. As in the request, in tokens; unset without CURATION_STEP_DROP_LONG_ROWS."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedScalarFieldContainer[Global___CurationStep.ValueType]:
         """Output only. What was done, in this order."""
@@ -419,12 +457,15 @@ class DatasetLineage(_message.Message):
         source_digest: _builtins.str | None = ...,
         steps: _abc.Iterable[Global___CurationStep.ValueType] | None = ...,
         teacher: Global___TeacherLineage | None = ...,
+        max_row_tokens: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["teacher", b"teacher"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_row_tokens", b"_max_row_tokens", "max_row_tokens", b"max_row_tokens", "teacher", b"teacher"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "source_digest", b"source_digest", "steps", b"steps", "teacher", b"teacher"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_row_tokens", b"_max_row_tokens", "max_row_tokens", b"max_row_tokens", "source", b"source", "source_digest", b"source_digest", "steps", b"steps", "teacher", b"teacher"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__max_row_tokens: _TypeAlias = _typing.Literal["max_row_tokens"]  # noqa: Y015
+    _WhichOneofArgType__max_row_tokens: _TypeAlias = _typing.Literal["_max_row_tokens", b"_max_row_tokens"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_row_tokens) -> _WhichOneofReturnType__max_row_tokens | None: ...
 
 Global___DatasetLineage: _TypeAlias = DatasetLineage  # noqa: Y015
 
@@ -444,11 +485,13 @@ class DatasetChange(_message.Message):
     step: Global___CurationStep.ValueType
     """The step."""
     before_digest: _builtins.str
-    """"sha256:<hex>" over the JSON list of input and output before the step."""
+    """"sha256:<hex>" over the JSON list of input and output before the step; empty for
+    CURATION_STEP_REPLACE_PERSONAL_DATA, since one could try telephone numbers in the row until it fits.
+    """
     after_digest: _builtins.str
     """The same after it; empty for a row that was dropped."""
     message: _builtins.str
-    """Why, for example "repeats row 7"."""
+    """Why, for example "repeats row 7". Personal data is told by kind, never repeated."""
     def __init__(
         self,
         *,
