@@ -230,23 +230,42 @@ class _TrainingPresetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Traini
     TRAINING_PRESET_UNSPECIFIED: _TrainingPreset.ValueType  # 0
     """Same as BALANCED."""
     TRAINING_PRESET_FAST: _TrainingPreset.ValueType  # 1
-    """FAST_TEXT"""
+    """For a first look: rank 16, 1 to 3 passes (1,500 examples seen, within these), LoRA+ with ratio 4. After 96 steps
+    field F1 0.888 and exact match 0.22 on invoices, 0.380 and 0.01 on BookRestaurant.
+    """
     TRAINING_PRESET_BALANCED: _TrainingPreset.ValueType  # 2
-    """BALANCED_TEXT"""
+    """Rank 16, 3 to 10 passes (10,000 examples seen, within these), one learning rate for both matrices. After 320 steps
+    field F1 0.902 and exact match 0.29 on invoices, 0.447 and 0.06 on BookRestaurant.
+    """
     TRAINING_PRESET_BEST: _TrainingPreset.ValueType  # 3
-    """BEST_TEXT"""
+    """More passes, and the adapter among them that answered best: rank 16, 6 to 20 passes (20,000 examples seen, within
+    these), early_stopping_patience 4. Not measured to be better than BALANCED: field F1 0.437 and exact match 0.06 on
+    BookRestaurant after 580 steps, where the same passes without early stopping gave 0.418 and 0.02; not measured on
+    invoices. Compare both on your own rows.
+    """
 
 class TrainingPreset(_TrainingPreset, metaclass=_TrainingPresetEnumTypeWrapper):
-    """Settings that go together. A field of TrainingSpec that is set wins over its preset; what a preset chose is filled in."""
+    """Settings that go together. A field of TrainingSpec that is set wins over its preset; what a preset chose is filled in.
+    Measured on the shipped base with 250 rows, 100 held out, one seed, on 2 shared cores of an Intel Xeon (2026-11-22):
+    generated invoices and Snips BookRestaurant.
+    """
 
 TRAINING_PRESET_UNSPECIFIED: TrainingPreset.ValueType  # 0
 """Same as BALANCED."""
 TRAINING_PRESET_FAST: TrainingPreset.ValueType  # 1
-"""FAST_TEXT"""
+"""For a first look: rank 16, 1 to 3 passes (1,500 examples seen, within these), LoRA+ with ratio 4. After 96 steps
+field F1 0.888 and exact match 0.22 on invoices, 0.380 and 0.01 on BookRestaurant.
+"""
 TRAINING_PRESET_BALANCED: TrainingPreset.ValueType  # 2
-"""BALANCED_TEXT"""
+"""Rank 16, 3 to 10 passes (10,000 examples seen, within these), one learning rate for both matrices. After 320 steps
+field F1 0.902 and exact match 0.29 on invoices, 0.447 and 0.06 on BookRestaurant.
+"""
 TRAINING_PRESET_BEST: TrainingPreset.ValueType  # 3
-"""BEST_TEXT"""
+"""More passes, and the adapter among them that answered best: rank 16, 6 to 20 passes (20,000 examples seen, within
+these), early_stopping_patience 4. Not measured to be better than BALANCED: field F1 0.437 and exact match 0.06 on
+BookRestaurant after 580 steps, where the same passes without early stopping gave 0.418 and 0.02; not measured on
+invoices. Compare both on your own rows.
+"""
 Global___TrainingPreset: _TypeAlias = TrainingPreset  # noqa: Y015
 
 @_typing.final
