@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 
@@ -27,13 +28,15 @@ def rewrite(kind: ContractKind, row: CheckedRow, change: Change) -> CheckedRow:
     """
     text = change("", row.input)
     if kind is not ContractKind.JSON:
-        return CheckedRow(row.row, text, change("", row.output))
+        return dataclasses.replace(row, input=text, output=change("", row.output))
     try:
         root: list[Json] = [json.loads(row.output)]
     except (ValueError, RecursionError):
-        return CheckedRow(row.row, text, change("", row.output))  # a held-out row that is kept as a miss
+        return dataclasses.replace(
+            row, input=text, output=change("", row.output)
+        )  # a held-out row that is kept as a miss
     is_changed = _Walk(change).through(root)
-    return CheckedRow(row.row, text, _written(root[0]) if is_changed else row.output)
+    return dataclasses.replace(row, input=text, output=_written(root[0]) if is_changed else row.output)
 
 
 class _Walk:
