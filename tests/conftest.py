@@ -47,7 +47,7 @@ class _ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "e2e" if file.startswith("tests/e2e/") else file
+        return "engine" if file.startswith(("tests/e2e/engine/", "tests/e2e/main_job/")) else file
 
 
 @pytest.hookimpl

@@ -136,7 +136,7 @@ class TestResume:
         monkeypatch.setattr(training_stage, "Validation", RisingValidation)
         whole, killed = write("whole"), write("killed")
         run_here(whole)
-        bests = [event["best_step"] for event in events_of(whole, "progress")]
+        bests = [event["best_step"] for event in events_of(whole, "progress") if "best_step" in event]
         assert len(set(bests)) > 2, "a best one must follow a best one for this to tell anything"
 
         _kill_at(killed, "training_stage", "score_outputs", 2)

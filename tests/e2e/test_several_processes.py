@@ -40,7 +40,7 @@ from trainer_svc.engine.process_group import cause_of
 
 _SETTINGS = {"epoch_count": 2, "early_stopping_patience": 10}
 """With validations on the way, which one process makes and all go by."""
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
