@@ -8,7 +8,9 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,6 +21,7 @@ from shared.digest import sha256_file
 from tests.e2e.training_sample import (
     events_of,
     finish,
+    rows,
     run_here,
     start,
     tiny_llama,
@@ -28,6 +31,7 @@ from tests.e2e.training_sample import (
 from trainer_svc.domain.run import (
     EXIT_DISK_FULL,
     EXIT_INTERNAL_ERROR,
+    EXIT_OUT_OF_MEMORY,
     EXIT_STOPPED,
     EXIT_USER_ERROR,
     SHARE_FLAG,
@@ -38,8 +42,8 @@ from trainer_svc.domain.run import (
 )
 from trainer_svc.engine.process_group import cause_of
 
-_SETTINGS = {"epoch_count": 2, "early_stopping_patience": 10}
-"""With validations on the way, which one process makes and all go by."""
+_SETTINGS: dict[str, Any] = {"epoch_count": 2, "early_stopping_patience": 10, "train": rows(157)}
+"""With validations on the way, which one process makes and all go by; 141 rows to learn do not fill their batches."""
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 
@@ -63,6 +67,13 @@ def _shares(folder: RunFolder) -> list[int]:
     return [int(pid) for pid in found.stdout.split()]
 
 
+def _heard_outside(process: subprocess.Popen[bytes]) -> list[str]:
+    """Addresses on which a run's processes listen for other machines."""
+    family = [parent := psutil.Process(process.pid), *parent.children(recursive=True)]
+    listened = [each.laddr.ip for one in family for each in one.net_connections("inet") if each.status == "LISTEN"]
+    return [address for address in listened if address not in ("127.0.0.1", "::1", "::ffff:127.0.0.1")]
+
+
 class TestCause:
     """Of the end of a training whose processes ended."""
 
@@ -70,6 +81,10 @@ class TestCause:
         ("statuses", "status"),
         [
             ([-signal.SIGKILL, EXIT_INTERNAL_ERROR], 128 + signal.SIGKILL),
+            ([-signal.SIGTERM, -signal.SIGKILL], 128 + signal.SIGKILL),
+            ([EXIT_DISK_FULL, -signal.SIGTERM], EXIT_DISK_FULL),
+            ([-signal.SIGKILL, EXIT_OUT_OF_MEMORY], EXIT_OUT_OF_MEMORY),
+            ([-signal.SIGTERM], 128 + signal.SIGTERM),
             ([EXIT_INTERNAL_ERROR, EXIT_DISK_FULL], EXIT_DISK_FULL),
             ([EXIT_USER_ERROR, EXIT_INTERNAL_ERROR], EXIT_USER_ERROR),
             ([EXIT_INTERNAL_ERROR], EXIT_INTERNAL_ERROR),
@@ -111,6 +126,14 @@ class TestProcesses:
         assert start(folder, VALIDATE_FLAG).wait() == EXIT_USER_ERROR
         assert "job.spec.batch_size" in json.loads(folder.failure.read_text())["message"]
 
+    def test_end_as_the_first_of_them_that_fails(self, base: BaseModel, tmp_path: Path) -> None:
+        """The tenant's mistake is told as such, though the others are ended by a signal."""
+        folder = write_run(tmp_path / "diverging", base, processes=2, learning_rate=1e30)
+
+        assert start(folder).wait() == EXIT_USER_ERROR, (folder.path / "log").read_text()[-2000:]
+        assert json.loads(folder.failure.read_bytes())["reason"] == "LOSS_DIVERGED"
+        assert not folder.processes.exists()
+
     def test_are_stopped_and_killed_as_one_is(self, base: BaseModel, together: RunFolder, tmp_path: Path) -> None:
         """A request to stop, the death of one and the death of who started them: nobody is left, no byte differs."""
         folder = write_run(tmp_path / "unlucky", base, processes=2, **_SETTINGS)
@@ -126,6 +149,7 @@ class TestProcesses:
 
         process = start(folder)
         wait_for_checkpoints(folder, process, 6)
+        assert not _heard_outside(process), "whoever reaches the machine must not reach them"
         process.kill()
         process.wait()
         while _shares(folder):

@@ -173,6 +173,11 @@ class RunFolder:
         return self.path / "best"
 
     @property
+    def processes(self) -> Path:
+        """Child: where the processes that train together find each other, while they do."""
+        return self.path / "processes"
+
+    @property
     def adapter(self) -> Path:
         """Child: the trained adapter as PEFT saves it."""
         return self.path / "adapter"

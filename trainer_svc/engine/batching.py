@@ -19,14 +19,16 @@ class LengthGroupedSampler(Sampler[int]):
 
     Rows are shuffled, sorted by length within pools, cut into batches, and the batches are shuffled: transformers'
     sampler of this name leaves them sorted, so that each epoch, and the steps with the lowest learning rate, end with
-    the shortest rows. The very first batch is the widest of the run: what does not fit into memory shows at once.
+    the shortest rows. The very first batch is the widest of the run: what does not fit into memory shows at once. With
+    a `filler` the last batch is whole, too: by that index, of a row that teaches nothing.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, filler: int | None = None) -> None:
         self._lengths, self._batch_size, self._seed, self._epoch = lengths, batch_size, seed, 0
+        self._fillers = [] if filler is None else [filler] * (-len(lengths) % batch_size)
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._lengths) + len(self._fillers)
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the loader before each epoch: the order depends on it and the seed alone, so a run resumes."""
@@ -46,6 +48,7 @@ class LengthGroupedSampler(Sampler[int]):
         for batch in shuffled:
             yield from batch
         yield from order[whole:]
+        yield from self._fillers
 
 
 def collate(rows: Sequence[Example]) -> dict[str, torch.Tensor]:

@@ -7,11 +7,13 @@ same step, or the others would wait for it for ever.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 import torch
 from torch import distributed
@@ -33,8 +35,13 @@ from trainer_svc.domain.run import (
 
 _SIGNALLED = 128
 """Is added to the number of the signal that killed a process, as shells do."""
-_WEIGHTIEST_FIRST = (EXIT_DISK_FULL, EXIT_OUT_OF_MEMORY, EXIT_USER_ERROR, EXIT_STOPPED, EXIT_INTERNAL_ERROR)
+_CAUSES = (EXIT_DISK_FULL, EXIT_OUT_OF_MEMORY, EXIT_USER_ERROR)
+_EFFECTS = (EXIT_STOPPED, EXIT_INTERNAL_ERROR)
 """When one process ends, the others lose their connection to it, which is an internal error of theirs and no cause."""
+_STORE_VARIABLE = "GOLDSMITH_PROCESS_STORE"
+"""The file by which the processes find each other."""
+_PATIENCE = timedelta(days=7)
+"""For which processes wait for each other: one may validate for hours, and one that died is noticed at once anyway."""
 
 
 def train_in_processes(folder: RunFolder, count: int) -> None:
@@ -44,19 +51,23 @@ def train_in_processes(folder: RunFolder, count: int) -> None:
         Cancelled: asked to stop; a checkpoint of the last step is on disk.
         ShareFailed: a process failed or was killed; the others were ended.
     """
-    # Nobody outside of this machine has a part in it; torch's store listens everywhere, the data goes over `lo`.
-    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
-        os.environ.setdefault(name, "lo")
+    shutil.rmtree(folder.processes, ignore_errors=True)
+    folder.processes.mkdir()
+    # Nobody outside of this machine has a part in it. They meet in files: torch's own store listens on all interfaces
+    # without asking who calls, and unpickles what it holds.
+    store = {_STORE_VARIABLE: str(folder.processes / "store"), "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    os.environ |= {**store, "GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=count,
         run_id=uuid.uuid4().hex,
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
+        rdzv_endpoint=str(folder.processes / "rendezvous"),
+        rdzv_configs={"store_type": "file"},
         local_addr="localhost",
         max_restarts=0,
-        logs_specs=DefaultLogsSpecs(log_dir=str(folder.path / "processes")),
+        logs_specs=DefaultLogsSpecs(log_dir=str(folder.processes)),
         signals_to_handle="SIGTERM",
     )
     handler = signal.getsignal(signal.SIGTERM)
@@ -70,13 +81,19 @@ def train_in_processes(folder: RunFolder, count: int) -> None:
         raise Cancelled from err
     finally:
         signal.signal(signal.SIGTERM, handler)
+        shutil.rmtree(folder.processes, ignore_errors=True)
 
 
 def cause_of(statuses: list[int]) -> Exception:
-    """What the training ended with, by the statuses of all processes that had ended by then; below 0 are signals."""
-    killed = [_SIGNALLED - status for status in statuses if status < 0]
-    known = [status for status in _WEIGHTIEST_FIRST if status in statuses]
-    status = [*killed, *known, *statuses][0]
+    """What the training ended with, by the statuses of all processes that had ended by then; below 0 are signals.
+
+    Once one has ended, torchrun sends SIGTERM to the others, and SIGKILL where that does not help.
+    """
+    causes = [status for status in _CAUSES if status in statuses]
+    killed = [_SIGNALLED - status for status in statuses if status < 0 and status != -signal.SIGTERM]
+    effects = [status for status in _EFFECTS if status in statuses]
+    others = [status if status > 0 else _SIGNALLED - status for status in statuses]
+    status = [*causes, *killed, *effects, *others][0]
     return Cancelled() if status == EXIT_STOPPED else ShareFailed(status)
 
 
@@ -85,9 +102,15 @@ def joined() -> Iterator[None]:
     """Takes this process's GPU, where there is one for each; leaves the others when its work is done."""
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group(
+        backend(),
+        init_method=f"file://{os.environ[_STORE_VARIABLE]}",
+        rank=int(os.environ["RANK"]),
+        world_size=int(os.environ["WORLD_SIZE"]),
+        timeout=_PATIENCE,
+    )
     yield
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
+    distributed.destroy_process_group()
 
 
 def backend() -> str | None:

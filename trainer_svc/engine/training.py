@@ -28,6 +28,8 @@ from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
 from trainer_svc.engine.validation import StoppedEarly, Validation, progress_of
 
+FILLER = Example((0, 0), (IGNORED, IGNORED), 2)
+"""Teaches nothing."""
 _CHECKPOINTS_PER_RUN = 10
 """At least; a short run is over before the clock asks for one."""
 _CHECKPOINT_SECONDS = 5.0
@@ -46,8 +48,9 @@ class AdapterTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         rows: Any = train_dataset if train_dataset is not None else self.train_dataset
-        lengths = [len(row.input_ids) for row in rows]
-        sampler = LengthGroupedSampler(lengths, self.args.train_batch_size, self.args.seed)
+        lengths = [len(row.input_ids) for row in rows if row != FILLER]
+        filler = rows.index(FILLER) if FILLER in rows else None
+        sampler = LengthGroupedSampler(lengths, self.args.train_batch_size, self.args.seed, filler)
         self.add_callback(_EpochTeller(sampler))
         return sampler
 
@@ -150,10 +153,12 @@ def train_adapter(  # noqa: PLR0913  # most of them keyword-only
     if start is not None:
         load_weights(model, start)
     reporter = _Reporter(journal, is_cancelled)
+    arguments = training_arguments(plan, seed, checkpoints)
     trainer = AdapterTrainer(
         model=model,
-        args=training_arguments(plan, seed, checkpoints),
-        train_dataset=list(examples),
+        args=arguments,
+        # Each process must have its part of the last batch, too: accelerate would repeat rows.
+        train_dataset=[*examples, FILLER] if arguments.world_size > 1 else list(examples),
         data_collator=collate,
         # Before the reporter, which times checkpoints from the end of the step on; what measures steps before all.
         callbacks=[*callbacks, *([validation] if validation else []), reporter],
@@ -161,7 +166,7 @@ def train_adapter(  # noqa: PLR0913  # most of them keyword-only
     )
     trainer.remove_callback(PrinterCallback)
     # What wraps the model to add up gradients sees only what goes through its call.
-    if trainer.args.world_size > 1:
+    if arguments.world_size > 1:
         model.forward = partial(completion_loss, model)
     newest = _newest(checkpoints)
     with suppress(StoppedEarly):
@@ -193,7 +198,7 @@ def training_arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> Trai
         use_cpu=best_device().type == "cpu",
         ddp_backend=process_group.backend(),
         ddp_find_unused_parameters=False,
-        # A batch is what the plan says, however many processes share it; an incomplete last one is filled up.
+        # A batch is what the plan says, however many processes share it.
         accelerator_config={"split_batches": True},
         seed=seed,
         data_seed=seed,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from shared.errors import StateConflict
 from shared.files import publish_folder
 from trainer_svc.domain.run import Cancelled, RunFolder, RunSpec
 from trainer_svc.engine import process_group
@@ -30,8 +31,13 @@ def train(
         Cancelled: asked to stop; a checkpoint of the last step is on disk.
         InvalidInput: LOSS_DIVERGED.
         ShareFailed: one of several processes failed or was killed.
+        StateConflict: STATE_CONFLICT, there are GPUs, but not one for each process.
     """
     if ready.spec.processes > 1:
+        gpus = torch.cuda.device_count()
+        if 0 < gpus < ready.spec.processes:
+            message = f"the server trains in {ready.spec.processes} processes and has {gpus} GPUs for them"
+            raise StateConflict("STATE_CONFLICT", message, hint="the operator may lower --training-processes")
         process_group.train_in_processes(folder, ready.spec.processes)
     else:
         _train(ready, folder, journal, is_cancelled, stopwatch)

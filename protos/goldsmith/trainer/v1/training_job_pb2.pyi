@@ -529,6 +529,7 @@ class TrainingProgress(_message.Message):
     peak_memory_bytes: _builtins.int
     """Most memory that the worker held until now, in bytes: of its process on CPU, of the GPU otherwise. The first step is
     the widest of the run and is reported, so that training will not take much more than was told then; evaluation may.
+    Where several processes train, of the first of them.
     0 before the first report.
     """
     validation_score: _builtins.float
