@@ -477,6 +477,54 @@ class TestTrouble:
         assert checked.state is DatasetState.ACTIVE
         assert reasons["TEACHER_GAVE_NO_ANSWER"] == 1
 
+    def test_a_teacher_that_hangs_on_everything_is_away(self, house: House) -> None:
+        """However often: no row loses its answer for it, and the pauses grow."""
+
+        def script(question: Question, seed: int) -> str:
+            if len(house.pauses) < 10:
+                raise TeacherSlow("no answer within 60 s")
+            return _numbered(question, seed)
+
+        async def act() -> tuple[Dataset, Counter[str]]:
+            return await house.seal_and_wait(), await house.reasons()
+
+        checked, reasons = house.run(FakeTeacher(script), act)
+
+        assert checked.state is DatasetState.ACTIVE
+        assert reasons["TEACHER_GAVE_NO_ANSWER"] == 0
+        assert house.pauses == [30.0, 60.0, 120.0, *[300.0] * 7]
+
+    def test_the_last_rows_are_not_asked_for_ever(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where nothing else is left to be answered in between, they are given up in the end."""
+        monkeypatch.setattr(asking, "_LONE_SLOW_TURNS", 7)
+
+        def script(question: Question, seed: int) -> str:
+            if question.input == ASKED[-1]["input"]:
+                raise TeacherSlow("no answer within 60 s")
+            return _numbered(question, seed)
+
+        async def act() -> tuple[Dataset, Counter[str]]:
+            return await house.seal_and_wait(), await house.reasons()
+
+        checked, reasons = house.run(FakeTeacher(script), act)
+
+        assert checked.state is DatasetState.ACTIVE
+        assert reasons["TEACHER_GAVE_NO_ANSWER"] == 1
+        assert len(house.pauses) in range(6, 14)
+
+    def test_faults_are_no_answers(self, house: House) -> None:
+        """A teacher that took no question and then refuses them all is not waited for."""
+
+        def script(question: Question, seed: int) -> str:
+            if len(teacher.asked) > 10:
+                raise TeacherRefused("refuses (HTTP 401)")
+            raise NoAnswer("too long")
+
+        teacher = FakeTeacher(script)
+        checked = house.run(teacher, house.seal_and_wait)
+
+        assert checked.state is DatasetState.FAILED
+
     def test_a_killed_service_asks_only_for_what_is_missing(self, house: House) -> None:
         """Every answer is on disk before the next is asked for."""
 
