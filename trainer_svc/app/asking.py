@@ -40,7 +40,8 @@ class Asker:
 
     find: Callable[[str, str], Teacher]
     """By name and tenant; raises `NotFound`."""
-    places: asyncio.Semaphore
+    places: Mapping[str, asyncio.Semaphore]
+    """By teacher: one that is waited for, which may take minutes in a turn, must not keep others from being asked."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -76,7 +77,7 @@ class Asking:
             _check_rows(questions, teacher)
             turn, before = [left.popleft() for _ in range(min(_TURN_ANSWERS, len(left)))], self._text_count
             try:
-                async with asker.places:
+                async with asker.places[self.settings.teacher]:
                     await self._turn(teacher, turn, questions)
             except AnswersTooLarge as err:
                 message = f"the answers have more than {MAX_BYTES} bytes: label fewer rows, or ask for fewer samples"
