@@ -14,7 +14,7 @@ from trainer_svc.curation.judgement import MAX_OUTPUT_BYTES
 from trainer_svc.curation.question import Question
 from trainer_svc.curation.reader.row import FileFault
 from trainer_svc.domain.teacher import TeacherSettings
-from trainer_svc.teacher.base import NoAnswer, Teacher, TeacherAway, TeacherRefused, TeacherSlow
+from trainer_svc.teacher.base import NoAnswer, Teacher, TeacherAway, TeacherCard, TeacherRefused, TeacherSlow
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Asking:
         away_count, left = 0, deque(self._left(questions))
         while left:
             teacher = self._find(asker)
-            _check_rows(questions, teacher)
+            _check_fits(questions, teacher.card)
             turn, before = [left.popleft() for _ in range(min(_TURN_ANSWERS, len(left)))], self._text_count
             try:
                 async with asker.places[self.settings.teacher]:
@@ -151,7 +151,11 @@ class Asking:
         _log.warning(message, extra={**seen, "fault": str(err)})  # the texts of these errors quote nobody
 
 
-def _check_rows(questions: Mapping[int, Question], teacher: Teacher) -> None:
-    if len(questions) > (most := teacher.card.max_rows):
-        message = f"{len(questions)} rows have no output, and the teacher labels {most} of one dataset at most"
+def _check_fits(questions: Mapping[int, Question], card: TeacherCard) -> None:
+    if len(questions) > card.max_rows:
+        message = f"{len(questions)} rows have no output, and the teacher labels {card.max_rows} of one dataset at most"
         raise FileFault("FILE_TOO_LARGE", message)
+    size, most = next(iter(questions.values())).preface_bytes, card.max_preface_bytes
+    if most is not None and size > most:
+        message = f"instruction prompt, contract and examples have {size} bytes, the teacher takes {most}"
+        raise FileFault("TEACHER_PROMPT_TOO_LONG", message)

@@ -136,11 +136,11 @@ class Labeller:
             rows = await asyncio.to_thread(lambda: load_rows(self._blobs.read(shown.train_rows)))
             examples = choose_examples(rows, settings)
         instructions = instructions_of(spec, sealed.instruction_prompt)
-        size = sum(len(text.encode(errors="replace")) for pair in ((instructions,), *examples) for text in pair)
-        if size > MAX_PREFACE_BYTES:
+        preface = Question(instructions, examples, "", sealed.contract, spec.json_schema)
+        if (size := preface.preface_bytes) > MAX_PREFACE_BYTES:
             message = f"instruction prompt, contract and examples have {size} bytes, the limit is {MAX_PREFACE_BYTES}"
             raise FileFault("TEACHER_PROMPT_TOO_LONG", message)
-        return Question(instructions, examples, "", sealed.contract, spec.json_schema)
+        return preface
 
     def _store(self, asking: Asking, preface: Question) -> Labelling | None:
         answers = asking.answers.values()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from shared.changes import Changes
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_bytes
 from shared.errors import InvalidInput, NotFound, StateConflict
@@ -24,6 +25,7 @@ from shared.testing import ManualClock
 from trainer_svc.app import answer_log, asking, labelling
 from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.labelling import Labeller
 from trainer_svc.app.sweeper import Sweeper
 from trainer_svc.app.upload import Uploads
@@ -32,6 +34,7 @@ from trainer_svc.curation.question import Question
 from trainer_svc.curation.row_file import load_rows
 from trainer_svc.domain.curation import CurationStep
 from trainer_svc.domain.dataset import Dataset, DatasetState, InvalidRowPolicy
+from trainer_svc.domain.job import Job, JobSpec, JobState
 from trainer_svc.domain.registry import Contract
 from trainer_svc.domain.teacher import TeacherKind, TeacherSettings
 from trainer_svc.store import catalog
@@ -406,6 +409,18 @@ class TestSeal:
 
         assert (checked.state, reasons) == (DatasetState.FAILED, {"TEACHER_PROMPT_TOO_LONG": 1})
 
+    def test_more_than_the_teacher_takes_is_refused(self, house: House) -> None:
+        """Before anything is asked: no row is at fault."""
+        teacher = FakeTeacher(card=TeacherCard(TeacherKind.GOLDSMITH, "", 5000, 3, max_preface_bytes=20))
+
+        async def act() -> tuple[Dataset, Counter[str]]:
+            return await house.seal_and_wait(), await house.reasons()
+
+        checked, reasons = house.run(teacher, act)
+
+        assert (checked.state, reasons) == (DatasetState.FAILED, {"TEACHER_PROMPT_TOO_LONG": 1})
+        assert teacher.asked == []
+
     def test_too_much_that_is_answered_ends_it(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         """The disk is everybody's."""
         monkeypatch.setattr(answer_log, "MAX_BYTES", 500)
@@ -684,6 +699,25 @@ class TestTrouble:
         house.run(FakeTeacher(away), until_away, sleep=never)
 
         assert not house.run(FakeTeacher(away), sweep)
+
+
+class TestJobs:
+    """On a dataset that waits for its teacher."""
+
+    def test_are_refused(self, house: House) -> None:
+        """They would wait without end, in the room of all tenants; once it is active, they are taken."""
+        job = Job("tenants/acme/jobs/j", "tenants/acme/datasets/d", "tenants/acme/adapters/a", "live", JobSpec(),
+                  house.clock.now())  # fmt: skip
+
+        async def act() -> Job:
+            jobs = Jobs(house.database, Changes(), house.clock)
+            await house.seal()
+            with pytest.raises(StateConflict, match="waits for its teacher's answers"):
+                await jobs.create(job, "")
+            await house.checked()
+            return await jobs.create(job, "")
+
+        assert house.run(FakeTeacher(), act).state is JobState.PENDING
 
 
 class TestCuration:
