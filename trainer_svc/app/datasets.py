@@ -178,7 +178,7 @@ class Datasets:
         """
         for name in await self.unfinished():
             async with self._locks[name]:
-                dataset = await self._database.run(lambda c, name=name: catalog.find_dataset(c, name))
+                dataset = await self._database.run(lambda c: catalog.find_dataset(c, name))  # noqa: B023  # run at once
                 if dataset is not None and dataset.state is DatasetState.VALIDATING and name not in self._checks:
                     self._begin(name, dataset)
 
