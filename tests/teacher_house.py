@@ -15,8 +15,8 @@ from typing import Any
 import grpc
 from grpc_status import rpc_status
 
-from goldsmith.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
-from shared.errors import Exhausted
+from goldsmith.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
+from shared.errors import DomainError, Exhausted, InvalidInput
 from shared.rpc.status import to_status
 from tests.access.issuer import Certificate
 from trainer_svc.teacher.settings import TeacherEntry
@@ -35,6 +35,8 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     """In place of a chat completion."""
+    error: DomainError | None = None
+    """Of an inference service."""
     finish_reason: str = "stop"
 
 
@@ -139,8 +141,9 @@ def _completion(reply: Reply) -> bytes:
 
 
 _BUSY = Exhausted("QUEUE_FULL", "scripted", retry_after_seconds=0.0)
+_NOT_TAKEN = InvalidInput("CONTEXT_TOO_LONG", "scripted")
 _CODES = {
-    400: grpc.StatusCode.INVALID_ARGUMENT, 401: grpc.StatusCode.UNAUTHENTICATED, 404: grpc.StatusCode.NOT_FOUND,
+    401: grpc.StatusCode.UNAUTHENTICATED, 404: grpc.StatusCode.NOT_FOUND,
     503: grpc.StatusCode.UNAVAILABLE,
 }  # fmt: skip
 
@@ -160,11 +163,13 @@ def grpc_desk(script: Script, certificate: Certificate | None = None) -> Iterato
             reply = desk.reply(asked, dict(context.invocation_metadata()).get("authorization", ""))
             if reply.status == 0:
                 desk.released.wait(30)
-            if reply.status == 429:
-                context.abort_with_status(rpc_status.to_status(to_status(_BUSY)))
+            error = {429: _BUSY, 400: _NOT_TAKEN}.get(reply.status, reply.error)
+            if error is not None:
+                context.abort_with_status(rpc_status.to_status(to_status(error)))
             if reply.status != 200:
                 context.abort(_CODES.get(reply.status, grpc.StatusCode.INTERNAL), "scripted")
-            return inference_service_pb2.GenerateResponse(text=reply.text)
+            summary = generation_pb2.GenerationSummary(budget_bound_steps=int(reply.finish_reason == "length"))
+            return inference_service_pb2.GenerateResponse(text=reply.text, summary=summary)
 
     server = grpc.server(ThreadPoolExecutor(8))
     inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(Servicer(), server)

@@ -114,6 +114,13 @@ class TestTeacher:
 
         assert isinstance(answer, NoAnswer)
 
+    def test_has_no_answer_where_its_limit_shortened_it(self, ask: Ask) -> None:
+        """Though the text may keep the contract."""
+        answer, desk = ask(turns(Reply('{"n":3}', finish_reason="length")))
+
+        assert isinstance(answer, NoAnswer)
+        assert len(desk.requests) == 1
+
     def test_is_known_by_the_authority_that_the_operator_names(self, ask: Ask, tmp_path: Path) -> None:
         """It gets the key, over TLS."""
         authority = CertificateAuthority(tmp_path)

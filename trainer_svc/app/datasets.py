@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 MAX_CHUNK_BYTES = 1 << 20
 _SHOWN_REFUSALS = 3
 MAX_UNFINISHED = 64
-"""Of a tenant: with 64 MiB each, the 4 GiB of disk that uploads can take."""
+"""Of a tenant: with 64 MiB each and as much of a teacher's answers, the 8 GiB of disk that uploads can take."""
 
 _CHECKS_AT_ONCE = 2
 """An upload of 64 MiB took 400 MB and a minute of a core (2,233 long inputs, 2026-11-22); others wait."""
@@ -90,8 +90,6 @@ class Datasets:
         """
         name, contract = DatasetName.parse(dataset.name), ContractName.parse(dataset.contract, "dataset.contract")
         check_wanted(name, contract, dataset)
-        if dataset.teacher is not None:
-            self._labeller.check_teacher(name, dataset.teacher)
         payload = payload_digest(dataset)
 
         def work(connection: Connection) -> Dataset:
@@ -99,6 +97,8 @@ class Datasets:
             if is_repeated and (stored := catalog.find_dataset(connection, name)):
                 return stored  # else it was removed, unfinished, and begins anew
             catalog.get_contract(connection, contract)
+            if dataset.teacher is not None:
+                self._labeller.check_teacher(name, dataset.teacher)
             check_examples(connection, dataset)
             most = self._max_unfinished
             if len(catalog.unfinished_datasets(connection, name.tenant, most)) == most:
@@ -172,11 +172,14 @@ class Datasets:
             _log.error("a dataset could not be checked", exc_info=error, extra={"dataset": str(name)})
 
     async def take_up(self) -> None:
-        """Begins the checks again that an earlier process did not end: jobs may wait for them, and callers be gone."""
+        """Begins the checks again that did not end: of an earlier process, or by an error that may have passed.
+
+        Jobs may wait for them, and callers be gone.
+        """
         for name in await self.unfinished():
             async with self._locks[name]:
-                dataset = await self.get(name)
-                if dataset.state is DatasetState.VALIDATING and name not in self._checks:
+                dataset = await self._database.run(lambda c: catalog.find_dataset(c, name))  # noqa: B023  # run at once
+                if dataset is not None and dataset.state is DatasetState.VALIDATING and name not in self._checks:
                     self._begin(name, dataset)
 
     async def _check(self, name: DatasetName, sealed: Dataset) -> Dataset:

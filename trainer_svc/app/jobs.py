@@ -54,7 +54,7 @@ class Jobs:
         Raises:
             InvalidInput: a setting is out of range, or a name is another tenant's.
             NotFound: the dataset or the base revision does not exist.
-            StateConflict: the dataset is not sealed, or failed its check.
+            StateConflict: the dataset is not sealed, is being labelled, or failed its check.
             AlreadyExists: the id is taken.
             Exhausted: too many jobs wait already, the tenant's (paused ones count) or all (they do not).
         """
@@ -81,6 +81,14 @@ class Jobs:
                     "STATE_CONFLICT",
                     f"{dataset} is {stored.state}, only a sealed dataset that passes its check can be trained on",
                     hint="seal it, and mend the rows that ListDatasetFindings names",
+                    metadata={"state": stored.state.value},
+                )
+            if stored.state is DatasetState.VALIDATING and stored.teacher is not None:
+                # Its check has no end that anybody knows, and jobs that wait take room from all tenants.
+                raise StateConflict(
+                    "STATE_CONFLICT",
+                    f"{dataset} waits for its teacher's answers",
+                    hint="create the job when the dataset is ACTIVE",
                     metadata={"state": stored.state.value},
                 )
             if start is not None:

@@ -37,7 +37,7 @@ MAX_PREFACE_BYTES = 256 << 10
 """Of what is said with each question: instruction prompt, contract and examples. It is paid for with each answer."""
 _SHOWN_CHARS = 80
 _LABELLINGS_AT_ONCE = 4
-"""Of all tenants; each tenant has one at a time."""
+"""By one teacher, of all tenants; each tenant has one at a time of each teacher."""
 
 
 class Teachers(Protocol):
@@ -72,9 +72,10 @@ class Labeller:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:  # fmt: skip
         self._database, self._uploads, self._blobs, self._teachers = database, uploads, blobs, teachers
-        self._asker = Asker(teachers.find, asyncio.Semaphore(_LABELLINGS_AT_ONCE), sleep)
+        self._asker = Asker(teachers.find, defaultdict(lambda: asyncio.Semaphore(_LABELLINGS_AT_ONCE)), sleep)
         self._reading = asyncio.Semaphore(1)
-        self._tenants: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # By tenant and teacher: one that is away, be it for days, holds up only what it is to label itself.
+        self._turns: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._running: set[asyncio.Task[object]] = set()
 
     def check_teacher(self, name: DatasetName, settings: TeacherSettings) -> None:
@@ -87,9 +88,10 @@ class Labeller:
         """The answers for a dataset; returns when all are there. Why there are none at all says `Labels.fault`."""
         task = asyncio.current_task()
         assert task is not None, "a coroutine runs in a task"
+        assert sealed.teacher is not None, "only a dataset with a teacher is labelled"
         self._running.add(task)
         try:
-            async with self._tenants[name.tenant]:
+            async with self._turns[name.tenant, sealed.teacher.teacher]:
                 return await self._label(name, sealed, spec)
         finally:
             self._running.discard(task)
@@ -134,11 +136,11 @@ class Labeller:
             rows = await asyncio.to_thread(lambda: load_rows(self._blobs.read(shown.train_rows)))
             examples = choose_examples(rows, settings)
         instructions = instructions_of(spec, sealed.instruction_prompt)
-        size = sum(len(text.encode(errors="replace")) for pair in ((instructions,), *examples) for text in pair)
-        if size > MAX_PREFACE_BYTES:
+        preface = Question(instructions, examples, "", sealed.contract, spec.json_schema)
+        if (size := preface.preface_bytes) > MAX_PREFACE_BYTES:
             message = f"instruction prompt, contract and examples have {size} bytes, the limit is {MAX_PREFACE_BYTES}"
             raise FileFault("TEACHER_PROMPT_TOO_LONG", message)
-        return Question(instructions, examples, "", sealed.contract, spec.json_schema)
+        return preface
 
     def _store(self, asking: Asking, preface: Question) -> Labelling | None:
         answers = asking.answers.values()

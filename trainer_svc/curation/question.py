@@ -29,6 +29,12 @@ class Question:
     json_schema: str
     """Of a JSON contract; empty for other kinds."""
 
+    @property
+    def preface_bytes(self) -> int:
+        """Of what is the same for all rows: instructions and examples."""
+        said = (self.instructions, *(text for pair in self.examples for text in pair))
+        return sum(len(text.encode(errors="replace")) for text in said)
+
 
 @dataclass
 class Unlabelled:

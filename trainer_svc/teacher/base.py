@@ -38,6 +38,8 @@ class TeacherCard:
     max_rows: int
     """Of one dataset."""
     parallel_requests: int
+    max_preface_bytes: int | None = None
+    """Of what is said with each question; None: it sets no limit of its own."""
 
 
 class Teacher(Protocol):

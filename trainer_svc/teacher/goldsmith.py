@@ -7,22 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from shared.client import Credentials, InferenceClient
-from shared.errors import (
-    DeadlineExceeded,
-    DomainError,
-    Exhausted,
-    InternalFault,
-    InvalidInput,
-    OutOfRange,
-    StateConflict,
-    Unavailable,
-)
+from shared.errors import DeadlineExceeded, DomainError, Exhausted, InternalFault, Unavailable
 from trainer_svc.curation.question import Question
 from trainer_svc.teacher.base import NoAnswer, TeacherAway, TeacherCard, TeacherRefused, TeacherSlow
 from trainer_svc.teacher.settings import TeacherEntry
 
 _PASSING = (Unavailable, Exhausted, InternalFault)
-_OF_THE_QUESTION = (InvalidInput, StateConflict, OutOfRange)
+_OF_THE_QUESTION = frozenset({"CONTEXT_TOO_LONG", "FORMAT_CHECK_FAILED", "REQUEST_QUARANTINED"})
+"""Reasons that say nothing of the next question. All others, of an adapter in quarantine say, are of the teacher."""
+_INPUT_FIELD = "prompt.input"
+MAX_PREFACE_BYTES = 63 << 10
+"""An inference service takes instructions of 64 KiB; the rest is for the words around up to 32 examples."""
 
 
 class GoldsmithTeacher:
@@ -38,7 +33,7 @@ class GoldsmithTeacher:
     def card(self) -> TeacherCard:
         """By the operator's file."""
         entry = self._entry
-        return TeacherCard(entry.kind, entry.model, entry.max_rows, entry.parallel_requests)
+        return TeacherCard(entry.kind, entry.model, entry.max_rows, entry.parallel_requests, MAX_PREFACE_BYTES)
 
     async def answer(self, question: Question, seed: int) -> str:
         """As the protocol says."""
@@ -56,9 +51,12 @@ class GoldsmithTeacher:
             timeout_seconds=entry.timeout_seconds,
         )
         try:
-            return (await asyncio.get_running_loop().run_in_executor(self._threads, ask)).text
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         except DomainError as err:
             raise _teacher_error(err, entry.timeout_seconds) from err
+        if answer.summary.budget_bound_steps > 0:  # it keeps the contract, and is not what the model would have said
+            raise NoAnswer("the teacher's answer was shortened to fit its limit of tokens")
+        return answer.text
 
     async def close(self) -> None:
         """Closes its connection."""
@@ -71,7 +69,7 @@ def _teacher_error(error: DomainError, timeout_seconds: float) -> Exception:
         return TeacherSlow(f"no answer within {timeout_seconds:g} s")
     if isinstance(error, _PASSING):
         return TeacherAway(f"is away or busy ({error.reason})", error.retry_after_seconds)
-    if isinstance(error, _OF_THE_QUESTION):
+    if error.reason in _OF_THE_QUESTION or any(violation.path == _INPUT_FIELD for violation in error.violations):
         return NoAnswer(f"the teacher does not take the question ({error.reason})")
     return TeacherRefused(f"refuses ({error.reason})")
 

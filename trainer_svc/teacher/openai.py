@@ -27,6 +27,8 @@ _OF_THE_QUESTION = (
 )
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 _MAX_FORMATLESS = 10_000
+_CONNECT_SECONDS = 10.0
+"""Until a connection stands, TLS included; less where a whole request may not take twice as long."""
 
 
 class _Message(BaseModel):
@@ -53,8 +55,14 @@ class OpenAiTeacher:
         context: ssl.SSLContext | bool = True
         if entry.ca_file is not None:
             context = ssl.create_default_context(cafile=str(entry.ca_file))
+        # Shorter than that of all, or nobody could tell a server that is away from one that thinks.
+        connect = min(_CONNECT_SECONDS, entry.timeout_seconds / 2)
         self._client = httpx.AsyncClient(
-            verify=context, trust_env=False, follow_redirects=False, timeout=entry.timeout_seconds
+            verify=context,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=httpx.Timeout(entry.timeout_seconds, connect=connect),
+            limits=httpx.Limits(max_connections=entry.parallel_requests),
         )
 
     @property
@@ -104,6 +112,8 @@ class OpenAiTeacher:
                 async with self._client.stream("POST", self._url, json=body, headers=self._headers()) as response:
                     _check_status(response)
                     return response.status_code, await _read(response)
+        except (httpx.ConnectTimeout, httpx.PoolTimeout) as err:  # says nothing of the question
+            raise TeacherAway("cannot be reached in time") from err
         except (TimeoutError, httpx.TimeoutException) as err:
             raise TeacherSlow(f"no answer within {self._entry.timeout_seconds:g} s") from err
         except httpx.HTTPError as err:
@@ -134,7 +144,7 @@ def _wanted_wait(text: str) -> float | None:
         return float(text[:6])
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for numbers of any length in it
         return None
     aware = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
     return max(0.0, (aware - datetime.now(UTC)).total_seconds())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from shared.changes import Changes
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_bytes
 from shared.errors import InvalidInput, NotFound, StateConflict
@@ -23,13 +25,16 @@ from shared.testing import ManualClock
 from trainer_svc.app import answer_log, asking, labelling
 from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.labelling import Labeller
+from trainer_svc.app.sweeper import Sweeper
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.question import Question
 from trainer_svc.curation.row_file import load_rows
 from trainer_svc.domain.curation import CurationStep
 from trainer_svc.domain.dataset import Dataset, DatasetState, InvalidRowPolicy
+from trainer_svc.domain.job import Job, JobSpec, JobState
 from trainer_svc.domain.registry import Contract
 from trainer_svc.domain.teacher import TeacherKind, TeacherSettings
 from trainer_svc.store import catalog
@@ -48,6 +53,10 @@ SETTINGS = TeacherSettings("large", sample_count=2, seed=40)
 
 def _numbered(question: Question, seed: int) -> str:
     return question.input.split()[-1]
+
+
+def _full_disk(_: object) -> bytes:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def _until_away(count: int, given: list[tuple[str, int]]) -> Callable[[Question, int], str]:
@@ -84,16 +93,18 @@ class FakeTeacher:
 
 @dataclass
 class FakeTeachers:
-    """One teacher."""
+    """One teacher, and others by name."""
 
     teacher: Teacher
     tenants: tuple[str, ...] = ("acme", "globex")
+    others: dict[str, Teacher] = field(default_factory=dict)
 
     def find(self, name: str, tenant: str) -> Teacher:
         """As a book."""
-        if name != "large" or tenant not in self.tenants:
+        named = {"large": self.teacher} | self.others
+        if name not in named or tenant not in self.tenants:
             raise absent(f"teacher {name!r}")
-        return self.teacher
+        return named[name]
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -122,8 +133,9 @@ class House:
         async def life() -> Result:
             self.paused = asyncio.Event()
             self.labeller = Labeller(
-                self.database, self.uploads, self.blobs, FakeTeachers(teacher), sleep=options.get("sleep", pause)
-            )
+                self.database, self.uploads, self.blobs, FakeTeachers(teacher, others=options.get("others", {})),
+                sleep=options.get("sleep", pause),
+            )  # fmt: skip
             self.datasets = Datasets(
                 self.database, self.uploads, self.blobs, self.clock, compiler=self.compiler, labeller=self.labeller
             )
@@ -225,6 +237,19 @@ class TestCreate:
                 await house.datasets.create(replace(new, teacher=replace(SETTINGS, seed=1)), "once")
 
         house.run(FakeTeacher(), act)
+
+    def test_a_repeated_request_outlives_its_teacher(self, house: House) -> None:
+        """It is answered with what it made, whatever the operator took away since."""
+
+        async def act() -> tuple[Dataset, Dataset]:
+            new = Dataset("tenants/acme/datasets/d", CONTRACT, "", "", house.clock.now(), teacher=SETTINGS)
+            first = await house.datasets.create(new, "once")
+            house.labeller._teachers = FakeTeachers(FakeTeacher(), tenants=())
+            return first, await house.datasets.create(new, "once")
+
+        first, second = house.run(FakeTeacher(), act)
+
+        assert first == second
 
 
 class TestSeal:
@@ -384,6 +409,18 @@ class TestSeal:
 
         assert (checked.state, reasons) == (DatasetState.FAILED, {"TEACHER_PROMPT_TOO_LONG": 1})
 
+    def test_more_than_the_teacher_takes_is_refused(self, house: House) -> None:
+        """Before anything is asked: no row is at fault."""
+        teacher = FakeTeacher(card=TeacherCard(TeacherKind.GOLDSMITH, "", 5000, 3, max_preface_bytes=20))
+
+        async def act() -> tuple[Dataset, Counter[str]]:
+            return await house.seal_and_wait(), await house.reasons()
+
+        checked, reasons = house.run(teacher, act)
+
+        assert (checked.state, reasons) == (DatasetState.FAILED, {"TEACHER_PROMPT_TOO_LONG": 1})
+        assert teacher.asked == []
+
     def test_too_much_that_is_answered_ends_it(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         """The disk is everybody's."""
         monkeypatch.setattr(answer_log, "MAX_BYTES", 500)
@@ -477,6 +514,54 @@ class TestTrouble:
         assert checked.state is DatasetState.ACTIVE
         assert reasons["TEACHER_GAVE_NO_ANSWER"] == 1
 
+    def test_a_teacher_that_hangs_on_everything_is_away(self, house: House) -> None:
+        """However often: no row loses its answer for it, and the pauses grow."""
+
+        def script(question: Question, seed: int) -> str:
+            if len(house.pauses) < 10:
+                raise TeacherSlow("no answer within 60 s")
+            return _numbered(question, seed)
+
+        async def act() -> tuple[Dataset, Counter[str]]:
+            return await house.seal_and_wait(), await house.reasons()
+
+        checked, reasons = house.run(FakeTeacher(script), act)
+
+        assert checked.state is DatasetState.ACTIVE
+        assert reasons["TEACHER_GAVE_NO_ANSWER"] == 0
+        assert house.pauses == [30.0, 60.0, 120.0, *[300.0] * 7]
+
+    def test_the_last_rows_are_not_asked_for_ever(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where nothing else is left to be answered in between, they are given up in the end."""
+        monkeypatch.setattr(asking, "_LONE_SLOW_TURNS", 7)
+
+        def script(question: Question, seed: int) -> str:
+            if question.input == ASKED[-1]["input"]:
+                raise TeacherSlow("no answer within 60 s")
+            return _numbered(question, seed)
+
+        async def act() -> tuple[Dataset, Counter[str]]:
+            return await house.seal_and_wait(), await house.reasons()
+
+        checked, reasons = house.run(FakeTeacher(script), act)
+
+        assert checked.state is DatasetState.ACTIVE
+        assert reasons["TEACHER_GAVE_NO_ANSWER"] == 1
+        assert len(house.pauses) in range(6, 14)
+
+    def test_faults_are_no_answers(self, house: House) -> None:
+        """A teacher that took no question and then refuses them all is not waited for."""
+
+        def script(question: Question, seed: int) -> str:
+            if len(teacher.asked) > 10:
+                raise TeacherRefused("refuses (HTTP 401)")
+            raise NoAnswer("too long")
+
+        teacher = FakeTeacher(script)
+        checked = house.run(teacher, house.seal_and_wait)
+
+        assert checked.state is DatasetState.FAILED
+
     def test_a_killed_service_asks_only_for_what_is_missing(self, house: House) -> None:
         """Every answer is on disk before the next is asked for."""
 
@@ -522,6 +607,78 @@ class TestTrouble:
         assert checked.labelling is not None
         assert checked.labelling.answer_count == 20
 
+    @pytest.mark.parametrize("tenant", ["acme", "globex"])
+    def test_a_teacher_that_is_away_holds_up_no_other(self, house: House, tenant: str) -> None:
+        """Neither in its tenant, while the labelling pauses, nor in another one."""
+
+        async def never(_: float) -> None:
+            house.paused.set()
+            await asyncio.Event().wait()
+
+        async def act() -> Dataset:
+            await house.seal(settings=replace(SETTINGS, teacher="away"), id_="e")
+            await house.paused.wait()
+            await house.seal(tenant=tenant)
+            return await house.checked("d", tenant)
+
+        checked = house.run(FakeTeacher(), act, sleep=never, others={"away": FakeTeacher(_until_away(0, []))})
+
+        assert checked.state is DatasetState.ACTIVE
+
+    def test_a_teacher_that_is_waited_for_takes_no_place_of_another(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its own attempts may take minutes each."""
+        monkeypatch.setattr(labelling, "_LABELLINGS_AT_ONCE", 1)
+
+        class Hanging(FakeTeacher):
+            async def answer(self, question: Question, seed: int) -> str:
+                house.paused.set()
+                await asyncio.Event().wait()
+                raise AssertionError
+
+        async def act() -> Dataset:
+            await house.seal(settings=replace(SETTINGS, teacher="hanging"), id_="e")
+            await house.paused.wait()
+            await house.seal(tenant="globex")
+            return await house.checked("d", "globex")
+
+        assert house.run(FakeTeacher(), act, others={"hanging": Hanging()}).state is DatasetState.ACTIVE
+
+    def test_a_labelling_that_broke_goes_on_in_the_next_round(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A full disk or a database that was away must not leave it VALIDATING for ever; nothing is asked twice."""
+        teacher, rounds = FakeTeacher(), []
+        begun = asyncio.Event()
+
+        async def next_round(seconds: float) -> None:
+            rounds.append(seconds)
+            if len(rounds) > 1:
+                begun.set()
+                await asyncio.Event().wait()
+
+        async def act() -> tuple[Dataset, Dataset]:
+            with monkeypatch.context() as patched:
+                patched.setattr(labelling, "dump_answers", _full_disk)
+                await house.seal()
+                with pytest.raises(OSError, match="No space left"):
+                    await house.checked()
+            broken = await house.datasets.get(DatasetName("acme", "d"))
+            sweeper = Sweeper(house.datasets, house.uploads, house.clock, retention_hours=1, sleep=next_round)
+            sweeping = asyncio.create_task(sweeper.run())
+            await begun.wait()
+            checked = await house.checked()
+            sweeping.cancel()
+            return broken, checked
+
+        broken, checked = house.run(teacher, act)
+
+        assert broken.state is DatasetState.VALIDATING
+        assert checked.state is DatasetState.ACTIVE
+        assert rounds == [3600.0, 3600.0]
+        assert len(teacher.asked) == 32
+
     def test_what_is_being_labelled_is_not_swept(self, house: House) -> None:
         """However long the teacher is away: its answers are paid for."""
 
@@ -542,6 +699,25 @@ class TestTrouble:
         house.run(FakeTeacher(away), until_away, sleep=never)
 
         assert not house.run(FakeTeacher(away), sweep)
+
+
+class TestJobs:
+    """On a dataset that waits for its teacher."""
+
+    def test_are_refused(self, house: House) -> None:
+        """They would wait without end, in the room of all tenants; once it is active, they are taken."""
+        job = Job("tenants/acme/jobs/j", "tenants/acme/datasets/d", "tenants/acme/adapters/a", "live", JobSpec(),
+                  house.clock.now())  # fmt: skip
+
+        async def act() -> Job:
+            jobs = Jobs(house.database, Changes(), house.clock)
+            await house.seal()
+            with pytest.raises(StateConflict, match="waits for its teacher's answers"):
+                await jobs.create(job, "")
+            await house.checked()
+            return await jobs.create(job, "")
+
+        assert house.run(FakeTeacher(), act).state is JobState.PENDING
 
 
 class TestCuration:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from trainer_svc.curation.question import Question
 from trainer_svc.teacher.base import NoAnswer, TeacherAway, TeacherRefused
 from trainer_svc.teacher.openai import MAX_BODY_BYTES, OpenAiTeacher
 from trainer_svc.teacher.patience import MAX_WAIT_SECONDS, PatientTeacher
+from trainer_svc.teacher.settings import TeacherEntry
 
 SCHEMA = '{"type":"object","properties":{"n":{"type":"integer"}}}'
 QUESTION = Question("Be exact.", (), "three for Oslo", "tenants/acme/contracts/c", SCHEMA)
@@ -169,6 +171,47 @@ class TestResponse:
         (answer,), _ = _ask(turns(Reply(status=503, headers=(("Retry-After", date),))))
 
         assert 900 < answer.wait_seconds <= 1000
+
+    @pytest.mark.parametrize("zone", ["+9999", "+" + "9" * 30])
+    def test_a_date_that_is_none_says_nothing(self, zone: str) -> None:
+        """The teacher is away all the same."""
+        date = f"Mon, 01 Jan 2029 00:00:00 {zone}"
+
+        (answer,), _ = _ask(turns(Reply(status=503, headers=(("Retry-After", date),))))
+
+        assert isinstance(answer, TeacherAway)
+        assert answer.wait_seconds is None
+
+    def test_is_away_while_nobody_takes_the_connection(self) -> None:
+        """That is no answer to a question, and not one that took too long."""
+        with socket.socket() as full:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            address = full.getsockname()
+            waiting = [socket.socket() for _ in range(4)]  # the kernel drops whoever comes once its queue is full
+            for other in waiting:
+                other.setblocking(False)
+                other.connect_ex(address)
+            entry = TeacherEntry.model_validate({
+                "kind": "openai", "url": f"http://127.0.0.1:{address[1]}/v1", "model": "m", "tenants": "*",
+                "timeout_seconds": 1.0,
+            })  # fmt: skip
+
+            async def act() -> Exception | None:
+                teacher = OpenAiTeacher(entry)
+                try:
+                    await teacher.answer(QUESTION, 0)
+                except TeacherAway as err:
+                    return err
+                finally:
+                    await teacher.close()
+                return None
+
+            error = asyncio.run(act())
+            for other in waiting:
+                other.close()
+
+        assert type(error) is TeacherAway
 
 
 class TestPatience:

@@ -298,7 +298,7 @@ class TrainingJob(_message.Message):
     """Identifier. tenants/{tenant}/jobs/{job}."""
     dataset: _builtins.str
     """Required, immutable. tenants/{tenant}/datasets/{dataset}; must be sealed: ACTIVE, or VALIDATING, whose check the
-    job then waits for.
+    job then waits for. One with a teacher must be ACTIVE: nobody knows when a teacher has answered.
     """
     adapter: _builtins.str
     """Required, immutable. tenants/{tenant}/adapters/{adapter}: the adapter the new revision joins."""

@@ -85,8 +85,8 @@ class TrainingServiceServicer(object):
 
     def CreateTrainingJob(self, request, context):
         """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
-        base_revision),
-        FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
+        base_revision), FAILED_PRECONDITION (dataset not sealed, being labelled by its teacher, or refused by its check),
+        INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
         RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
         QUEUE_FULL: all tenants together have too many that are PENDING, VALIDATING or QUEUED).
         """

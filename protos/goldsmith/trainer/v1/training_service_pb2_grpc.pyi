@@ -37,8 +37,8 @@ class TrainingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TrainingServiceAsyncStub: ...
     CreateTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingJobRequest, _training_job_pb2.TrainingJob]
     """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
-    base_revision),
-    FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
+    base_revision), FAILED_PRECONDITION (dataset not sealed, being labelled by its teacher, or refused by its check),
+    INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
     QUEUE_FULL: all tenants together have too many that are PENDING, VALIDATING or QUEUED).
     """
@@ -85,8 +85,8 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
     """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
-    base_revision),
-    FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
+    base_revision), FAILED_PRECONDITION (dataset not sealed, being labelled by its teacher, or refused by its check),
+    INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
     RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
     QUEUE_FULL: all tenants together have too many that are PENDING, VALIDATING or QUEUED).
     """
@@ -136,8 +136,8 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_job_pb2.TrainingJob, _abc.Awaitable[_training_job_pb2.TrainingJob]]:
         """Creates a job, PENDING; durable before it answers. Idempotent with request_id. Errors: NOT_FOUND (dataset,
-        base_revision),
-        FAILED_PRECONDITION (dataset not sealed, or refused by its check), INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
+        base_revision), FAILED_PRECONDITION (dataset not sealed, being labelled by its teacher, or refused by its check),
+        INVALID_ARGUMENT (spec, priority), ALREADY_EXISTS,
         RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the tenant has too many jobs that are PENDING, VALIDATING, QUEUED or PAUSED;
         QUEUE_FULL: all tenants together have too many that are PENDING, VALIDATING or QUEUED).
         """
