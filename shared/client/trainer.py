@@ -37,6 +37,8 @@ _TIMEOUT_SECONDS = 30.0
 _COMPILE_TIMEOUT_SECONDS = 120.0
 """A contract compiles in its own process and may wait behind others on a busy machine."""
 _SEAL_TIMEOUT_SECONDS = 300.0
+_CURATION_TIMEOUT_SECONDS = 1_800.0
+"""The server ends the longest step after 900 s of processor time, and another tenant's curation may come first."""
 _CALIBRATION_TIMEOUT_SECONDS = 660.0
 """The server ends a calibration after 600 s."""
 _WATCH_RETRIES = 24
@@ -182,10 +184,12 @@ class TrainerClient:
         steps: Sequence[golden_dataset_pb2.CurationStep.ValueType],
         *,
         max_row_tokens: int | None = None,
+        request_id: str = "",
     ) -> golden_dataset_pb2.GoldenDataset:
         """Makes the dataset `name` from `source`, which stays as it is, and returns it checked.
 
-        `max_row_tokens` goes with DROP_LONG_ROWS.
+        `max_row_tokens` goes with DROP_LONG_ROWS. The server goes on when the call is cut off: the same call again with
+        the same `request_id` (a UUID4; a new one for each call if empty) waits for it, or returns what it made.
         """
         own = DatasetName.parse(name)
         request = dataset_service_pb2.CurateGoldenDatasetRequest(
@@ -193,10 +197,10 @@ class TrainerClient:
             dataset_id=own.id,
             source=source,
             steps=steps,
-            request_id=str(uuid.uuid4()),
+            request_id=request_id or str(uuid.uuid4()),
             max_row_tokens=max_row_tokens,
         )
-        return call(self._datasets.CurateGoldenDataset, request, _SEAL_TIMEOUT_SECONDS)
+        return call(self._datasets.CurateGoldenDataset, request, _CURATION_TIMEOUT_SECONDS)
 
     def changes(self, name: str) -> Iterator[golden_dataset_pb2.DatasetChange]:
         """What a curation did to each row of its source, by row number."""

@@ -136,7 +136,7 @@ class Curator:
         lines = b"".join(dump(change).encode() + b"\n" for change in changes)
         pseudonyms = self._blobs.put_bytes(known.dump()) if known else ""
         changed = self._blobs.put_bytes(lines)
-        lineage = Lineage(source.name, source.digest, steps, changed, max_row_tokens, pseudonyms)
+        lineage = Lineage(source.name, source.content_digest, steps, changed, max_row_tokens, pseudonyms)
         made = Dataset(
             str(name), source.contract, source.instruction_prompt, source.database_sql, self._clock.now(),
             policy=source.policy, size_bytes=len(data), digest=sha256_bytes(data), lineage=lineage,

@@ -24,6 +24,7 @@ class Lineage:
 
     source: str
     source_digest: str
+    """Of its content: the upload's bytes, and a teacher's answers where there are any."""
     steps: tuple[CurationStep, ...]
     changes: str
     max_row_tokens: int | None = None

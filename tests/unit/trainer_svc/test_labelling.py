@@ -724,18 +724,24 @@ class TestCuration:
     """Of a dataset with labelled rows."""
 
     def test_keeps_the_mark_of_each_row(self, house: House) -> None:
-        """A labelled row stays one, and is not held out."""
+        """A labelled row stays one, and is not held out; the lineage names the content, answers included."""
+        data = DATA.replace(b"near ash", b"near ann@acme.com, ash")
 
-        async def act() -> Dataset:
-            await house.seal_and_wait()
+        async def act() -> tuple[Dataset, Dataset]:
+            sealed = await house.seal_and_wait(data)
             curator = Curator(house.database, house.blobs, house.clock, compiler=house.compiler)
             source, name = DatasetName("acme", "d"), DatasetName("acme", "e")
-            return await curator.curate(name, source, [CurationStep.UNICODE_NFC, CurationStep.DROP_DUPLICATES], "")
+            steps = [CurationStep.REPLACE_PERSONAL_DATA, CurationStep.UNICODE_NFC, CurationStep.DROP_DUPLICATES]
+            return sealed, await curator.curate(name, source, steps, "")
 
-        made = house.run(FakeTeacher(), act)
+        sealed, made = house.run(FakeTeacher(), act)
 
         assert made.state is DatasetState.ACTIVE
-        assert sum(row.synthetic for row in load_rows(house.blobs.read(made.train_rows))) == 16
+        assert made.lineage is not None
+        assert made.lineage.source_digest == sealed.content_digest != sealed.digest
+        rows = load_rows(house.blobs.read(made.train_rows))
+        assert sum(row.synthetic for row in rows) == 16
+        assert [row.synthetic for row in rows if "@example.org, ash" in row.input] == [True]
         assert not any(row.synthetic for row in load_rows(house.blobs.read(made.holdout_rows)))
         assert made.report is not None
         assert made.report.synthetic is not None

@@ -6,6 +6,7 @@ import ipaddress
 import random
 import re
 import time
+from itertools import islice
 
 import pytest
 from phonenumbers import is_valid_number, parse
@@ -15,8 +16,9 @@ from trainer_svc.curation.personal.identifier import KINDS, is_base58, is_bech32
 from trainer_svc.curation.personal.phone import KIND as PHONE
 from trainer_svc.curation.pseudonym.base import digits_of
 from trainer_svc.curation.pseudonym.index import ValueIndex
+from trainer_svc.curation.pseudonym.internet import IpForm
 from trainer_svc.curation.pseudonym.known import KnownPseudonyms, UnknownFinder
-from trainer_svc.curation.pseudonym.register import Register
+from trainer_svc.curation.pseudonym.register import NothingFree, Register
 
 EMAIL, IBAN, CARD, WALLET, SSN, IP = KINDS
 _SHAPES = dict.fromkeys((CARD, SSN, PHONE), "[0-9]") | {IBAN: "[0-9A-Za-z]"}
@@ -143,15 +145,16 @@ class TestRegister:
             assert len({re.sub("[ -]", "", text).casefold() for text in made}) == 1
 
     @pytest.mark.parametrize(
-        ("kind", "form"),
+        ("kind", "form", "count"),
         [
-            (EMAIL, "a{}@acme.com"), (IP, "10.{}.{}.{}"), (PHONE, "+999 6{:06}"),
+            # Of 17 million, where without the table some ten would meet; of 762 that are reserved; of 10,000 that
+            # begin alike, all of which are values.
+            (EMAIL, "a{}@acme.com", 20_000), (IP, "10.{}.{}.{}", 4_000), (PHONE, "+83{:04}", 10_000),
         ],
     )  # fmt: skip
-    @pytest.mark.timeout(120)
-    def test_no_two_of_100_000_share_one(self, kind: str, form: str) -> None:
+    def test_no_two_of_thousands_share_one(self, kind: str, form: str, count: int) -> None:
         """Also where few are reserved; none is a value that somebody has in the dataset."""
-        numbers = range(10_000, 110_000)
+        numbers = range(count)
         texts = [form.format(n, n) if kind != IP else form.format(n >> 16, n >> 8 & 255, n & 255) for n in numbers]
         register = Register(random.Random(1))
         values = [register.add(kind, text) for text in texts]
@@ -160,6 +163,47 @@ class TestRegister:
 
         assert len(made) == len(texts)
         assert made.isdisjoint(texts)
+
+    def test_addresses_are_of_networks_for_measurements_before_others_of_nobody(self) -> None:
+        """When many are taken: those of the future are more than anybody has."""
+        drawn = list(islice(IpForm().others("10.1.2.3", random.Random(1)), 40))
+
+        measured, future = ipaddress.ip_network("198.18.0.0/15"), ipaddress.ip_network("240.0.0.0/4")
+        assert all(ipaddress.ip_address(text) in measured for text in drawn[8:16])
+        assert all(ipaddress.ip_address(text) in future for text in drawn[16:])
+
+    @pytest.mark.timeout(20)
+    def test_a_form_that_is_used_up_is_told(self) -> None:
+        """Rather than drawn from for ever."""
+        register = Register(random.Random(1))
+        values = [register.add(PHONE, digit) for digit in "123456789"]
+
+        with pytest.raises(NothingFree, match=PHONE):
+            register.pseudonym(values[0], "1")
+
+    @pytest.mark.parametrize(
+        ("kind", "texts"),
+        [
+            (IP, ["2001:4860:4860::8888", "2001:4860:4860:0:0:0:0:8888"]),
+            (EMAIL, ["jos\u00e9@acme.com", "jose\u0301@acme.com"]),
+            (IP, ["1.111.123.123", "11.11.123.123", "111.1.123.123"]),
+        ],
+    )
+    def test_each_spelling_is_found_in_any_text(self, kind: str, texts: list[str]) -> None:
+        """Whichever came first, and whichever other values have the same letters and digits."""
+        register = Register(random.Random(1))
+        values = [register.add(kind, text) for text in texts]
+
+        found = [list(register.occurrences(f"at {text}.", own=())) for text in texts]
+
+        assert found == [[(3, 3 + len(text), value)] for text, value in zip(texts, values, strict=True)]
+
+    def test_a_new_spelling_counts(self) -> None:
+        """Rows that were read before may have it."""
+        register = Register(random.Random(1))
+        sizes = [(register.add(IP, text), len(register))[1] for text in ("2001:db8::1", "2001:db8:0::1", "2001:db8::1")]
+
+        assert sizes[0] < sizes[1] == sizes[2]
 
     @pytest.mark.parametrize(("count", "form"), [(400, "(415) 2{:06}"), (1_500, "+44 20 8{:07}")])
     def test_more_values_than_fictional_numbers_are_others_of_the_country(self, count: int, form: str) -> None:
@@ -220,14 +264,14 @@ class TestIndex:
         for count in range(1, 80):
             index.add("1" * count + "2")
             index.add("a" * count + "b")
-        text = (unit * 65_536)[:65_536]
+        text = (unit * 32_768)[:32_768]
 
         begin = time.process_time()
-        list(index.find(text[:8_192]))
+        list(index.find(text[:4_096]))
         eighth = time.process_time() - begin
         list(index.find(text))
 
-        assert time.process_time() - begin - eighth < 24 * eighth + 0.5
+        assert time.process_time() - begin - eighth < 24 * eighth + 0.2
 
 
 class TestKnown:

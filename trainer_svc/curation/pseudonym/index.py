@@ -15,8 +15,8 @@ MAX_CHARS = 80
 """Of a value without its spaces and signs; longer ones are not looked for."""
 _MAX_WORDS = 24
 """Of a value: an account in groups of letters and digits has no more."""
-_GAP = re.compile(r"[\s.\-/()_@+:'%\u2010-\u2014]{0,3}")
-"""Between words or groups; no comma, which amounts and lists have."""
+_GAP = re.compile(r"[\s.\-/()_@+:'%\u0300-\u036f\u2010-\u2014]{0,3}")
+"""Between words or groups, and accents of their own (NFD); no comma, which amounts and lists have."""
 
 
 @dataclass

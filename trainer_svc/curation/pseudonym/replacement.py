@@ -13,7 +13,7 @@ from trainer_svc.curation.judgement import RowRefused, judge
 from trainer_svc.curation.personal.base import UNREAD, PersonalDataFinder, PersonalSpan
 from trainer_svc.curation.pseudonym.known import KnownPseudonyms, UnknownFinder
 from trainer_svc.curation.pseudonym.place import OwnValues, joined, joined_spans, within
-from trainer_svc.curation.pseudonym.register import Place, Register
+from trainer_svc.curation.pseudonym.register import NothingFree, Place, Register
 from trainer_svc.curation.pseudonym.rewrite import Unwritable, rewrite
 from trainer_svc.curation.pseudonym.work import Work
 from trainer_svc.curation.reader.row import Row
@@ -96,6 +96,7 @@ class Replacement:
                     one.spans.setdefault(place, []).append(span)
                     one.own.add(self._register.add(span.kind, text[span.begin : span.end]))
             place += 1
+            self._check_time()
             return text
 
         rewrite(self._spec.kind, one.row, look)
@@ -104,7 +105,6 @@ class Replacement:
             one.spans = {}
         if self._finds > MAX_FINDS:
             raise invalid_field("steps", f"there are more than {MAX_FINDS} finds of personal data: curate fewer rows")
-        self._check_time()
 
     def _spans(self, label: str, text: str) -> list[PersonalSpan]:
         """Places in the text, by position; of those that overlap one, which is no known spelling of either."""
@@ -118,34 +118,36 @@ class Replacement:
     def _rewrite(self, one: Work) -> None:
         if one.message:
             return
-        place, own = 0, OwnValues(one.own)
+        place, values = 0, OwnValues(one.own)
+        own = set(map(self._register.without_prefix, one.own))
 
         def change(_: str, text: str) -> str:
             nonlocal place
             spans = one.spans.get(place, [])
             place += 1
-            return self._changed(one, own, text, spans)
+            others = [*self._register.occurrences(text, own), *values.occurrences(text)]
+            return self._changed(one, others, text, spans)
 
         try:
             row = rewrite(self._spec.kind, one.row, change)
-        except Unwritable as err:
+        except (Unwritable, NothingFree) as err:
             one.drop(str(err))
             return
         if row != one.row:
             one.row, one.is_fresh = row, True
-        self._check_time()
 
-    def _changed(self, one: Work, own: OwnValues, text: str, spans: Sequence[PersonalSpan]) -> str:
+    def _changed(self, one: Work, others: Sequence[Place], text: str, spans: Sequence[PersonalSpan]) -> str:
         register = self._register
         found = [Place(span.begin, span.end, register.add(span.kind, text[span.begin : span.end])) for span in spans]
-        places = joined(found, [*register.occurrences(text), *own.occurrences(text)])
         parts, end = [], 0
-        for begin, until, value in places:
+        self._check_time()
+        for begin, until, value in joined(found, others):
             pseudonym = register.pseudonym(value, text[begin:until])
             self._known.add(pseudonym)
             one.kinds[value.kind] += 1
             parts += [text[end:begin], pseudonym]
             end = until
+            self._check_time()
         return "".join([*parts, text[end:]])
 
     def _outcome(self, one: Work) -> Outcome:
@@ -160,7 +162,7 @@ class Replacement:
     def _judged(self, row: CheckedRow) -> CheckedRow | None:
         """The row as the check will store it; None for one that it refuses, as it does held-out misses."""
         try:
-            return judge(Row(row.row, {"input": row.input, "output": row.output}), self._spec)[1]
+            return judge(Row(row.row, {"input": row.input, "output": row.output}, row.synthetic), self._spec)[1]
         except RowRefused:
             return None
 

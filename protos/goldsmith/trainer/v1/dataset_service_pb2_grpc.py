@@ -152,7 +152,8 @@ class DatasetServiceServicer(object):
         """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
         Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
         INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
-        500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+        500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller
+        is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -69,7 +69,8 @@ class DatasetServiceStub:
     """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
     Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
     INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
-    500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+    500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller
+    is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes.
     """
     ListDatasetChanges: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]
     """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
@@ -113,7 +114,8 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
     Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
     INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
-    500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+    500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller
+    is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes.
     """
     ListDatasetChanges: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]  # type: ignore[assignment]
     """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
@@ -202,7 +204,8 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a new dataset from an ACTIVE one, which stays as it is; returns it checked, ACTIVE or FAILED, with its lineage.
         Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
         INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
-        500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller is gone.
+        500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller
+        is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes.
         """
 
     @_abc_1.abstractmethod

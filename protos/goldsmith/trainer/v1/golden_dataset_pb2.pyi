@@ -42,11 +42,13 @@ class _CurationStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Curation
     """Replaces what PERSONAL_DATA finds, in inputs and outputs, by pseudonyms of the same form: addresses of reserved domains
     and networks, cards of test ranges, accounts of the same country with right check digits, telephone numbers kept for
     films where a country has some; `name-kovatu` for kinds that only the operator's finder knows. A value has the same
-    pseudonym in the whole dataset, however it is spelt, each place keeps its spelling, and no two values share one. They
-    are drawn at random: the table is not stored, nothing leads back, and another curation draws others. A row is dropped
-    whose output cannot keep the contract with them, or which holds more numbers than are looked at. The check of the new
-    dataset, and of those made from it, does not tell them as personal data. Must be the first step: changes before it
-    would have digests of the data.
+    pseudonym in the whole dataset, however it is spelt, each place keeps its spelling, and no two values share one. A
+    place where PERSONAL_DATA finds nothing is changed too if the value was found elsewhere in its row, or in another row
+    and has letters or nine digits or more here: fewer may be an amount. They are drawn at random: the table is not
+    stored, nothing leads back, and another curation draws others. A row is dropped whose output cannot keep the contract
+    with them, which holds more numbers than are looked at, or a value of whose form no other is free. The check of the
+    new dataset, and of those made from it, does not tell them as personal data. Must be the first step: changes before
+    it would have digests of the data.
     """
     CURATION_STEP_MERGE_BY_MAJORITY: _CurationStep.ValueType  # 6
     """Of rows with the same input, but for case and spacing, whose outputs differ in more than what was copied: keeps one
@@ -78,11 +80,13 @@ CURATION_STEP_REPLACE_PERSONAL_DATA: CurationStep.ValueType  # 5
 """Replaces what PERSONAL_DATA finds, in inputs and outputs, by pseudonyms of the same form: addresses of reserved domains
 and networks, cards of test ranges, accounts of the same country with right check digits, telephone numbers kept for
 films where a country has some; `name-kovatu` for kinds that only the operator's finder knows. A value has the same
-pseudonym in the whole dataset, however it is spelt, each place keeps its spelling, and no two values share one. They
-are drawn at random: the table is not stored, nothing leads back, and another curation draws others. A row is dropped
-whose output cannot keep the contract with them, or which holds more numbers than are looked at. The check of the new
-dataset, and of those made from it, does not tell them as personal data. Must be the first step: changes before it
-would have digests of the data.
+pseudonym in the whole dataset, however it is spelt, each place keeps its spelling, and no two values share one. A
+place where PERSONAL_DATA finds nothing is changed too if the value was found elsewhere in its row, or in another row
+and has letters or nine digits or more here: fewer may be an amount. They are drawn at random: the table is not
+stored, nothing leads back, and another curation draws others. A row is dropped whose output cannot keep the contract
+with them, which holds more numbers than are looked at, or a value of whose form no other is free. The check of the
+new dataset, and of those made from it, does not tell them as personal data. Must be the first step: changes before
+it would have digests of the data.
 """
 CURATION_STEP_MERGE_BY_MAJORITY: CurationStep.ValueType  # 6
 """Of rows with the same input, but for case and spacing, whose outputs differ in more than what was copied: keeps one
@@ -437,7 +441,7 @@ class DatasetLineage(_message.Message):
     source: _builtins.str
     """Output only. The dataset that was read: tenants/{tenant}/datasets/{dataset}."""
     source_digest: _builtins.str
-    """Output only. Its digest."""
+    """Output only. Its digest; where a teacher answered for it, its lineage.teacher.content_digest."""
     max_row_tokens: _builtins.int
     """Output only. As in the request, in tokens; unset without CURATION_STEP_DROP_LONG_ROWS."""
     @_builtins.property
@@ -649,7 +653,9 @@ class SyntheticReport(_message.Message):
     SYNTHETIC_COUNT_FIELD_NUMBER: _builtins.int
     DROPPED_COUNTS_FIELD_NUMBER: _builtins.int
     unlabelled_count: _builtins.int
-    """Rows without an output that could be asked about."""
+    """Rows without an output that could be asked about. Of a curated dataset: the source's synthetic rows that the steps
+    left in, which its check then keeps or drops.
+    """
     synthetic_count: _builtins.int
     """Those of them that are trained on, with a teacher's answer."""
     @_builtins.property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,14 @@ class FakeDatasets:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.curations: list[tuple[str, float]] = []
+
+    def CurateGoldenDataset(  # noqa: N802 - gRPC's
+        self, request: pb.CurateGoldenDatasetRequest, *, timeout: float, **_: object
+    ) -> golden_dataset_pb2.GoldenDataset:
+        """Makes nothing; keeps the request's id and deadline."""
+        self.curations.append((request.request_id, timeout))
+        return golden_dataset_pb2.GoldenDataset()
 
     def ListDatasetFindings(self, request: pb.ListDatasetFindingsRequest, **_: object) -> object:  # noqa: N802 - gRPC's
         """One page."""
@@ -57,3 +66,23 @@ class TestLists:
 
         assert [entry.row_number for entry in listed] == list(range(COUNT))
         assert trainer._datasets.calls == 3
+
+
+class TestCurate:
+    """A curation may take long."""
+
+    def test_a_repeat_says_that_it_is_one(self, trainer: TrainerClient) -> None:
+        """By the id that the caller gives; else each call has its own."""
+        steps, own = [golden_dataset_pb2.CURATION_STEP_UNICODE_NFC], str(uuid.uuid4())
+        for request_id in (own, own, "", ""):
+            trainer.curate("tenants/acme/datasets/new", NAME, steps, request_id=request_id)
+
+        ids = [request_id for request_id, _ in trainer._datasets.curations]
+        assert ids[:2] == [own, own]
+        assert len({uuid.UUID(request_id) for request_id in ids}) == 3
+
+    def test_waits_for_longer_than_the_server_works(self, trainer: TrainerClient) -> None:
+        """900 s of processor time, and as much for one that comes first."""
+        trainer.curate("tenants/acme/datasets/new", NAME, [golden_dataset_pb2.CURATION_STEP_REPLACE_PERSONAL_DATA])
+
+        assert trainer._datasets.curations[0][1] >= 2 * 900
