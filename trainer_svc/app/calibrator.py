@@ -16,6 +16,7 @@ from shared.base_model import BaseModel
 from shared.clock import Clock
 from shared.digest import sha256_bytes
 from shared.errors import InternalFault, InvalidInput, StateConflict, Unavailable
+from shared.names import DatasetName
 from trainer_svc.app.machine import Machine, busy
 from trainer_svc.app.run_files import RunFiles
 from trainer_svc.app.worker_process import run_worker
@@ -130,7 +131,8 @@ class Calibrator:
                 usage = await self._run(wanted)
             finally:
                 await self.begin()
-        made = dataclasses.replace(usage, calibration=Calibration(wanted.key, self._clock.now()))
+        tenant = DatasetName.parse(wanted.dataset.name).tenant
+        made = dataclasses.replace(usage, calibration=Calibration(wanted.key, self._clock.now(), tenant))
         await self._database.run(lambda c: calibration.add_usage(c, made))
         return made
 

@@ -22,6 +22,8 @@ class Calibration:
     key: str
     """Names dataset and settings; see `trainer_svc.app.calibrator`."""
     time: datetime
+    tenant: str = ""
+    """Who asked for it; empty where an earlier release made it."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from trainer_svc.domain.estimate import Calibration, Price, Usage, Work, estimat
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.pace import StepSums
 from trainer_svc.domain.run import Initialization, Preset, TrainingMode
+from trainer_svc.domain.teacher import SyntheticReport
 from trainer_svc.domain.token_length import Quantiles, TokenLengths
 from trainer_svc.store import calibration, catalog
 from trainer_svc.store.calibration import KEPT_RUNS
@@ -178,6 +179,19 @@ class TestStore:
             return calibration.list_usages(connection, "sha256:0", TrainingMode.LORA, 2)
 
         assert transact(work) == [RUN, *[made] * KEPT_RUNS]
+
+    def test_calibrations_drive_out_none_of_another_tenant(self, transact: Callable[..., Any]) -> None:
+        """Each tenant has as many of its own."""
+        other, made = (
+            _run(calibration=Calibration("key", datetime.now(UTC), tenant)) for tenant in ("globex", "acme")
+        )  # fmt: skip
+
+        def work(connection: Any) -> list[Usage]:
+            for usage in (other, *[made] * (KEPT_RUNS + 3)):
+                calibration.add_usage(connection, usage)
+            return calibration.list_usages(connection, "sha256:0", TrainingMode.LORA, 2)
+
+        assert transact(work) == [other, *[made] * KEPT_RUNS]
 
     def test_reads_what_an_earlier_release_wrote(self, transact: Callable[..., Any]) -> None:
         """Fields that came later have their defaults."""
@@ -359,6 +373,24 @@ class TestEstimates:
         _, plan = self._of(estimates, JobSpec(preset=Preset.BEST))
 
         assert plan.early_stopping_patience == 0
+
+    @pytest.mark.parametrize(("synthetic", "validating"), [(70, 16), (74, 16), (75, 0)])
+    def test_sets_aside_golden_rows_only(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel,
+        synthetic: int, validating: int,
+    ) -> None:  # fmt: skip
+        """Of 90 rows those that no teacher labelled; where they are too few a preset's patience is off, as in a run."""
+        self._store(database, clock, lengths, _run(base_model_digest=tiny_base.digest))
+        stored = asyncio.run(database.run(lambda c: catalog.get_dataset(c, DatasetName("acme", "d"))))
+        assert stored.report is not None
+        report = dataclasses.replace(stored.report, synthetic=SyntheticReport(synthetic, synthetic))
+        labelled = dataclasses.replace(stored, report=report)
+        asyncio.run(database.run(lambda c: catalog.save_dataset(c, labelled, None)))
+
+        found, plan = self._of(estimates, JobSpec(preset=Preset.BEST))
+
+        assert (plan.early_stopping_patience > 0) == (validating > 0)
+        assert found.work.epoch_tokens == round(4_500 * (90 - validating) / 90)
 
     def test_says_nothing_of_money_without_a_price(
         self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
