@@ -56,9 +56,13 @@ class Wanted:
 
     @property
     def key(self) -> str:
-        """The same for jobs whose steps are alike: the number of epochs, say, changes nothing about a step."""
+        """The same for jobs whose steps are alike: the number of epochs, say, changes nothing about a step.
+
+        One that validates holds a second base.
+        """
         parts = [self.dataset.name, self.dataset.digest, self.spec.mode, self.plan.rank, self.plan.batch_size]
-        return sha256_bytes(json.dumps(parts).encode())
+        validating = ["validating"] if self.plan.early_stopping_patience else []
+        return sha256_bytes(json.dumps(parts + validating).encode())
 
 
 class Calibrator:

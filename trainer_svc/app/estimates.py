@@ -118,6 +118,8 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
         holdout_count=report.holdout_count,
         padded_tokens=_padded_tokens(lengths, count, plan),
         answer_tokens=round(answers * lengths.learned_token_count / lengths.row_count),
+        validation_count=plan.validation_count,
+        base_bytes=base.weights_bytes,
     )
     return work, plan
 
