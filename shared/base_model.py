@@ -79,6 +79,11 @@ class BaseModel:
         lines = [f"{path.name} {sha256_file(path)}\n" for path in files]
         return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
 
+    @property
+    def weights_bytes(self) -> int:
+        """Size of the weights on disk."""
+        return sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
+
     def vocabulary(self) -> TokenVocabulary:
         """The tokens that contracts are compiled over."""
         return load_vocabulary(self.tokenizer_file, size=self.vocabulary_size, eos_id=self.stop_ids[0])

@@ -54,3 +54,27 @@ def publish_folder(temporary: Path, final: Path) -> None:
             raise
         shutil.rmtree(temporary)
     sync_folder(final.parent)
+
+
+def replace_folder(temporary: Path, final: Path, former: Path) -> None:
+    """Renames a finished folder to its name, durably, in place of one that may stand there.
+
+    At every moment there is a whole one as `final` or, where there was one, as `former`; after a death in between
+    `restore_folder` comes first.
+
+    Raises:
+        OSError: a folder cannot be renamed or removed; what stood is there still, as above.
+    """
+    if final.is_dir():
+        if former.is_dir():  # a death before its removal
+            shutil.rmtree(former)
+        final.rename(former)
+    publish_folder(temporary, final)
+    shutil.rmtree(former, ignore_errors=True)  # the next one tries again
+
+
+def restore_folder(final: Path, former: Path) -> None:
+    """Puts back what `replace_folder` had moved away when it died; nothing where it was done, or never begun."""
+    if former.is_dir() and not final.exists():
+        former.rename(final)
+        sync_folder(final.parent)

@@ -64,6 +64,16 @@ class TestTable:
         assert not (rule.changes and rpc.descriptor.server_streaming)
         assert (rule.creates is not None) == name.startswith(("Create", "Curate"))
 
+    def test_keeps_readers_from_what_takes_the_machine(self) -> None:
+        """The field is a yes or no of the request, and the roles are those that may create a job."""
+        spending = {rpc.short: rpc for rpc in OURS if RULES[rpc.path].spends}
+
+        assert set(spending) == {"TrainingService/EstimateTrainingJob"}
+        for rpc in spending.values():
+            field, roles = RULES[rpc.path].spends or ("", frozenset())
+            assert _field_type(rpc.descriptor.input_type, field) == 8  # TYPE_BOOL
+            assert roles == RULES["/goldsmith.trainer.v1.TrainingService/CreateTrainingJob"].roles
+
     @pytest.mark.parametrize("rpc", OURS, ids=lambda rpc: rpc.short)
     def test_ends_watches_with_the_credential(self, rpc: Rpc) -> None:
         """Streams without an end of their own, and no others."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import weakref
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +16,13 @@ from deploy.quickstart.service_process import ServiceProcess
 from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
 from shared.client import TrainerClient
 from shared.errors import Exhausted, StateConflict
-from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
+from tests.e2e.training_sample import CONTRACT, events_of, rows, tiny_llama, write_run
 from trainer_svc.curation.compiled_example import Example
+from trainer_svc.domain.run import RunSpec
+from trainer_svc.engine import calibration
 from trainer_svc.engine.calibration import sample
+from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.served import Server
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 TENANT = "tenants/acme"
@@ -71,6 +78,34 @@ class TestCalibration:
         assert told.peak_memory_bytes == pytest.approx(job.progress.peak_memory_bytes, rel=0.3)
         assert trainer.estimate(TENANT, JOB).run_count == 2, "the run and the calibration"
         assert not (tmp_path / "data" / "calibration").exists()
+
+
+class TestValidating:
+    """A calibration of a job that stops early."""
+
+    def test_validates_beside_the_model_that_is_trained(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Once, and evaluates once, as a run with one validation; a job without early stopping evaluates only."""
+        base = tiny_llama(tmp_path)
+        held, trained = list[bool](), weakref.WeakSet[Any]()
+        make, load = calibration.new_adapter, Server.load
+        monkeypatch.setattr(calibration, "new_adapter", lambda *given: _noted(trained, make(*given)))
+        monkeypatch.setattr(Server, "load", lambda *given: (held.append(bool(trained)), load(*given))[1])
+        counts = []
+
+        for patience in (3, 0):
+            folder = write_run(tmp_path / str(patience), base, train=rows(72), early_stopping_patience=patience)
+            with closing(Journal(folder.events)) as journal:
+                calibration.calibrate(RunSpec.from_json(folder.spec.read_bytes()), folder, journal, lambda: False)
+            counts += [usage["validation_count"] for usage in events_of(folder, "usage")]
+
+        assert counts == [1, 0]
+        assert len(held) == 2 + 1
+        assert held[0]
+
+
+def _noted(models: weakref.WeakSet[Any], model: Any) -> Any:
+    models.add(model)
+    return model
 
 
 class TestSample:

@@ -140,8 +140,8 @@ class TestResume:
         assert len(set(bests)) > 2, "a best one must follow a best one for this to tell anything"
 
         _kill_at(killed, "training_stage", "score_outputs", 2)
-        _kill_at(killed, "validation", "publish_folder", 1)
-        assert not killed.best.exists()
+        _kill_at(killed, "validation", "replace_folder", 2)
+        assert killed.best.exists()
         _kill_at(killed, "training", "seal", 1)
         run_here(killed)
 
@@ -171,7 +171,10 @@ class TestResume:
     def test_a_run_that_had_stopped_early_does_not_train_on(
         self, write: Callable[..., RunFolder], scored: Callable[..., None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A death between its last step and its adapter costs no step, although a later one might score higher."""
+        """A death between its last step and its adapter costs no step, although a later one might score higher.
+
+        Nor does one while the best adapter is replaced: the one before is put back.
+        """
         folder = write("late", early_stopping_patience=1)
         scored(0.5, 0.4)
         with monkeypatch.context() as broken:
@@ -179,6 +182,7 @@ class TestResume:
             with pytest.raises(OSError, match="gone"):
                 run_here(folder)
         steps = _steps(folder)
+        folder.best.rename(folder.former_best)
 
         scored(1.0)
         run_here(folder)
@@ -212,7 +216,7 @@ class TestStop:
         assert (training["best_step"], training["validation_row_count"]) == (4, 16)
         (usage,) = events_of(folder, "usage")
         assert usage["answer_tokens"] >= 9 + 4 * 16, "each answer ends with the stop token"
-        assert (usage["step_count"], usage["holdout_count"]) == (8, 9)
+        assert (usage["step_count"], usage["holdout_count"], usage["validation_count"]) == (8, 9, 4)
         lengths = [len(example.input_ids) for example in _prepared(folder).examples]
         assert usage["trained_tokens"] == sum(lengths) * 8 // _STEPS
 
@@ -233,6 +237,7 @@ class TestStop:
         assert len(learned) == _LEARNED
         assert _weights(validated) == _weights(plain)
         assert "best_step" not in read_package(plain.package).training
+        assert _steps(plain) == [1, 5, _STEPS], "the last step is told, or it would look like one that stopped early"
 
     def test_measuring_draws_no_random_number(
         self, write: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch

@@ -16,6 +16,7 @@ from shared.base_model import BaseModel
 from shared.clock import Clock
 from shared.digest import sha256_bytes
 from shared.errors import InternalFault, InvalidInput, StateConflict, Unavailable
+from shared.names import DatasetName
 from trainer_svc.app.machine import Machine, busy
 from trainer_svc.app.run_files import RunFiles
 from trainer_svc.app.worker_process import run_worker
@@ -55,9 +56,13 @@ class Wanted:
 
     @property
     def key(self) -> str:
-        """The same for jobs whose steps are alike: the number of epochs, say, changes nothing about a step."""
+        """The same for jobs whose steps are alike: the number of epochs, say, changes nothing about a step.
+
+        One that validates holds a second base.
+        """
         parts = [self.dataset.name, self.dataset.digest, self.spec.mode, self.plan.rank, self.plan.batch_size]
-        return sha256_bytes(json.dumps(parts).encode())
+        validating = ["validating"] if self.plan.early_stopping_patience else []
+        return sha256_bytes(json.dumps(parts + validating).encode())
 
 
 class Calibrator:
@@ -130,7 +135,8 @@ class Calibrator:
                 usage = await self._run(wanted)
             finally:
                 await self.begin()
-        made = dataclasses.replace(usage, calibration=Calibration(wanted.key, self._clock.now()))
+        tenant = DatasetName.parse(wanted.dataset.name).tenant
+        made = dataclasses.replace(usage, calibration=Calibration(wanted.key, self._clock.now(), tenant))
         await self._database.run(lambda c: calibration.add_usage(c, made))
         return made
 

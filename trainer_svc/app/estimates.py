@@ -15,8 +15,8 @@ from trainer_svc.app.calibrator import Calibrator, Wanted
 from trainer_svc.app.free_memory import free_bytes
 from trainer_svc.app.jobs import check_spec
 from trainer_svc.domain.batch import padded_tokens
-from trainer_svc.domain.dataset import Dataset, DatasetState
-from trainer_svc.domain.early_stopping import check_rows_set_aside, wanted_rows
+from trainer_svc.domain.dataset import Dataset, DatasetState, Report
+from trainer_svc.domain.early_stopping import check_rows_set_aside, is_enough, wanted_rows
 from trainer_svc.domain.estimate import Estimate, Price, Usage, Work, estimate
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.plan import TrainingPlan, patience_of, plan_training
@@ -106,7 +106,7 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
             f"{dataset.name} was sealed before rows were measured in tokens",
             hint="upload it again under a new id",
         )
-    validating = _validating_rows(spec, report.train_count)
+    validating = _validating_rows(spec, report)
     count = report.train_count - validating
     plan = plan_training(spec, train_count=count, hidden_size=base.hidden_size, validation_row_count=validating)
     rows, answers = min(plan.batch_size, count), report.holdout_count + plan.validation_answer_count
@@ -118,18 +118,21 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
         holdout_count=report.holdout_count,
         padded_tokens=_padded_tokens(lengths, count, plan),
         answer_tokens=round(answers * lengths.learned_token_count / lengths.row_count),
+        validation_count=plan.validation_count,
+        base_bytes=base.weights_bytes,
     )
     return work, plan
 
 
-def _validating_rows(spec: JobSpec, train_count: int) -> int:
+def _validating_rows(spec: JobSpec, report: Report) -> int:
     """As many as a run sets aside where rows are not alike; it may stop early, which no estimate foresees."""
     if not patience_of(spec):
         return 0
-    count = wanted_rows(train_count)
+    synthetic = report.synthetic.kept_count if report.synthetic else 0
+    count = min(wanted_rows(report.train_count), report.train_count - synthetic)
     if spec.early_stopping_patience:
-        check_rows_set_aside(count, train_count)
-    return count
+        check_rows_set_aside(count, report.train_count, synthetic)
+    return count if is_enough(count) else 0
 
 
 def _padded_tokens(lengths: TokenLengths, count: int, plan: TrainingPlan) -> int:

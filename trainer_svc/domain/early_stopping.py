@@ -24,14 +24,20 @@ def wanted_rows(row_count: int) -> int:
     return min(_MOST_ROWS, max(_LEAST_ROWS, round(row_count * _RATIO)))
 
 
-def check_rows_set_aside(count: int, row_count: int) -> None:
-    """Refuses validation (`InvalidInput`) by `count` rows that could be set aside of a train split of `row_count`."""
+def check_rows_set_aside(count: int, row_count: int, synthetic_count: int) -> None:
+    """Refuses validation (`InvalidInput`) by `count` rows that could be set aside of a train split of `row_count`.
+
+    Of these a teacher labelled `synthetic_count`, which are never set aside.
+    """
     if count >= _LEAST_ROWS:
         return
     if row_count < _LEAST_TRAIN_ROWS:
         cause = f"needs {_LEAST_TRAIN_ROWS} rows to train on, the dataset has {row_count}"
+    elif (golden := row_count - synthetic_count) < _LEAST_ROWS:
+        cause = f"needs {_LEAST_ROWS} golden rows to set aside, the dataset has {golden} among {row_count} to train on"
     else:
-        cause = f"needs {_LEAST_ROWS} rows unlike the others, of {row_count} only {count} can be set aside"
+        among = f"{golden} golden ones" if synthetic_count else str(row_count)
+        cause = f"needs {_LEAST_ROWS} rows unlike the others, of {among} only {count} can be set aside"
     raise invalid_field(_FIELD, f"{cause}; set it to 0 or leave it out")
 
 

@@ -12,6 +12,8 @@ from trainer_svc.domain.run import TrainingMode
 
 _LEAST_SPREAD = 0.2
 """Share by which low and high leave the middle at least: few runs do not know how busy the machine may be."""
+_LOADING = 2
+"""Times its size on disk that a base takes at most while it is loaded: the files are mapped, and copied from there."""
 _SECONDS_PER_HOUR = 3600.0
 
 
@@ -22,6 +24,8 @@ class Calibration:
     key: str
     """Names dataset and settings; see `trainer_svc.app.calibrator`."""
     time: datetime
+    tenant: str = ""
+    """Who asked for it; empty where an earlier release made it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Usage:
     batch_tokens: int
     """Tokens of the largest batch there can be: its rows times the longest row. Peak memory grows with it."""
     holdout_count: int
-    """Rows that were answered: those held out, and those that validated on the way, each time."""
+    """Rows held out of which the loss was taken; all of them were answered, too, where it was a whole run."""
     startup_seconds: float
     """From the start of the process to the first step: tokenizing, compiling the contract, loading the base."""
     training_seconds: float
@@ -60,6 +64,8 @@ class Usage:
     """Of `evaluation_seconds`: the loss on the holdout."""
     free_bytes: int | None = None
     """Memory of the GPU that was free before; None on CPU, where it can be asked at any time."""
+    validation_count: int = 0
+    """Validations on the way, each with a base of its own beside the one that is trained on."""
     calibration: Calibration | None = None
     """Set where it was measured on demand, and is no whole run."""
 
@@ -82,6 +88,10 @@ class Work:
     """Of all epochs, padding included."""
     answer_tokens: int
     """Of the golden answers to what will be answered: the holdout, and rows to validate on, each time."""
+    validation_count: int = 0
+    """As if it did not stop early."""
+    base_bytes: int = 0
+    """Of the base's weights on disk."""
 
     @property
     def tokens(self) -> int:
@@ -132,11 +142,13 @@ def estimate(work: Work, rank: int, runs: Sequence[Usage], *, is_calibrated: boo
     """The estimate from runs of the same base, mode, threads and device, oldest first; at least one.
 
     `seconds = startup + level * (steps * fixed + padded tokens * pace) + evaluation`. Fixed time and pace are fitted to
-    the steps of all runs, `level` is by how much a run was slower than they say. `evaluation = fixed + holdout rows *
-    seconds per row + answer tokens * seconds per token`. Startup, level and evaluation are each the median over the
-    runs; low and high take the best and the worst of each. Runs of releases that did not tell their steps count only
-    where there are no others. Peak memory is that of the run with the largest batches, in proportion where the job's
-    are larger still: more than it will take, since the weights do not grow with the batch.
+    the steps of all runs, `level` is by how much a run was slower than they say. `evaluation = (1 + validations) * load
+    + holdout rows * seconds per row + answer tokens * seconds per token`, where `load` is mostly that of a base.
+    Startup, level and evaluation are each the median over the runs; low and high take the best and the worst of each.
+    Runs of releases that did not tell their steps count only where there are no others. Peak memory is that of the run
+    with the largest batches, in proportion where the job's are larger still: more than it will take, since the weights
+    do not grow with the batch. A job that validates goes by runs that did; where there are none, a second base is
+    added.
     """
     same = [run for run in runs if run.rank == rank]
     alike = same or runs
@@ -173,16 +185,20 @@ def _evaluation_seconds(work: Work, run: Usage) -> float:
     rows = work.holdout_count / max(1, run.holdout_count)
     if not run.answer_tokens:
         return run.evaluation_seconds * rows
-    fixed = run.evaluation_seconds - run.answering_seconds - run.scoring_seconds
-    return fixed + run.scoring_seconds * rows + run.answering_seconds * work.answer_tokens / run.answer_tokens
+    loads = (run.evaluation_seconds - run.answering_seconds - run.scoring_seconds) / (1 + run.validation_count)
+    answering = run.answering_seconds * work.answer_tokens / run.answer_tokens
+    return (1 + work.validation_count) * loads + run.scoring_seconds * rows + answering
 
 
 def _peak_bytes(work: Work, runs: Sequence[Usage]) -> int:
-    enough = [run.peak_bytes for run in runs if run.batch_tokens >= work.batch_tokens]
+    alike = [run for run in runs if (run.validation_count > 0) == (work.validation_count > 0)]
+    second = 0 if alike or not work.validation_count else _LOADING * work.base_bytes
+    known = alike or runs
+    enough = [run.peak_bytes for run in known if run.batch_tokens >= work.batch_tokens]
     if enough:
-        return min(enough)
-    largest = max(runs, key=lambda run: (run.batch_tokens, run.peak_bytes))
-    return round(largest.peak_bytes * work.batch_tokens / largest.batch_tokens)
+        return min(enough) + second
+    largest = max(known, key=lambda run: (run.batch_tokens, run.peak_bytes))
+    return round(largest.peak_bytes * work.batch_tokens / largest.batch_tokens) + second
 
 
 def _past_error_ratio(runs: Sequence[Usage]) -> float | None:
@@ -196,4 +212,7 @@ def _past_error_ratio(runs: Sequence[Usage]) -> float | None:
 
 def _work_of(run: Usage) -> Work:
     padded = run.padded_tokens or run.trained_tokens
-    return Work(run.trained_tokens, 1, run.step_count, run.batch_tokens, run.holdout_count, padded, run.answer_tokens)
+    return Work(
+        run.trained_tokens, 1, run.step_count, run.batch_tokens, run.holdout_count, padded, run.answer_tokens,
+        run.validation_count,
+    )  # fmt: skip

@@ -37,9 +37,14 @@ class TrainingPlan:
     validation_row_count: int = 0
 
     @property
+    def validation_count(self) -> int:
+        """Validations of a run that is not stopped."""
+        return validation_count(self.step_count) if self.validation_row_count else 0
+
+    @property
     def validation_answer_count(self) -> int:
         """Rows answered on the way by a run that is not stopped."""
-        return self.validation_row_count * validation_count(self.step_count) if self.validation_row_count else 0
+        return self.validation_row_count * self.validation_count
 
 
 def patience_of(spec: RunSpec | JobSpec) -> int:

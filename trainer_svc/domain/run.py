@@ -178,6 +178,11 @@ class RunFolder:
         return self.path / "processes"
 
     @property
+    def former_best(self) -> Path:
+        """Child: the one before, while `best` is replaced."""
+        return self.path / "best.former"
+
+    @property
     def adapter(self) -> Path:
         """Child: the trained adapter as PEFT saves it."""
         return self.path / "adapter"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, TrainerCallback, set_seed
 
 from trainer_svc.curation.compiled_example import Example
+from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.run import Cancelled, Initialization, RunFolder, RunSpec
 from trainer_svc.engine.adapter import new_adapter
 from trainer_svc.engine.base import load_base
@@ -51,8 +53,9 @@ def calibrate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: 
     stopwatch = Stopwatch()
     ready = prepare(spec, folder, journal)
     rows = list(sample(ready.examples, ready.plan.batch_size))
-    _train(ready, rows, stopwatch, folder, is_cancelled)
-    count = _answer(ready, stopwatch, folder.adapter, is_cancelled)
+    server = Server(ready.base, ready.contract, partial(_stop_if, is_cancelled))
+    _train(ready, rows, stopwatch, folder, is_cancelled, partial(_validate, ready, stopwatch, server, folder.candidate))
+    count = _answer(ready, stopwatch, server, folder.adapter)
     read = rows[: ready.plan.batch_size * len(stopwatch.gauge.steps)]
     trained = sum(len(row.input_ids) for row in read)
     journal.usage(stopwatch.usage(ready, trained_tokens=trained, holdout_count=count))
@@ -68,15 +71,17 @@ def sample(examples: Sequence[Example], batch_size: int) -> Iterator[Example]:
 
 
 class _Bounds(TrainerCallback):
-    """Ends the steps when they take too long together, or when the run shall stop."""
+    """Ends the steps when they take too long together, or when the run shall stop; validates after the last."""
 
-    def __init__(self, is_cancelled: Callable[[], bool]) -> None:
-        self._is_cancelled, self._begin = is_cancelled, time.monotonic()
+    def __init__(self, is_cancelled: Callable[[], bool], validate: Callable[[Any], None]) -> None:
+        self._is_cancelled, self._validate, self._begin = is_cancelled, validate, time.monotonic()
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Called after each step."""
         is_long = time.monotonic() - self._begin >= _STEP_SECONDS and state.global_step >= _LEAST_STEPS
         control.should_training_stop = control.should_training_stop or is_long or self._is_cancelled()
+        if control.should_training_stop or state.global_step == state.max_steps:
+            self._validate(model)
 
 
 class _SampleTrainer(AdapterTrainer):
@@ -87,9 +92,10 @@ class _SampleTrainer(AdapterTrainer):
         return SequentialSampler(rows)
 
 
-def _train(
-    ready: Prepared, rows: Sequence[Example], stopwatch: Stopwatch, folder: RunFolder, is_cancelled: Callable[[], bool]
-) -> None:
+def _train(  # a calibration's own
+    ready: Prepared, rows: Sequence[Example], stopwatch: Stopwatch, folder: RunFolder,
+    is_cancelled: Callable[[], bool], validate: Callable[[Any], None],
+) -> None:  # fmt: skip  # `validate` takes a PEFT model
     plan = dataclasses.replace(
         ready.plan,
         batch_size=min(ready.plan.batch_size, len(ready.examples)),
@@ -105,7 +111,7 @@ def _train(
         args=arguments,
         train_dataset=list(rows),
         data_collator=collate,
-        callbacks=[stopwatch.gauge, _Bounds(is_cancelled)],
+        callbacks=[stopwatch.gauge, _Bounds(is_cancelled, validate)],
         loraplus_ratio=plan.loraplus_ratio,
     )
     trainer.remove_callback(PrinterCallback)
@@ -115,19 +121,33 @@ def _train(
     save_adapter(trainer.model, plan, ready.base, folder.adapter)
 
 
-def _answer(ready: Prepared, stopwatch: Stopwatch, adapter: Path, is_cancelled: Callable[[], bool]) -> int:
+def _stop_if(is_cancelled: Callable[[], bool]) -> None:
+    if is_cancelled():
+        raise Cancelled
+
+
+def _validate(ready: Prepared, stopwatch: Stopwatch, server: Server, candidate: Path, model: Any) -> None:
+    """As a run does on the way, where it does: while the model that is trained is held, and with short answers."""
+    if not ready.validation:
+        return
+    save_adapter(model, ready.plan, ready.base, candidate)
+    with stopwatch.validating():
+        served = server.load(candidate)
+        stopwatch.answered(lambda: server.answer(served, _longest(ready, ready.validation), _ANSWER_TOKENS))
+
+
+def _answer(ready: Prepared, stopwatch: Stopwatch, server: Server, adapter: Path) -> int:
     """Evaluates as a run would, on one batch and with short answers; how many rows the loss was taken of."""
-
-    def stop_if_cancelled() -> None:
-        if is_cancelled():
-            raise Cancelled
-
-    server = Server(ready.base, ready.contract, stop_if_cancelled)
     served = server.load(adapter)
-    prompts = sorted((ready.renderer.prompt_ids(row.input) for row in ready.holdout), key=len)[-MAX_BATCH_ROWS:]
+    prompts = _longest(ready, ready.holdout)
     answers = stopwatch.answered(lambda: server.answer(served, prompts, _ANSWER_TOKENS))
     scored = ready.holdout[:_SCORED_ROWS]
     with stopwatch.scoring():
         holdout_loss(served, ready.renderer, ready.base.max_positions, scored)
     pick_canaries(served, ready.contract, prompts, answers)
     return len(scored)
+
+
+def _longest(ready: Prepared, rows: Sequence[CheckedRow]) -> list[list[int]]:
+    """A batch of prompts."""
+    return sorted((ready.renderer.prompt_ids(row.input) for row in rows), key=len)[-MAX_BATCH_ROWS:]

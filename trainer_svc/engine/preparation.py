@@ -82,5 +82,5 @@ def _set_aside(train: list[CheckedRow], spec: RunSpec) -> set[int]:
     if is_enough(len(places)):
         return places
     if spec.early_stopping_patience:
-        check_rows_set_aside(len(places), len(train))
+        check_rows_set_aside(len(places), len(train), sum(row.synthetic for row in train))
     return set()

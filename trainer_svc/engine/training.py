@@ -103,6 +103,8 @@ class _Reporter(TrainerCallback):
         # Where checkpoints fall changes no weight: saving reads the model and draws no random number.
         pause = max(_CHECKPOINT_SECONDS, self._save_seconds / _MAX_CHECKPOINT_RATIO)
         self._check(control, is_due=self._step_ended_at - self._saved_at >= pause)
+        # transformers logs each fifth step: a run whose last one is not told would look as if it had stopped early.
+        control.should_log = control.should_log or state.global_step == state.max_steps
 
     def _check(self, control: Any, *, is_due: bool = False) -> None:
         stops, saves = process_group.any_of(self._is_cancelled(), is_due)

@@ -25,7 +25,7 @@ class Stopwatch:
         # Importing torch and its kin takes longer than some trainings, and every run does it.
         self._start = time.monotonic() - (time.time() - psutil.Process().create_time())
         self._answering_seconds = self._scoring_seconds = self._validating_seconds = 0.0
-        self._answer_tokens = 0
+        self._answer_tokens = self._validation_count = 0
         self._free_bytes = None if best_device().type == "cpu" else torch.cuda.mem_get_info()[0]
         self.gauge = StepGauge()
         """To be told of the training."""
@@ -44,6 +44,7 @@ class Stopwatch:
         began = time.monotonic()
         yield
         self._validating_seconds += time.monotonic() - began
+        self._validation_count += 1
 
     @contextmanager
     def scoring(self) -> Iterator[None]:
@@ -71,6 +72,7 @@ class Stopwatch:
             "answering_seconds": self._answering_seconds,
             "scoring_seconds": self._scoring_seconds,
             "answer_tokens": self._answer_tokens,
+            "validation_count": self._validation_count,
             "free_bytes": self._free_bytes,
             "peak_bytes": peak_bytes(),
         }

@@ -10,7 +10,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from shared.files import publish_folder, write_atomic
+from shared.files import replace_folder, restore_folder, write_atomic
 from trainer_svc.domain.early_stopping import best_step, is_over, validation_interval
 from trainer_svc.domain.job import Progress
 from trainer_svc.domain.run import Cancelled, RunFolder
@@ -43,7 +43,9 @@ class Validation(TrainerCallback):
         self.cancelled = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        """Makes up for a validation in the midst of which the run was asked to stop."""
+        """Makes up for a validation in the midst of which the run was asked to stop, or died."""
+        if process_group.is_first():
+            restore_folder(self._folder.best, self._folder.former_best)
         if state.global_step and _is_due(state) and state.global_step not in scores_of(state):
             self._validate(state, model)
             if process_group.is_first():
@@ -69,9 +71,7 @@ class Validation(TrainerCallback):
         state.log_history.append({"step": step, _SCORE: score})
         if best_step(scores_of(state)) == step and process_group.is_first():
             write_atomic(self._folder.candidate / _RECORD, json.dumps({"step": step, _SCORE: score}).encode())
-            # A kill in between loses the best one; the checkpoint to go on from is older, so it is made again.
-            shutil.rmtree(self._folder.best, ignore_errors=True)
-            publish_folder(self._folder.candidate, self._folder.best)
+            replace_folder(self._folder.candidate, self._folder.best, self._folder.former_best)
 
     def _measured(self, model: Any) -> float:  # a PEFT model
         shutil.rmtree(self._folder.candidate, ignore_errors=True)

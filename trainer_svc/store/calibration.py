@@ -11,7 +11,7 @@ from trainer_svc.store.table import calibrations
 
 KEPT_RUNS = 20
 """Of each base, mode and number of threads: enough for a median, and a machine that changed is forgotten in a week. As
-many calibrations are kept beside them, so that whoever asks for many drives out no run."""
+many calibrations of each tenant are kept beside them: whoever asks for many drives out no other's, and no run."""
 
 
 def add_usage(connection: Connection, usage: Usage) -> None:
@@ -19,8 +19,7 @@ def add_usage(connection: Connection, usage: Usage) -> None:
     values = {"base_model_digest": usage.base_model_digest, "mode": usage.mode.value, "threads": usage.threads}
     connection.execute(insert(calibrations).values(**values, body=dump(usage)))
     newest = select(calibrations.c.number, calibrations.c.body).filter_by(**values).order_by(calibrations.c.number)
-    is_run = usage.calibration is None
-    alike = [row.number for row in connection.execute(newest) if (load(Usage, row.body).calibration is None) is is_run]
+    alike = [row.number for row in connection.execute(newest) if _owner(load(Usage, row.body)) == _owner(usage)]
     connection.execute(delete(calibrations).where(calibrations.c.number.in_(alike[:-KEPT_RUNS])))
 
 
@@ -30,3 +29,8 @@ def list_usages(connection: Connection, base_model_digest: str, mode: TrainingMo
     query = select(calibrations.c.body).filter_by(**values).order_by(calibrations.c.number)
     found = [load(Usage, body) for body in connection.execute(query).scalars()]
     return [usage for usage in found if usage.device == found[-1].device]
+
+
+def _owner(usage: Usage) -> str | None:
+    """The tenant whose calibration it is; None of a run."""
+    return None if usage.calibration is None else usage.calibration.tenant

@@ -52,11 +52,13 @@ def authorise(rule: Rule, identity: Identity, request: Message | None) -> None:
         NotFound: RESOURCE_NOT_FOUND for a name outside the caller's tenant.
         InvalidInput: FIELD_INVALID where a required name is empty or no name at all.
     """
-    if rule.roles is not None and not identity.roles & rule.roles:
+    roles = rule.roles_for(request)
+    if roles is not None and not identity.roles & roles:
+        with_field = f" with {rule.spends[0]}" if rule.spends and rule.is_spending(request) else ""
         raise AccessDenied(
             "ROLE_MISSING",
-            f"this call is for {_listed(rule.roles)}; the caller is {_listed(identity.roles)}",
-            metadata={"roles": ",".join(sorted(rule.roles))},
+            f"this call{with_field} is for {_listed(roles)}; the caller is {_listed(identity.roles)}",
+            metadata={"roles": ",".join(sorted(roles))},
         )
     if request is None and rule.resource:
         raise AccessDenied("ROLE_MISSING", "this call is not open to anyone")

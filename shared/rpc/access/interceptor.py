@@ -115,7 +115,7 @@ class _Gate:
         authorise(self._rule, identity, request if isinstance(request, Message) else None)
 
     def _audit(self, identity: Identity | None, request: object, outcome: grpc.StatusCode) -> None:
-        if self._rule is not None and self._rule.changes and isinstance(request, Message):
+        if self._rule is not None and isinstance(request, Message) and self._rule.is_audited(request):
             resource = self._rule.subject(request)
             write_audit(method=self._method, identity=identity, resource=resource, outcome=outcome.name)
 

@@ -29,6 +29,21 @@ class Rule:
     """Collection and field of the id, where the call names a new resource by its parent and id."""
     follows: bool = False
     """Whether the answer is a stream without an end of its own: it ends with the caller's credential."""
+    spends: tuple[str, frozenset[Role]] | None = None
+    """A yes or no of the request that makes the call take the machine for itself: then it is for these roles, and is
+    audited."""
+
+    def roles_for(self, request: Message | None) -> frozenset[Role] | None:
+        """Who may send this request."""
+        return self.spends[1] if self.spends and self.is_spending(request) else self.roles
+
+    def is_spending(self, request: Message | None) -> bool:
+        """Whether it has the field of `spends` set."""
+        return self.spends is not None and request is not None and bool(getattr(request, self.spends[0]))
+
+    def is_audited(self, request: Message) -> bool:
+        """Whether a line is written of it."""
+        return self.changes or self.is_spending(request)
 
     def names(self, request: Message) -> Iterator[tuple[str, str]]:
         """Path and value of each resource field."""

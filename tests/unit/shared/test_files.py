@@ -1,11 +1,14 @@
 """Files that are whole or absent."""
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from shared.files import publish_folder, write_atomic
+from shared.files import publish_folder, replace_folder, restore_folder, write_atomic
 
 
 class TestWriteAtomic:
@@ -43,3 +46,62 @@ class TestPublishFolder:
 
         assert (final / "file").read_text() == "first"
         assert not (tmp_path / "second").exists()
+
+
+class TestReplaceFolder:
+    """Putting a finished folder in the place of another."""
+
+    @pytest.mark.parametrize("death", range(1, 9))
+    def test_leaves_a_whole_one_whenever_it_dies(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, death: int
+    ) -> None:
+        """The new one or the one before, never parts of one; it can be replaced again."""
+        final, former = tmp_path / "final", tmp_path / "former"
+        for text in ("first", "second"):
+            replace_folder(_folder(tmp_path / text, text), final, former)
+
+        with monkeypatch.context() as mortal, suppress(KeyboardInterrupt):
+            left = [death]
+            for place, name in ((Path, "rename"), (os, "unlink"), (os, "rmdir")):
+                mortal.setattr(place, name, _mortal(getattr(place, name), left))
+            replace_folder(_folder(tmp_path / "third", "third"), final, former)
+        restore_folder(final, former)
+
+        assert _text(final) in ("second second", "third third")
+        replace_folder(_folder(tmp_path / "fourth", "fourth"), final, former)
+        assert _text(final) == "fourth fourth"
+        assert not former.exists()
+
+    def test_keeps_the_old_one_when_there_is_no_new_one(self, tmp_path: Path) -> None:
+        """It is put back."""
+        final, former = tmp_path / "final", tmp_path / "former"
+        replace_folder(_folder(tmp_path / "first", "first"), final, former)
+
+        with pytest.raises(OSError, match="none"):
+            replace_folder(tmp_path / "none", final, former)
+        restore_folder(final, former)
+
+        assert _text(final) == "first first"
+
+
+def _folder(path: Path, text: str) -> Path:
+    path.mkdir(exist_ok=True)
+    for name in ("one", "two"):
+        (path / name).write_text(text)
+    return path
+
+
+def _text(folder: Path) -> str:
+    return " ".join((folder / name).read_text() for name in ("one", "two"))
+
+
+def _mortal(whole: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
+    """Dies before a call, when it is the last of those that are left to it and others."""
+
+    def call(*given: Any, **named: Any) -> Any:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return whole(*given, **named)
+
+    return call

@@ -144,6 +144,25 @@ class TestMeasure:
 
         assert laboratory.live(life) == [1, 1, 2, 3]
 
+    def test_of_a_job_that_stops_early_is_another(self, laboratory: Laboratory) -> None:
+        """However patient: it holds a second base when it validates."""
+
+        async def life(_: Calibrator, __: Runner) -> list[str]:
+            plain = await laboratory.wanted()
+            plans = [dataclasses.replace(plain.plan, early_stopping_patience=patience) for patience in (0, 3, 4)]
+            return [dataclasses.replace(plain, plan=plan).key for plan in plans]
+
+        plain, three, four = laboratory.live(life)
+
+        assert plain != three == four
+
+    def test_is_kept_as_its_tenants(self, laboratory: Laboratory) -> None:
+        """Who asks for many drives out none of another's."""
+        made = laboratory.live(lambda calibrator, _: laboratory.measure(calibrator))
+
+        assert made.calibration is not None
+        assert made.calibration.tenant == "acme"
+
     def test_two_calls_at_once_share_one(self, laboratory: Laboratory) -> None:
         """Both are answered from the same child."""
 

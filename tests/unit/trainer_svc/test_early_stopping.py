@@ -31,12 +31,19 @@ class TestRows:
 
     def test_are_enough_or_refused(self) -> None:
         """The message says how many there are and what to do."""
-        check_rows_set_aside(16, 64)
+        check_rows_set_aside(16, 64, 0)
 
         with pytest.raises(InvalidInput, match=r"64 rows to train on, the dataset has 63; set it to 0 or leave it out"):
-            check_rows_set_aside(0, 63)
+            check_rows_set_aside(0, 63, 0)
         with pytest.raises(InvalidInput, match="of 500 only 15 can be set aside"):
-            check_rows_set_aside(15, 500)
+            check_rows_set_aside(15, 500, 0)
+
+    def test_are_golden(self) -> None:
+        """Where a teacher labelled the others, the message blames no likeness, and counts golden rows only."""
+        with pytest.raises(InvalidInput, match=r"needs 16 golden rows to set aside, the dataset has 12 among 100"):
+            check_rows_set_aside(12, 100, 88)
+        with pytest.raises(InvalidInput, match=r"of 40 golden ones only 15 can be set aside"):
+            check_rows_set_aside(15, 100, 60)
 
 
 class TestInterval:

@@ -22,6 +22,7 @@ from trainer_svc.domain.estimate import Calibration, Price, Usage, Work, estimat
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.pace import StepSums
 from trainer_svc.domain.run import Initialization, Preset, TrainingMode
+from trainer_svc.domain.teacher import SyntheticReport
 from trainer_svc.domain.token_length import Quantiles, TokenLengths
 from trainer_svc.store import calibration, catalog
 from trainer_svc.store.calibration import KEPT_RUNS
@@ -69,6 +70,15 @@ class TestTime:
         found = estimate(WORK, 16, [_measured()])
 
         assert found.seconds == pytest.approx(10 + (80 * 0.1 + 200_000 * 0.002) + (3 + 100 * 0.1 + 2_000 * 0.02))
+
+    def test_counts_a_load_of_the_base_for_each_validation(self) -> None:
+        """Four and an evaluation took 15 s beside answers and loss: 3 s each, as often as the job has any."""
+        run = _measured(evaluation_seconds=15.0 + 20.0 + 5.0, validation_count=4)
+        validating = dataclasses.replace(WORK, validation_count=10)
+
+        assert estimate(WORK, 16, [run]).seconds == pytest.approx(63 + 408)
+        assert estimate(validating, 16, [run]).seconds == pytest.approx(63 + 408 + 10 * 3)
+        assert estimate(WORK, 16, [run, run]).past_error_ratio == pytest.approx(0)
 
     def test_holds_what_a_run_took_beside_its_steps(self) -> None:
         """Checkpoints, and a first step that warms up, come again in proportion."""
@@ -143,6 +153,16 @@ class TestMemory:
         """In proportion: rather too much than too little."""
         assert estimate(dataclasses.replace(WORK, batch_tokens=3_000), 16, [RUN]).peak_bytes == 3 * GIB
 
+    def test_of_a_job_that_validates_is_that_of_runs_that_did(self) -> None:
+        """A second base is held then; without such a run it is added, at twice its size on disk while it is loaded."""
+        validating = dataclasses.replace(WORK, validation_count=10, base_bytes=GIB)
+        did = _run(peak_bytes=2 * GIB, validation_count=4)
+
+        assert estimate(validating, 16, [RUN, did]).peak_bytes == 2 * GIB
+        assert estimate(WORK, 16, [did, RUN]).peak_bytes == GIB
+        assert estimate(validating, 16, [RUN]).peak_bytes == (1 + 2) * GIB
+        assert estimate(WORK, 16, [did]).peak_bytes == 2 * GIB, "rather too much than too little"
+
     @pytest.mark.parametrize(("available", "fits"), [(GIB, True), (GIB - 1, False), (None, None)])
     def test_fits_where_so_much_is_free(self, available: int | None, fits: bool | None) -> None:
         """Nothing is said where nobody knows what is free."""
@@ -179,10 +199,24 @@ class TestStore:
 
         assert transact(work) == [RUN, *[made] * KEPT_RUNS]
 
+    def test_calibrations_drive_out_none_of_another_tenant(self, transact: Callable[..., Any]) -> None:
+        """Each tenant has as many of its own."""
+        other, made = (
+            _run(calibration=Calibration("key", datetime.now(UTC), tenant)) for tenant in ("globex", "acme")
+        )  # fmt: skip
+
+        def work(connection: Any) -> list[Usage]:
+            for usage in (other, *[made] * (KEPT_RUNS + 3)):
+                calibration.add_usage(connection, usage)
+            return calibration.list_usages(connection, "sha256:0", TrainingMode.LORA, 2)
+
+        assert transact(work) == [other, *[made] * KEPT_RUNS]
+
     def test_reads_what_an_earlier_release_wrote(self, transact: Callable[..., Any]) -> None:
         """Fields that came later have their defaults."""
         added = (
-            "padded_tokens step_count steps answer_tokens answering_seconds scoring_seconds free_bytes calibration"
+            "padded_tokens step_count steps answer_tokens answering_seconds scoring_seconds free_bytes calibration "
+            "validation_count"
         ).split()
         body = json.loads(dump(RUN))
         old = json.dumps({key: value for key, value in body.items() if key not in added})
@@ -341,6 +375,7 @@ class TestEstimates:
 
         assert (found.work.epoch_tokens, found.work.step_count) == (round(4_500 * 74 / 90), 20)
         assert found.work.answer_tokens == (10 + 10 * 16) * 10
+        assert found.work.validation_count == 10
         assert message_of(found, plan, spec, estimates.price).spec.early_stopping_patience == 3
 
     def test_refuses_a_patience_where_too_few_rows_can_be_set_aside(
@@ -359,6 +394,24 @@ class TestEstimates:
         _, plan = self._of(estimates, JobSpec(preset=Preset.BEST))
 
         assert plan.early_stopping_patience == 0
+
+    @pytest.mark.parametrize(("synthetic", "validating"), [(70, 16), (74, 16), (75, 0)])
+    def test_sets_aside_golden_rows_only(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel,
+        synthetic: int, validating: int,
+    ) -> None:  # fmt: skip
+        """Of 90 rows those that no teacher labelled; where they are too few a preset's patience is off, as in a run."""
+        self._store(database, clock, lengths, _run(base_model_digest=tiny_base.digest))
+        stored = asyncio.run(database.run(lambda c: catalog.get_dataset(c, DatasetName("acme", "d"))))
+        assert stored.report is not None
+        report = dataclasses.replace(stored.report, synthetic=SyntheticReport(synthetic, synthetic))
+        labelled = dataclasses.replace(stored, report=report)
+        asyncio.run(database.run(lambda c: catalog.save_dataset(c, labelled, None)))
+
+        found, plan = self._of(estimates, JobSpec(preset=Preset.BEST))
+
+        assert (plan.early_stopping_patience > 0) == (validating > 0)
+        assert found.work.epoch_tokens == round(4_500 * (90 - validating) / 90)
 
     def test_says_nothing_of_money_without_a_price(
         self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel

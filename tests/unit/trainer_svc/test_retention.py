@@ -12,6 +12,7 @@ import pytest
 from shared.testing import ManualClock
 from trainer_svc.app.retention import Retention, run_folder
 from trainer_svc.domain.job import FINAL, Job, JobSpec, JobState
+from trainer_svc.domain.run import RunFolder
 from trainer_svc.store import history
 from trainer_svc.store.database import Database
 
@@ -33,7 +34,8 @@ class Runs:
         job = dataclasses.replace(job, state=state, end_time=now if state in FINAL else None)
         asyncio.run(self._database.run(lambda connection: history.add_job(connection, job)))
         folder = run_folder(self.folder, name)
-        for path in (folder.checkpoints / "checkpoint-5" / "optimizer.pt", folder.package / "w", folder.adapter / "w"):
+        adapters = (folder.best, folder.former_best, folder.adapter, folder.package)
+        for path in (folder.checkpoints / "checkpoint-5" / "optimizer.pt", *(adapter / "w" for adapter in adapters)):
             path.parent.mkdir(parents=True)
             path.touch()
         folder.events.touch()
@@ -73,7 +75,8 @@ class TestRetention:
 
         runs.sweep()
 
-        assert (folder / "checkpoints").exists() == (state is not JobState.SUCCEEDED)
+        for path in (RunFolder(folder).checkpoints, RunFolder(folder).best, RunFolder(folder).former_best):
+            assert path.exists() == (state is not JobState.SUCCEEDED)
         assert (folder / "events.jsonl").exists()
 
     def test_goes_on_past_a_folder_that_cannot_be_removed(

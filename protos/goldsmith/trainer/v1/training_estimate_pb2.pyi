@@ -48,10 +48,11 @@ class TrainingEstimate(_message.Message):
     """Optimizer steps."""
     peak_memory_bytes: _builtins.int
     """Most memory that the run will hold, in bytes: of its process on CPU, of the GPU otherwise. As measured where a run
-    had batches as large; else in proportion to the batch, which is more than it will be.
+    had batches as large; else in proportion to the batch, which is more than it will be. Where the job validates on
+    the way and no such run was measured, with the weights of a second base model.
     """
     run_count: _builtins.int
-    """Measured runs and calibrations that it rests on; at most 20 of each, the newest."""
+    """Measured runs and calibrations that it rests on; at most the newest 20 runs, and of each tenant 20 calibrations."""
     same_rank: _builtins.bool
     """Whether those runs had the same rank; else runs of other ranks stand in."""
     past_error_ratio: _builtins.float

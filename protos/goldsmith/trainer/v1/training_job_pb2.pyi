@@ -446,9 +446,10 @@ class TrainingSpec(_message.Message):
     split, at least 16 and at most 64 rows, is not trained on but answered after each tenth of the planned steps, by the
     adapter as it is served, on base weights in bf16, which are loaded beside those that are trained on. Rows that are
     nearly the same stay on one side; the holdout is not looked at. This many validations after the best one end the
-    run, 1 to 10 (10 never ends it, and publishes the best all the same); 0: off. Default by the preset. Where the train
-    split has fewer than 64 rows, or they are too much alike to set 16 aside, a value that is set ends the job FAILED
-    before it is QUEUED, and that of a preset is filled in as 0.
+    run, 1 to 10 (10 never ends it, and publishes the best all the same); 0: off. Default by the preset. Rows that a
+    teacher labelled, and those nearly the same as one of them, are never set aside. Where the train split has fewer
+    than 64 rows, fewer than 16 golden ones, or they are too much alike to set 16 aside, a value that is set ends the
+    job FAILED before it is QUEUED, and that of a preset is filled in as 0.
     """
     def __init__(
         self,

@@ -153,7 +153,7 @@ class TrainingServiceServicer(object):
         the calibration took too long or found no memory or disk), INVALID_ARGUMENT (spec; base_revision is set; with
         calibrate, all that a job would end FAILED with before its first step). With calibrate also RESOURCE_EXHAUSTED
         (QUEUE_FULL: training jobs run or wait, or another job is measured; metadata quota, limit), UNAVAILABLE (the server
-        ends, or runs no jobs).
+        ends, or runs no jobs), PERMISSION_DENIED (ROLE_MISSING: the caller may not create jobs).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

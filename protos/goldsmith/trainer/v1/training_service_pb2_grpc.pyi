@@ -75,7 +75,7 @@ class TrainingServiceStub:
     the calibration took too long or found no memory or disk), INVALID_ARGUMENT (spec; base_revision is set; with
     calibrate, all that a job would end FAILED with before its first step). With calibrate also RESOURCE_EXHAUSTED
     (QUEUE_FULL: training jobs run or wait, or another job is measured; metadata quota, limit), UNAVAILABLE (the server
-    ends, or runs no jobs).
+    ends, or runs no jobs), PERMISSION_DENIED (ROLE_MISSING: the caller may not create jobs).
     """
 
 @_typing.type_check_only
@@ -123,7 +123,7 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     the calibration took too long or found no memory or disk), INVALID_ARGUMENT (spec; base_revision is set; with
     calibrate, all that a job would end FAILED with before its first step). With calibrate also RESOURCE_EXHAUSTED
     (QUEUE_FULL: training jobs run or wait, or another job is measured; metadata quota, limit), UNAVAILABLE (the server
-    ends, or runs no jobs).
+    ends, or runs no jobs), PERMISSION_DENIED (ROLE_MISSING: the caller may not create jobs).
     """
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -216,7 +216,7 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         the calibration took too long or found no memory or disk), INVALID_ARGUMENT (spec; base_revision is set; with
         calibrate, all that a job would end FAILED with before its first step). With calibrate also RESOURCE_EXHAUSTED
         (QUEUE_FULL: training jobs run or wait, or another job is measured; metadata quota, limit), UNAVAILABLE (the server
-        ends, or runs no jobs).
+        ends, or runs no jobs), PERMISSION_DENIED (ROLE_MISSING: the caller may not create jobs).
         """
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 from google.protobuf.message import Message
@@ -13,6 +14,7 @@ from goldsmith.contract.v1 import contract_service_pb2 as contract_pb
 from goldsmith.inference.v1 import inference_service_pb2 as inference_pb
 from goldsmith.registry.v1 import registry_service_pb2 as registry_pb
 from goldsmith.trainer.v1 import dataset_service_pb2 as dataset_pb
+from goldsmith.trainer.v1 import training_service_pb2 as training_pb
 from shared import names
 from shared.errors import AccessDenied, DomainError, InvalidInput, NotFound
 from shared.rpc.access.check import CONTENT_FIELDS, authorise
@@ -174,3 +176,17 @@ class TestRoles:
         rule = RULES["/goldsmith.contract.v1.ContractService/CreateContract"]
 
         authorise(rule, both, contract_pb.CreateContractRequest(parent="tenants/acme"))
+
+    @pytest.mark.parametrize("role", [Role.USER, Role.ADMIN])
+    def test_of_an_estimate_grow_with_calibrate(self, role: Role) -> None:
+        """To look is for users; a calibration takes the machine as a job does: for whoever may create one, audited."""
+        rule = RULES["/goldsmith.trainer.v1.TrainingService/EstimateTrainingJob"]
+        caller = Identity("uma", "acme", frozenset({role}), IdentityMethod.TOKEN)
+        looking = training_pb.EstimateTrainingJobRequest(parent="tenants/acme")
+        calibrating = training_pb.EstimateTrainingJobRequest(parent="tenants/acme", calibrate=True)
+
+        authorise(rule, caller, looking)
+        with nullcontext() if role is Role.ADMIN else pytest.raises(AccessDenied, match="with calibrate is for admin"):
+            authorise(rule, caller, calibrating)
+
+        assert (rule.is_audited(looking), rule.is_audited(calibrating)) == (False, True)
