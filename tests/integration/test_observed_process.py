@@ -65,6 +65,12 @@ class Observed:
     exit_status: int = -1
     log: str = ""
 
+    def scrape(self) -> None:
+        """Keeps the metrics of when every call has ended: one that is refused is answered before it is counted."""
+        while not self.metrics or self.sample("grpc_server_handled_total") < self.sample("grpc_server_started_total"):
+            with urllib.request.urlopen(f"http://{self.ready['metrics_address']}/metrics", timeout=10) as response:
+                self.metrics = response.read().decode()
+
     def sample(self, name: str, **labels: str) -> float:
         """The sum of the samples with these labels."""
         return sum(
@@ -99,8 +105,7 @@ def observed(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
         found = Observed({key: str(value) for key, value in process.ready.items()}, collector=collector)
         _probe(found)
         _use(found)
-        with urllib.request.urlopen(f"http://{found.ready['metrics_address']}/metrics", timeout=10) as response:
-            found.metrics = response.read().decode()
+        found.scrape()
     found.exit_status = process.process.returncode
     found.log = (folder / "log").read_text()
     yield found
