@@ -78,6 +78,12 @@ def json_spec(schema: dict[str, Any]) -> ContractSpec:
 class TestOutOfTime:
     """A compilation whose processor time is over is refused, naming the part that took it."""
 
+    @pytest.fixture(autouse=True)
+    def nothing_is_read(self) -> None:
+        """Another test may have read the same texts."""
+        read_contract.cache_clear()
+        read_schema.cache_clear()
+
     def test_python_code_is_interrupted(self) -> None:
         """Wherever it stands; afterwards there is no limit any more."""
 
@@ -106,7 +112,6 @@ class TestOutOfTime:
             raise OutOfTime
 
         monkeypatch.setattr(TokenizerCore, "_scan", interrupted)
-        read_schema.cache_clear()  # another test may have read this one
 
         assert [violation.path for violation in refusal(SPECS["many tables, nested"]).violations] == ["ddl"]
 
@@ -133,6 +138,5 @@ class TestOutOfTime:
             raise OutOfTime
 
         monkeypatch.setattr(owner, name, slow)
-        read_contract.cache_clear()
 
         assert [v.path for v in refusal(json_spec(LOPSIDED)).violations] == ["json_schema#/properties/b~1c"]
