@@ -132,7 +132,9 @@ class Curator:
         gauge = TokenGauge(self._compiler, source.instruction_prompt)
         # As in the source: findings name rows there.
         numbered = (Row(row.row.row, _fields(row), row.row.synthetic) for row in kept)
-        checked = check(numbered, spec, source.policy, gauge=gauge, finder=UnknownFinder(self._finder, known))
+        finder = UnknownFinder(self._finder, known)
+        # Rows keep their sides; the seed is for a curation that drops all that were held out.
+        checked = check(numbered, spec, source.policy, source.split_seed, gauge=gauge, finder=finder)
         lines = b"".join(dump(change).encode() + b"\n" for change in changes)
         pseudonyms = self._blobs.put_bytes(known.dump()) if known else ""
         changed = self._blobs.put_bytes(lines)
@@ -140,6 +142,7 @@ class Curator:
         made = Dataset(
             str(name), source.contract, source.instruction_prompt, source.database_sql, self._clock.now(),
             policy=source.policy, size_bytes=len(data), digest=sha256_bytes(data), lineage=lineage,
+            split_seed=source.split_seed,
         )  # fmt: skip
         return finish(self._blobs, made, checked), checked.findings
 

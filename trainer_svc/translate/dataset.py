@@ -49,6 +49,7 @@ def new_dataset(name: DatasetName, message: pb.GoldenDataset, now: datetime) -> 
         create_time=now,
         format=_READ_AS[message.format],
         teacher=_teacher(message.teacher) if message.HasField("teacher") else None,
+        split_seed=message.split_seed,
     )
 
 
@@ -86,6 +87,7 @@ def dataset(stored: Dataset) -> pb.GoldenDataset:
         format=_FORMATS[stored.format],
         lineage=_lineage(stored),
         teacher=_settings(stored.teacher) if stored.teacher else None,
+        split_seed=stored.split_seed,
     )
 
 

@@ -37,7 +37,7 @@ class CreateGoldenDatasetRequest(_message.Message):
     """Optional. UUID4; a repeat returns the first answer."""
     @_builtins.property
     def dataset(self) -> _golden_dataset_pb2.GoldenDataset:
-        """Required. contract, and optionally instruction_prompt, database_sql, format and teacher, are read."""
+        """Required. contract, and optionally instruction_prompt, database_sql, format, teacher and split_seed, are read."""
 
     def __init__(
         self,

@@ -244,6 +244,7 @@ class GoldenDataset(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     LINEAGE_FIELD_NUMBER: _builtins.int
     TEACHER_FIELD_NUMBER: _builtins.int
+    SPLIT_SEED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/datasets/{dataset}."""
     contract: _builtins.str
@@ -260,6 +261,11 @@ class GoldenDataset(_message.Message):
     """Output only. "sha256:<hex>" over the uploaded bytes; set once sealed."""
     format: Global___GoldenDatasetFormat.ValueType
     """Optional, immutable. How the uploaded bytes are to be read. Default JSONL."""
+    split_seed: _builtins.int
+    """Optional, immutable. Chooses which rows are held out where none has the split "holdout": clusters of like rows, whole,
+    by a hash of this number, so that the same rows and number give the same split in any order of the rows. A dataset
+    curated from this one has it too. 0 or more. Default 0.
+    """
     @_builtins.property
     def report(self) -> Global___DatasetReport:
         """Output only. Result of the check; findings are listed by ListDatasetFindings."""
@@ -295,10 +301,11 @@ class GoldenDataset(_message.Message):
         format: Global___GoldenDatasetFormat.ValueType | None = ...,
         lineage: Global___DatasetLineage | None = ...,
         teacher: Global___TeacherSettings | None = ...,
+        split_seed: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "lineage", b"lineage", "report", b"report", "teacher", b"teacher"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "database_sql", b"database_sql", "digest", b"digest", "format", b"format", "instruction_prompt", b"instruction_prompt", "lineage", b"lineage", "name", b"name", "report", b"report", "size_bytes", b"size_bytes", "state", b"state", "teacher", b"teacher"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "database_sql", b"database_sql", "digest", b"digest", "format", b"format", "instruction_prompt", b"instruction_prompt", "lineage", b"lineage", "name", b"name", "report", b"report", "size_bytes", b"size_bytes", "split_seed", b"split_seed", "state", b"state", "teacher", b"teacher"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
