@@ -26,8 +26,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 def provenance(ready: Prepared) -> dict[str, str | int]:
     """By the manifest's names; the same in every attempt of a run on one machine and version of the trainer."""
-    recipe: dict[str, str | int] = {"recipe_version": RECIPE_VERSION, "code_digest": code_digest()}
-    return {**recipe, "split_seed": ready.spec.split_seed, **ready.row_digests, **_texts(ready.spec), **_versions(), **_machine()}
+    made: dict[str, str | int] = {"recipe_version": RECIPE_VERSION, "split_seed": ready.spec.split_seed}
+    made["code_digest"] = code_digest()
+    return {**made, **ready.row_digests, **_texts(ready.spec), **_versions(), **_machine()}
 
 
 def code_digest() -> str:
