@@ -47,12 +47,14 @@ class AdapterManifest:
     alpha: float
     target_modules: tuple[str, ...]
     dataset_digest: str
+    """Of what the rows were made from: the upload's bytes, and a teacher's answers; `training` has the rows' own."""
     canaries: tuple[Canary, ...]
     instruction_prompt_tokens: int = 0
     """Mean prompt tokens that a request saves against the instruction prompt; 0 when there is none."""
     use_rslora: bool = False
     training: Mapping[str, str | int | float] = field(default_factory=dict)
-    """Settings, seed, thread count and library versions: what a rebuild needs."""
+    """What a rebuild needs beside the fields above: settings as filled in, seeds, thread count; digests of the rows
+    trained on and held out, of database, instruction prompt and code; versions of recipe and libraries; the machine."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: tuple[PackageFile, ...] = ()
 

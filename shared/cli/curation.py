@@ -16,11 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
+from shared.cli.change_text import show_change
 from shared.cli.screen import errors_shown
 from shared.cli.visible import visible
 from shared.client import TrainerClient
 from shared.names import DatasetName
 
+_NOTHING = "Nothing was changed."
 _PREFIX = "CURATION_STEP_"
 _ADDRESS = "127.0.0.1:50051"
 _Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="The trainer service.")]
@@ -67,6 +69,7 @@ def changes(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="tenants/{tenant}/datasets/{dataset}")],
     *,
+    text: Annotated[bool, typer.Option("--text", help="With each row before and after, as a unified diff.")] = False,
     as_json: _Json = False,
     address: _Address = _ADDRESS,
 ) -> None:
@@ -74,10 +77,12 @@ def changes(
     with errors_shown():
         own = str(DatasetName.parse(name))
         with TrainerClient(address, context.obj) as trainer:
-            found = trainer.changes(own)
+            found = trainer.changes(own, include_text=text)
             if as_json:
                 # In ASCII, for the same reason.
                 typer.echo(json.dumps([_document(change) for change in found], indent=1))
+            elif text:
+                show_texts(Console(highlight=False), found)
             else:
                 show_changes(Console(highlight=False), found)
 
@@ -113,9 +118,23 @@ def show_changes(console: Console, changed: Iterable[pb.DatasetChange]) -> None:
     for column in ("row", "step", "", "why"):
         table.add_column(column, justify="right" if column == "row" else "left", overflow="fold")
     for change in changed:
-        fate = Text("dropped", style="yellow") if _is_dropped(change) else Text("changed", style="cyan")
-        table.add_row(f"{change.row_number:,}", Text(_step(change.step)), fate, Text(visible(change.message)))
-    console.print(table if table.row_count else "Nothing was changed.")
+        fate, why = _fate(change), Text(visible(change.message))
+        table.add_row(f"{change.row_number:,}", Text(_step(change.step)), fate, why)
+    console.print(table if table.row_count else _NOTHING)
+
+
+def show_texts(console: Console, changed: Iterable[pb.DatasetChange]) -> None:
+    """Each change with its row before and after, as they come: a curation may have a hundred thousand."""
+    is_any = False
+    for change in changed:
+        is_any = True
+        show_change(console, change, _step(change.step), _fate(change))
+    if not is_any:
+        console.print(_NOTHING)
+
+
+def _fate(change: pb.DatasetChange) -> Text:
+    return Text("dropped", style="yellow") if _is_dropped(change) else Text("changed", style="cyan")
 
 
 def _document(change: pb.DatasetChange) -> dict[str, object]:

@@ -97,6 +97,8 @@ class DatasetReportDocument(BaseModel, frozen=True):
     train_count: int
     holdout_count: int
     invalid_count: int
+    split_seed: int
+    """Chose what is held out, if no row said so."""
     severity_counts: dict[str, int]
     """Rows with such a finding."""
     personal_data_kinds: list[str]
@@ -136,6 +138,7 @@ def report_document(dataset: pb.GoldenDataset, findings: Iterable[pb.DatasetFind
         train_count=report.train_count,
         holdout_count=report.holdout_count,
         invalid_count=report.invalid_count,
+        split_seed=dataset.split_seed,
         severity_counts=dict(sorted(report.severity_counts.items())),
         personal_data_kinds=list(report.personal_data_kinds),
         token_lengths=_token_lengths(report),
@@ -190,6 +193,7 @@ def _facts(document: DatasetReportDocument) -> list[tuple[str, str]]:
         ("contract", document.contract),
         ("digest", document.digest),
         ("rows", f"{document.row_count:,}: {split}, {document.invalid_count:,} invalid"),
+        ("split seed", f"{document.split_seed}, where no row names what is held out"),
         *synthetic_facts(document.synthetic, document.teacher),
         ("tokens", _lengths(document.token_lengths)),
         ("findings", f"rows {counts}" if counts else "none"),

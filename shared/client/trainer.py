@@ -202,11 +202,13 @@ class TrainerClient:
         )
         return call(self._datasets.CurateGoldenDataset, request, _CURATION_TIMEOUT_SECONDS)
 
-    def changes(self, name: str) -> Iterator[golden_dataset_pb2.DatasetChange]:
-        """What a curation did to each row of its source, by row number."""
+    def changes(self, name: str, *, include_text: bool = False) -> Iterator[golden_dataset_pb2.DatasetChange]:
+        """What a curation did to each row of its source, by row number; with text, the rows before and after, too."""
         token = ""
         while True:
-            request = dataset_service_pb2.ListDatasetChangesRequest(parent=name, page_size=_PAGE_SIZE, page_token=token)
+            request = dataset_service_pb2.ListDatasetChangesRequest(
+                parent=name, page_size=_PAGE_SIZE, page_token=token, include_text=include_text
+            )
             page = call(self._datasets.ListDatasetChanges, request, _TIMEOUT_SECONDS)
             yield from page.changes
             token = page.next_page_token

@@ -17,7 +17,7 @@ from shared.adapter.package import WEIGHTS_NAME, read_package
 from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
-from shared.digest import sha256_file
+from shared.digest import sha256_bytes, sha256_file
 from shared.errors import InvalidInput
 from shared.prompt import PromptRenderer
 from tests.e2e.training_sample import events_of, rows, run_here, start, tiny_llama, wait_for_checkpoints, write_run
@@ -38,6 +38,8 @@ from trainer_svc.domain.run import (
     RunSpec,
     TrainingMode,
 )
+from trainer_svc.engine.provenance import code_digest
+from trainer_svc.engine.recipe import RECIPE_VERSION
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -116,6 +118,7 @@ class TestResume:
         validate_adapter(killed.package, manifest, base, max_rank=64)
         assert manifest.canaries
         assert manifest.instruction_prompt_tokens > 0
+        assert manifest.digest == read_package(whole.package).digest, "all that it says was the same in both attempts"
 
     def test_a_finished_run_says_the_same_again(self, prepare: Callable[..., RunFolder]) -> None:
         """Started again after its end, or after a death just before it: same result, no second training."""
@@ -156,15 +159,24 @@ class TestResume:
 
     def test_the_manifest_says_how_to_make_the_same_bytes_again(self, prepare: Callable[..., RunFolder]) -> None:
         """Its settings, with the rows of its dataset digest, are a whole recipe; what they hold on is named, too."""
-        first = prepare("first", epoch_count=1, seed=7, use_rslora=True, loraplus_ratio=4.0)
+        inserts = "INSERT INTO city VALUES ('Oslo');"
+        database = {"database_sql": inserts, "split_seed": 5}
+        first = prepare("first", epoch_count=1, seed=7, use_rslora=True, loraplus_ratio=4.0, **database)
         run_here(first)
         training = read_package(first.package).training
 
-        again = prepare("again", **{setting.name: training[setting.name] for setting in dataclasses.fields(JobSpec)})
+        asked = {setting.name: training[setting.name] for setting in dataclasses.fields(JobSpec)}
+        again = prepare("again", **asked, **database)
         run_here(again)
 
         assert sha256_file(again.package / WEIGHTS_NAME) == sha256_file(first.package / WEIGHTS_NAME)
-        assert {"threads", "chip", "dtype", "torch_version", "goldsmith_version"} <= training.keys()
+        assert {"threads", "chip", "dtype", "torch_version", "goldsmith_version", "python_version"} <= training.keys()
+        assert training["train_rows_digest"] == sha256_file(first.train_rows)
+        assert training["holdout_rows_digest"] == sha256_file(first.holdout_rows)
+        assert training["database_digest"] == sha256_bytes(inserts.encode())
+        assert training["instruction_prompt_digest"] == sha256_bytes(b"Answer with JSON.")
+        assert (training["split_seed"], training["recipe_version"]) == (5, RECIPE_VERSION)
+        assert training["code_digest"] == code_digest()
 
 
 class TestValidate:

@@ -154,6 +154,24 @@ class TestCurate:
         assert _MAIL not in shown
         assert "Nothing was changed" in run("changes", _NAME).stdout
 
+    def test_changes_tell_their_text_where_it_is_asked_for(self, run: Run) -> None:
+        """As a diff and as JSON, and never the personal data that was replaced."""
+        run("curate", _NAME, "shown", "--step", "replace-personal-data", "--step", "drop-duplicates")
+
+        shown = run("changes", "tenants/acme/datasets/shown", "--text").stdout
+        told = json.loads(run("changes", "tenants/acme/datasets/shown", "--text", "--json").stdout)
+
+        replaced, dropped = told
+        assert "before" not in replaced
+        assert "writes from" in replaced["after"]["input"]
+        assert dropped["before"]["output"] == '{"n":3}'
+        assert "after" not in dropped
+        assert "row 7 replace-personal-data: changed" in shown
+        assert "  before: is not told" in shown
+        assert f"-input: {dropped['before']['input']}" in shown
+        assert _MAIL not in shown + json.dumps(told)
+        assert "Jane Doe" not in shown + json.dumps(told)
+
     def test_long_rows_take_a_limit(self, run: Run) -> None:
         """Which the new dataset tells; without the step it is refused."""
         made = run("curate", _NAME, "short", "--step", "drop-long-rows", "--max-row-tokens", "500", "--json")

@@ -19,7 +19,12 @@ from deploy.quickstart.service_process import ServiceProcess
 from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
 from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
 from goldsmith.trainer.v1 import dataset_service_pb2 as dataset_pb
-from goldsmith.trainer.v1 import dataset_service_pb2_grpc, golden_dataset_pb2, training_job_pb2
+from goldsmith.trainer.v1 import (
+    dataset_service_pb2_grpc,
+    example_preview_pb2,
+    golden_dataset_pb2,
+    training_job_pb2,
+)
 from shared.cli.main import app
 from shared.client import TrainerClient
 from shared.client.channel import domain_errors
@@ -258,6 +263,44 @@ class TestFormats:
         assert sealed.state == golden_dataset_pb2.GOLDEN_DATASET_STATE_ACTIVE
         assert sealed.format == kind
         assert (sealed.report.train_count, sealed.report.holdout_count) == (36, 4)
+
+
+class TestSplit:
+    """What is held out where no row says so."""
+
+    def _held(self, trainer: TrainerClient, seed: int) -> tuple[str, frozenset[int]]:
+        """A dataset with the seed, and the rows that are held out of it."""
+        golden = golden_dataset_pb2.GoldenDataset(contract=f"{TENANT}/contracts/answer", split_seed=seed)
+        name = trainer.create_dataset(f"{TENANT}/datasets/d-{uuid.uuid4().hex[:8]}", golden).name
+        trainer.upload(name, _rows())
+        held = example_preview_pb2.EXAMPLE_SPLIT_HOLDOUT
+        return name, frozenset(row for row in range(1, 41) if trainer.preview(name, row).split == held)
+
+    def test_is_chosen_by_its_seed(self, trainer: TrainerClient) -> None:
+        """Another seed holds out other rows, the same one the same, and the dataset tells it."""
+        name, first = self._held(trainer, 7)
+
+        assert trainer.dataset(name).split_seed == 7
+        assert first == self._held(trainer, 7)[1]
+        assert first != self._held(trainer, 8)[1]
+        assert len(first) == 4
+
+    def test_its_seed_is_told_by_the_command(self, trainer: TrainerClient, address: str) -> None:
+        """And stays with what is curated from it."""
+        name, _ = self._held(trainer, 7)
+        step = golden_dataset_pb2.CURATION_STEP_DROP_DUPLICATES
+        made = trainer.curate(f"{TENANT}/datasets/c-{uuid.uuid4().hex[:8]}", name, [step])
+
+        told = CliRunner().invoke(app, ["dataset", "report", made.name, "--json", "--address", address])
+
+        assert json.loads(told.stdout)["split_seed"] == 7
+
+    def test_its_seed_is_no_negative_number(self, trainer: TrainerClient) -> None:
+        """The field is named."""
+        with pytest.raises(InvalidInput) as caught:
+            self._held(trainer, -1)
+
+        assert [violation.path for violation in caught.value.violations] == ["dataset.split_seed"]
 
 
 class TestCuration:

@@ -18,6 +18,7 @@ from shared.rpc.page import Page
 from shared.storage.base import BlobStore
 from trainer_svc.app.dataset_outcome import finish
 from trainer_svc.app.observer import UNOBSERVED, Observer
+from trainer_svc.curation.change_text import tell
 from trainer_svc.curation.check import check
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.personal.base import PersonalDataFinder
@@ -27,12 +28,14 @@ from trainer_svc.curation.reader.row import Row
 from trainer_svc.curation.row_file import load_rows
 from trainer_svc.curation.step import SplitRow, Tools, curate
 from trainer_svc.curation.token_gauge import TokenGauge
-from trainer_svc.domain.curation import Change, CurationStep, Lineage
+from trainer_svc.domain.curation import Change, CurationStep, Lineage, ToldChange
 from trainer_svc.domain.dataset import Dataset, DatasetState, Finding
 from trainer_svc.store import catalog
 from trainer_svc.store.codec import dump, load
 from trainer_svc.store.database import Database
 
+MAX_TEXT_CHANGES = 100
+"""In an answer with texts: of each row up to twice `MAX_TOLD_BYTES`."""
 _SYSTEM_RANDOM = random.SystemRandom()
 _Plan = tuple[tuple[CurationStep, ...], int | None]
 """Steps, and the most tokens of a row where a step needs them."""
@@ -51,6 +54,7 @@ class Curator:
         self._randomness = randomness
         self._running: dict[str, tuple[str, asyncio.Task[Dataset]]] = {}  # by tenant, with the payload's digest
         self._place = asyncio.Semaphore(1)
+        self._telling = asyncio.Semaphore(1)
 
     async def curate(
         self, name: DatasetName, source: DatasetName, steps: Sequence[CurationStep], request_id: str, *,
@@ -105,6 +109,26 @@ class Curator:
         taken = [load(Change, line.decode()) for line in lines[after : after + page.size]]
         return taken, page.numbered_token(after + page.size) if len(lines) > after + page.size else ""
 
+    async def told_changes(self, name: DatasetName, page: Page, *, include_text: bool) -> tuple[list[ToldChange], str]:
+        """As `changes`; with text a page is no longer than `MAX_TEXT_CHANGES`."""
+        if not include_text:
+            found, token = await self.changes(name, page)
+            return list(map(ToldChange, found)), token
+        found, token = await self.changes(name, Page(min(page.size, MAX_TEXT_CHANGES), page.after))
+
+        def work(connection: Connection) -> tuple[Dataset | None, Dataset]:
+            made = catalog.get_dataset(connection, name)
+            source = catalog.find_dataset(connection, DatasetName.parse(made.lineage.source)) if made.lineage else None
+            return source, made
+
+        source, made = await self._database.run(work)
+        # Shielded: a caller that hangs up must not open the place while a thread still reads.
+        return await asyncio.shield(asyncio.create_task(self._tell(found, source, made))), token
+
+    async def _tell(self, found: Sequence[Change], source: Dataset | None, made: Dataset) -> list[ToldChange]:
+        async with self._telling:  # stored rows may take 64 MiB each time
+            return await asyncio.to_thread(tell, self._blobs, found, source, made)
+
     async def _make(self, name: DatasetName, source: Dataset, plan: _Plan) -> Dataset:
         contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(source.contract)))
         spec = ContractSpec.from_canonical(contract.spec.encode())
@@ -132,7 +156,9 @@ class Curator:
         gauge = TokenGauge(self._compiler, source.instruction_prompt)
         # As in the source: findings name rows there.
         numbered = (Row(row.row.row, _fields(row), row.row.synthetic) for row in kept)
-        checked = check(numbered, spec, source.policy, gauge=gauge, finder=UnknownFinder(self._finder, known))
+        finder = UnknownFinder(self._finder, known)
+        # Rows keep their sides; the seed is for a curation that drops all that were held out.
+        checked = check(numbered, spec, source.policy, source.split_seed, gauge=gauge, finder=finder)
         lines = b"".join(dump(change).encode() + b"\n" for change in changes)
         pseudonyms = self._blobs.put_bytes(known.dump()) if known else ""
         changed = self._blobs.put_bytes(lines)
@@ -140,6 +166,7 @@ class Curator:
         made = Dataset(
             str(name), source.contract, source.instruction_prompt, source.database_sql, self._clock.now(),
             policy=source.policy, size_bytes=len(data), digest=sha256_bytes(data), lineage=lineage,
+            split_seed=source.split_seed,
         )  # fmt: skip
         return finish(self._blobs, made, checked), checked.findings
 

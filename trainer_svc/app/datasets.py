@@ -201,7 +201,7 @@ class Datasets:
             rows = labels.applied(rows, sealed.format, spec)
             sealed = dataclasses.replace(sealed, labelling=labels.labelling)
         gauge = TokenGauge(self._compiler, sealed.instruction_prompt)
-        checked = check(rows, spec, sealed.policy, gauge=gauge, finder=self._finder)
+        checked = check(rows, spec, sealed.policy, sealed.split_seed, gauge=gauge, finder=self._finder)
         return finish(self._blobs, sealed, checked), checked.findings
 
     async def forget(self, name: DatasetName, before: datetime) -> bool:

@@ -54,6 +54,7 @@ class RunFiles:
             processes=self._settings.processes,
             instruction_prompt=golden.instruction_prompt,
             database_sql=golden.database_sql,
+            split_seed=golden.split_seed,
             start_digest=start.digest if start is not None else "",
             **dataclasses.asdict(spec),
         )

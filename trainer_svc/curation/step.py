@@ -92,11 +92,12 @@ def _drop_contradictions(rows: list[SplitRow], _: Tools) -> _Stepped:
 def _compose(rows: list[SplitRow], _: Tools) -> _Stepped:
     kept, changes = [], []
     for old in rows:
-        text, output = (unicodedata.normalize("NFC", text) for text in (old.row.input, old.row.output))
-        new = dataclasses.replace(old, row=dataclasses.replace(old.row, input=text, output=output))
+        new = dataclasses.replace(old, row=composed(old.row))
         if new != old:
             message = "letters and their accents are one"
-            changes.append(Change(old.row.row, CurationStep.UNICODE_NFC, _digest(old.row), _digest(new.row), message))
+            changes.append(
+                Change(old.row.row, CurationStep.UNICODE_NFC, row_digest(old.row), row_digest(new.row), message)
+            )
         kept.append(new)
     return kept, changes
 
@@ -110,7 +111,7 @@ def _replace(rows: list[SplitRow], tools: Tools) -> _Stepped:
         if outcome is None:
             kept.append(old)
             continue
-        after = _digest(outcome.row) if outcome.row else ""
+        after = row_digest(outcome.row) if outcome.row else ""
         changes.append(Change(old.row.row, CurationStep.REPLACE_PERSONAL_DATA, "", after, outcome.message))
         if outcome.row:
             kept.append(dataclasses.replace(old, row=outcome.row))
@@ -147,10 +148,18 @@ def _links(rows: list[SplitRow]) -> list[Link]:
 
 def _without(rows: list[SplitRow], step: CurationStep, dropped: Mapping[int, str]) -> _Stepped:
     changes = [
-        Change(rows[place].row.row, step, _digest(rows[place].row), "", message) for place, message in dropped.items()
+        Change(rows[place].row.row, step, row_digest(rows[place].row), "", message)
+        for place, message in dropped.items()
     ]
     return [row for place, row in enumerate(rows) if place not in dropped], changes
 
 
-def _digest(row: CheckedRow) -> str:
-    return sha256_bytes(json.dumps([row.input, row.output], ensure_ascii=False).encode())
+def row_digest(row: CheckedRow) -> str:
+    """What a change names a row by."""
+    return sha256_bytes(json.dumps([row.input, row.output], ensure_ascii=False).encode(errors="surrogatepass"))
+
+
+def composed(row: CheckedRow) -> CheckedRow:
+    """The row with letters and their accents as one."""
+    text, output = (unicodedata.normalize("NFC", text) for text in (row.input, row.output))
+    return dataclasses.replace(row, input=text, output=output)

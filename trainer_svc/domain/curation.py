@@ -46,3 +46,32 @@ class Change:
     before: str
     after: str
     message: str
+
+
+MAX_TOLD_BYTES = 8 << 10
+"""Of input and output together: a page of a hundred changes stays below gRPC's 4 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowText:
+    """A row's own text as it can be told. Over `MAX_TOLD_BYTES` both texts are empty, and their size is told."""
+
+    input: str
+    output: str
+    left_out_bytes: int = 0
+
+    @classmethod
+    def of(cls, input_: str, output: str) -> RowText:
+        """Halves of characters, which rows may hold, are written out."""
+        told = [text.encode(errors="backslashreplace") for text in (input_, output)]
+        size = sum(map(len, told))
+        return cls("", "", size) if size > MAX_TOLD_BYTES else cls(told[0].decode(), told[1].decode())
+
+
+@dataclass(frozen=True, slots=True)
+class ToldChange:
+    """A change, with the row before and after it where that was asked for and can be told."""
+
+    change: Change
+    before: RowText | None = None
+    after: RowText | None = None

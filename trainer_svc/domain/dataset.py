@@ -132,6 +132,8 @@ class Dataset:
     """Who labels the rows that come without an output; None where each must have one."""
     labelling: Labelling | None = None
     """Of one with synthetic rows, or of which a teacher gave answers at least; once it was checked."""
+    split_seed: int = 0
+    """Chooses what is held out where no row says so."""
 
     @property
     def content_digest(self) -> str:

@@ -92,6 +92,8 @@ class RunSpec:
     """That train together, each with a part of every batch."""
     instruction_prompt: str = ""
     database_sql: str = ""
+    split_seed: int = 0
+    """That chose the rows held out, if none said so; told in the manifest, of no other use here."""
     start_digest: str = ""
     """Digest of the manifest of the revision to begin with, which lies in `RunFolder.start`; empty without one."""
 

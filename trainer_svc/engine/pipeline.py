@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,19 +27,17 @@ from trainer_svc.domain.run import (
     RunResult,
     RunSpec,
 )
-from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.holdout import holdout_loss
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.preparation import Prepared, prepare
+from trainer_svc.engine.provenance import provenance
 from trainer_svc.engine.recipe import keep_to_recipe
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.training_stage import train
 from trainer_svc.engine.usage import Stopwatch
 from trainer_svc.engine.validation import record_of
 from trainer_svc.evaluation.score import score_outputs
-
-_LIBRARIES = ("goldsmith", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "tokenizers")
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,7 @@ class _Ground:
     journal: Journal
     is_cancelled: Callable[[], bool]
     stopwatch: Stopwatch
+    provenance: Mapping[str, str | int]
 
     def stop_if_cancelled(self) -> None:
         """Raises Cancelled once the run was asked to stop."""
@@ -78,9 +75,11 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     keep_to_recipe(folder, ready.base, ready.renderer, spec.processes)
     if folder.result.is_file():
         return RunResult.from_json(folder.result.read_bytes())
+    made_of = provenance(ready)  # now: an update may replace sources while this run, which has read them, trains
     ground = _Ground(
-        ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled, stopwatch
-    )
+        ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled, stopwatch,
+        made_of,
+    )  # fmt: skip
     ground.stop_if_cancelled()
     if not folder.adapter.is_dir():
         journal.phase(Phase.TRAINING)
@@ -149,7 +148,6 @@ def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, .
     metrics = {"exact_match": evaluation.exact_match, "field_f1": evaluation.field_f1}
     if evaluation.execution_match is not None:
         metrics["execution_match"] = evaluation.execution_match
-    versions = {f"{name}_version": importlib.metadata.version(name) for name in _LIBRARIES}
     return AdapterManifest(
         base_model_id=ground.base.model_id,
         base_model_digest=ground.base.digest,
@@ -163,13 +161,6 @@ def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, .
         dataset_digest=spec.dataset_digest,
         canaries=canaries,
         instruction_prompt_tokens=round(saved),
-        training={**settings(plan, spec), **record_of(ground.folder.adapter), **versions, **_machine()},
+        training={**settings(plan, spec), **record_of(ground.folder.adapter), **ground.provenance},
         metrics=metrics,
     )
-
-
-def _machine() -> dict[str, str]:
-    """What the same inputs give the same bytes on: with other instructions sums are added up in another order."""
-    device = best_device()
-    chip = torch.cuda.get_device_name() if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    return {"machine": platform.machine(), "device": device.type, "chip": chip, "dtype": str(compute_dtype())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
+from shared.digest import sha256_bytes
 from shared.names import invalid_field
 from shared.prompt import PromptRenderer
 from trainer_svc.curation.compiled_example import Example, compile_examples
@@ -38,6 +40,8 @@ class Prepared:
     validation: list[CheckedRow]
     """Rows of the train split that are set aside, where the plan validates on the way."""
     holdout: list[CheckedRow]
+    row_digests: Mapping[str, str]
+    """Of both files of rows as they were read, by the manifest's names."""
 
 
 def prepare(spec: RunSpec, folder: RunFolder, journal: Journal | None) -> Prepared:
@@ -49,7 +53,7 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal | None) -> Prepar
     base = BaseModel.load(Path(spec.base_model_dir))
     renderer = PromptRenderer.load(base)
     spec = adopt(spec, folder, base, renderer)
-    train, holdout = (load_rows(path.read_bytes()) for path in (folder.train_rows, folder.holdout_rows))
+    (train, train_digest), (holdout, holdout_digest) = map(_read, (folder.train_rows, folder.holdout_rows))
     compiled = compile_examples(train, renderer, base.max_positions)
     aside = _set_aside(train, spec)
     examples = [example for place, example in enumerate(compiled) if place not in aside]
@@ -68,7 +72,13 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal | None) -> Prepar
     if contract.spec.kind is ContractKind.SQL and spec.database_sql:
         with open_database(contract.spec.ddl, spec.database_sql):
             pass  # a database that cannot be built is told now, not after the training
-    return Prepared(spec, base, renderer, contract, plan, examples, validation, holdout)
+    digests = {"train_rows_digest": train_digest, "holdout_rows_digest": holdout_digest}
+    return Prepared(spec, base, renderer, contract, plan, examples, validation, holdout, digests)
+
+
+def _read(path: Path) -> tuple[list[CheckedRow], str]:
+    data = path.read_bytes()
+    return load_rows(data), sha256_bytes(data)
 
 
 def _set_aside(train: list[CheckedRow], spec: RunSpec) -> set[int]:

@@ -13,13 +13,13 @@ from trainer_svc.domain.run import RunFolder
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 2
+RECIPE_VERSION = 2
 """Grows when the same rows and settings give other weights: 2 has batches of an order of its own."""
 
 
 def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer, processes: int = 1) -> None:
     """Removes checkpoints and results that another recipe made: the manifest would tell of another adapter."""
-    recipe = {"version": _VERSION, "base_model_digest": base.digest, "prompt_digest": renderer.digest}
+    recipe = {"version": RECIPE_VERSION, "base_model_digest": base.digest, "prompt_digest": renderer.digest}
     several = {"processes": processes} if processes > 1 else {}  # the random state of each is kept
     data = json.dumps(recipe | several).encode()
     made = (folder.checkpoints, folder.best, folder.former_best, folder.adapter, folder.package, folder.result)

@@ -92,5 +92,6 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     ) -> pb.ListDatasetChangesResponse:
         """One page by row."""
         page = Page.parse(request.page_size, request.page_token)
-        found, token = await self._curator.changes(DatasetName.parse(request.parent, "parent"), page)
+        name = DatasetName.parse(request.parent, "parent")
+        found, token = await self._curator.told_changes(name, page, include_text=request.include_text)
         return pb.ListDatasetChangesResponse(changes=map(translate.change, found), next_page_token=token)

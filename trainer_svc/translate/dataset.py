@@ -9,7 +9,7 @@ from datetime import datetime
 from goldsmith.trainer.v1 import dataset_service_pb2
 from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
 from shared.names import DatasetName, invalid_field
-from trainer_svc.domain.curation import Change, CurationStep, Lineage
+from trainer_svc.domain.curation import CurationStep, Lineage, RowText, ToldChange
 from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, Finding, InvalidRowPolicy, Report
 from trainer_svc.domain.finding_kind import FINDING_KINDS, FindingFilter, Severity
 from trainer_svc.domain.teacher import Labelling, SyntheticReport, TeacherSettings
@@ -49,6 +49,7 @@ def new_dataset(name: DatasetName, message: pb.GoldenDataset, now: datetime) -> 
         create_time=now,
         format=_READ_AS[message.format],
         teacher=_teacher(message.teacher) if message.HasField("teacher") else None,
+        split_seed=message.split_seed,
     )
 
 
@@ -86,6 +87,7 @@ def dataset(stored: Dataset) -> pb.GoldenDataset:
         format=_FORMATS[stored.format],
         lineage=_lineage(stored),
         teacher=_settings(stored.teacher) if stored.teacher else None,
+        split_seed=stored.split_seed,
     )
 
 
@@ -116,15 +118,22 @@ def max_row_tokens(request: dataset_service_pb2.CurateGoldenDatasetRequest) -> i
     return request.max_row_tokens if request.HasField("max_row_tokens") else None
 
 
-def change(made: Change) -> pb.DatasetChange:
+def change(told: ToldChange) -> pb.DatasetChange:
     """One change."""
+    made = told.change
     return pb.DatasetChange(
         row_number=made.row_number,
         step=_STEPS[made.step],
         before_digest=made.before,
         after_digest=made.after,
         message=made.message,
+        before=_row_text(told.before) if told.before else None,
+        after=_row_text(told.after) if told.after else None,
     )
+
+
+def _row_text(text: RowText) -> pb.RowText:
+    return pb.RowText(input=text.input, output=text.output, left_out_bytes=text.left_out_bytes)
 
 
 def _teacher(message: pb.TeacherSettings) -> TeacherSettings:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from shared.digest import sha256_bytes
 from shared.errors import AlreadyExists, Exhausted, InvalidInput, NotFound, StateConflict
 from shared.names import DatasetName
 from shared.rpc.page import Page
@@ -36,11 +37,19 @@ class Desk(House):
         self.folder = folder
         self.curator = Curator(database, LocalBlobStore(folder / "blobs"), self.clock, compiler=compiler)
 
-    async def source(self, data: bytes = DATA, policy: InvalidRowPolicy = InvalidRowPolicy.REFUSE) -> Dataset:
+    async def source(
+        self, data: bytes = DATA, policy: InvalidRowPolicy = InvalidRowPolicy.REFUSE, *, name: DatasetName = NAME,
+        split_seed: int = 0,
+    ) -> Dataset:  # fmt: skip
         """A sealed dataset."""
-        await self.create()
-        await self.datasets.upload(NAME, 0, data)
-        return await self.seal(data, policy)
+        await self.create(split_seed=split_seed, name=name)
+        await self.datasets.upload(name, 0, data)
+        return await self.datasets.seal(name, len(data), sha256_bytes(data), policy)
+
+    def held(self, dataset: Dataset) -> set[int]:
+        """Numbers of the rows that are held out."""
+        blobs = LocalBlobStore(self.folder / "blobs")
+        return {row.row for row in load_rows(blobs.read(dataset.holdout_rows))}
 
 
 @pytest.fixture
@@ -166,6 +175,36 @@ class TestCurate:
         (told,) = (finding for finding in before if finding.row_number == 40 and "personal" in finding.reason.lower())
         assert told in after
         assert shown == [1, 3, 40]
+
+    @pytest.mark.parametrize("seed", [0, 5])
+    def test_rows_keep_their_sides_and_the_dataset_its_seed(self, desk: Desk, seed: int) -> None:
+        """Whatever the seed chose is still held out; a row that is dropped moves no other."""
+
+        async def act() -> tuple[Dataset, Dataset, list[Change]]:
+            source = await desk.source(split_seed=seed)
+            made = await desk.curator.curate(NEW, NAME, STEPS, "")
+            return source, made, (await desk.curator.changes(NEW, Page.parse(100, "")))[0]
+
+        source, made, changes = desk.run(act)
+
+        assert made.split_seed == source.split_seed == seed
+        assert desk.held(made) == desk.held(source) - {change.row_number for change in changes}
+
+    def test_what_is_held_out_anew_comes_by_the_seed(self, desk: Desk) -> None:
+        """Where the steps drop every row that was."""
+        data = DATA + b'{"input":"row 1","output":false,"split":"holdout"}\n'
+
+        async def act() -> set[frozenset[int]]:
+            drawn = set()
+            for seed in range(4):
+                name = DatasetName("acme", f"d{seed}")
+                await desk.source(data, name=name, split_seed=seed)
+                steps = [CurationStep.DROP_CONTRADICTIONS]
+                made = await desk.curator.curate(DatasetName("acme", f"c{seed}"), name, steps, "")
+                drawn.add(frozenset(desk.held(made)))
+            return drawn
+
+        assert len(desk.run(act)) > 1
 
     def test_a_held_out_row_stays_however_it_is_written(self, desk: Desk) -> None:
         """One that takes more than a row of an upload may, once its output is text, still counts as a miss."""

@@ -59,9 +59,13 @@ class House:
 
         return asyncio.run(life())
 
-    async def create(self, format_: DatasetFormat = DatasetFormat.JSONL, request_id: str = "") -> Dataset:
+    async def create(
+        self, format_: DatasetFormat = DatasetFormat.JSONL, request_id: str = "", split_seed: int = 0,
+        name: DatasetName = NAME,
+    ) -> Dataset:  # fmt: skip
         """A new dataset."""
-        new = Dataset(str(NAME), "tenants/acme/contracts/c", "", "", self.clock.now(), format=format_)
+        now = self.clock.now()
+        new = Dataset(str(name), "tenants/acme/contracts/c", "", "", now, format=format_, split_seed=split_seed)
         return await self.datasets.create(new, request_id)
 
     async def seal(self, data: bytes, policy: InvalidRowPolicy = InvalidRowPolicy.REFUSE) -> Dataset:
@@ -132,6 +136,26 @@ class TestCreate:
             await house.create(DatasetFormat.CSV, request_id="once")
             with pytest.raises(InvalidInput, match="was used with another request"):
                 await house.create(DatasetFormat.JSONL, request_id="once")
+
+        house.run(act)
+
+    def test_a_request_is_another_with_another_split_seed(self, house: House) -> None:
+        """It decides what is trained on."""
+
+        async def act() -> None:
+            first = await house.create(split_seed=7, request_id="once")
+            assert await house.create(split_seed=7, request_id="once") == first
+            with pytest.raises(InvalidInput, match="was used with another request"):
+                await house.create(request_id="once")
+
+        house.run(act)
+
+    def test_a_split_seed_is_0_or_more(self, house: House) -> None:
+        """The field is named."""
+
+        async def act() -> None:
+            with pytest.raises(InvalidInput, match=r"dataset\.split_seed: must be 0 or more, got -1"):
+                await house.create(split_seed=-1)
 
         house.run(act)
 

@@ -16,6 +16,7 @@ from tests.unit.trainer_svc.conftest import FINISH, NAME, ZERO, Stage
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.dataset import Dataset
 from trainer_svc.domain.job import JobState
+from trainer_svc.domain.run import RunSpec
 from trainer_svc.domain.teacher import Labelling, TeacherKind, TeacherSettings
 from trainer_svc.store import catalog, history
 
@@ -73,6 +74,21 @@ class TestAttempts:
 
         (spec,) = (stage.folder / "runs").rglob("run.json")
         assert json.loads(spec.read_bytes())["dataset_digest"] == labelled.content_digest != labelled.digest
+
+    def test_a_child_is_told_what_chose_its_holdout(self, stage: Stage) -> None:
+        """The manifest names the seed."""
+        name = DatasetName("acme", "d")
+
+        def reseed(connection: Any) -> None:  # Any: as above
+            catalog.save_dataset(connection, dataclasses.replace(catalog.get_dataset(connection, name), split_seed=7))
+
+        asyncio.run(stage.database.run(reseed))
+        stage.act(FINISH)
+
+        stage.serve()
+
+        (spec,) = (stage.folder / "runs").rglob("run.json")
+        assert RunSpec.from_json(spec.read_bytes()).split_seed == 7
 
     def test_a_killed_child_is_started_again(self, stage: Stage) -> None:
         """Death by a signal is nobody's failure: the same folder is taken up by the next attempt."""

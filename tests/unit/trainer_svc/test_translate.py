@@ -211,6 +211,13 @@ class TestDataset:
         with pytest.raises(InvalidInput, match=r"dataset\.format: must be one of jsonl, csv, parquet"):
             dataset.new_dataset(DatasetName("a", "d"), unknown, NOW)
 
+    def test_keeps_its_split_seed(self) -> None:
+        """Of up to 63 bits; without one it is 0."""
+        stored = dataclasses.replace(DATASET, split_seed=2**63 - 1)
+
+        assert dataset.new_dataset(DatasetName("a", "d"), dataset.dataset(stored), NOW) == stored
+        assert dataset.new_dataset(DatasetName("a", "d"), golden_dataset_pb2.GoldenDataset(), NOW).split_seed == 0
+
     def test_keeps_its_teacher(self) -> None:
         """What the caller leaves open has the defaults; what it says comes back."""
         asked = TeacherSettings("large", "tenants/a/datasets/e", 2, 5, 0.8, 9)

@@ -37,7 +37,7 @@ class CreateGoldenDatasetRequest(_message.Message):
     """Optional. UUID4; a repeat returns the first answer."""
     @_builtins.property
     def dataset(self) -> _golden_dataset_pb2.GoldenDataset:
-        """Required. contract, and optionally instruction_prompt, database_sql, format and teacher, are read."""
+        """Required. contract, and optionally instruction_prompt, database_sql, format, teacher and split_seed, are read."""
 
     def __init__(
         self,
@@ -372,22 +372,26 @@ class ListDatasetChangesRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INCLUDE_TEXT_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The curated dataset."""
     page_size: _builtins.int
-    """Optional. 0 means 50; above 1000 is read as 1000; negative is an error."""
+    """Optional. 0 means 50; above 1000, with include_text above 100, is read as that; negative is an error."""
     page_token: _builtins.str
     """Optional. Token of the previous page."""
+    include_text: _builtins.bool
+    """Optional. Whether changes tell the row before and after. Default false."""
     def __init__(
         self,
         *,
         parent: _builtins.str | None = ...,
         page_size: _builtins.int | None = ...,
         page_token: _builtins.str | None = ...,
+        include_text: _builtins.bool | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_text", b"include_text", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -91,8 +91,8 @@ class DatasetServiceServicer(object):
     def CreateGoldenDataset(self, request, context):
         """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract; teacher that there is not, or not for this
         tenant; dataset of examples), ALREADY_EXISTS, FAILED_PRECONDITION (dataset of examples not ACTIVE), INVALID_ARGUMENT
-        (settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant are not
-        sealed, or are being labelled).
+        (split_seed; settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant
+        are not sealed, or are being labelled).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,7 +153,9 @@ class DatasetServiceServicer(object):
         Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
         INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
         500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller
-        is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes.
+        is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes. One
+        request makes one version, whatever number of steps it has; for a version of each step send a request for each, with
+        the dataset before as its source.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

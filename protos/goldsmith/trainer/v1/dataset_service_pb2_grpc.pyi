@@ -38,8 +38,8 @@ class DatasetServiceStub:
     CreateGoldenDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]
     """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract; teacher that there is not, or not for this
     tenant; dataset of examples), ALREADY_EXISTS, FAILED_PRECONDITION (dataset of examples not ACTIVE), INVALID_ARGUMENT
-    (settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant are not
-    sealed, or are being labelled).
+    (split_seed; settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant
+    are not sealed, or are being labelled).
     """
     UploadDatasetChunk: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.UploadDatasetChunkRequest, _dataset_service_pb2.UploadDatasetChunkResponse]
     """Stores bytes at an offset; durable before it answers. Idempotent: repeating stored bytes is OK, so an upload resumes
@@ -70,7 +70,9 @@ class DatasetServiceStub:
     Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
     INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
     500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller
-    is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes.
+    is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes. One
+    request makes one version, whatever number of steps it has; for a version of each step send a request for each, with
+    the dataset before as its source.
     """
     ListDatasetChanges: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]
     """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
@@ -83,8 +85,8 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     CreateGoldenDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateGoldenDatasetRequest, _golden_dataset_pb2.GoldenDataset]  # type: ignore[assignment]
     """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract; teacher that there is not, or not for this
     tenant; dataset of examples), ALREADY_EXISTS, FAILED_PRECONDITION (dataset of examples not ACTIVE), INVALID_ARGUMENT
-    (settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant are not
-    sealed, or are being labelled).
+    (split_seed; settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant
+    are not sealed, or are being labelled).
     """
     UploadDatasetChunk: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.UploadDatasetChunkRequest, _dataset_service_pb2.UploadDatasetChunkResponse]  # type: ignore[assignment]
     """Stores bytes at an offset; durable before it answers. Idempotent: repeating stored bytes is OK, so an upload resumes
@@ -115,7 +117,9 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
     INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
     500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller
-    is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes.
+    is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes. One
+    request makes one version, whatever number of steps it has; for a version of each step send a request for each, with
+    the dataset before as its source.
     """
     ListDatasetChanges: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]  # type: ignore[assignment]
     """What a curation did to each row of its source, by row; nothing for an uploaded dataset. Idempotent. Errors: NOT_FOUND."""
@@ -131,8 +135,8 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_golden_dataset_pb2.GoldenDataset, _abc.Awaitable[_golden_dataset_pb2.GoldenDataset]]:
         """Starts an upload. Idempotent with request_id. Errors: NOT_FOUND (contract; teacher that there is not, or not for this
         tenant; dataset of examples), ALREADY_EXISTS, FAILED_PRECONDITION (dataset of examples not ACTIVE), INVALID_ARGUMENT
-        (settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant are not
-        sealed, or are being labelled).
+        (split_seed; settings of the teacher; examples under another contract), RESOURCE_EXHAUSTED (64 datasets of the tenant
+        are not sealed, or are being labelled).
         """
 
     @_abc_1.abstractmethod
@@ -205,7 +209,9 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         Idempotent with request_id. Errors: NOT_FOUND (source), FAILED_PRECONDITION (source not ACTIVE), ALREADY_EXISTS,
         INVALID_ARGUMENT (steps, also when replacing personal data takes over 15 minutes of processor time or has over
         500,000 finds; max_row_tokens), RESOURCE_EXHAUSTED (another curation of the tenant runs). It goes on when its caller
-        is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes.
+        is gone, and a repeat waits for it. Tenants' curations run one after another: have a deadline of 30 minutes. One
+        request makes one version, whatever number of steps it has; for a version of each step send a request for each, with
+        the dataset before as its source.
         """
 
     @_abc_1.abstractmethod

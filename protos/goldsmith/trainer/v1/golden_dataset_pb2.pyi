@@ -244,6 +244,7 @@ class GoldenDataset(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     LINEAGE_FIELD_NUMBER: _builtins.int
     TEACHER_FIELD_NUMBER: _builtins.int
+    SPLIT_SEED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/datasets/{dataset}."""
     contract: _builtins.str
@@ -260,6 +261,11 @@ class GoldenDataset(_message.Message):
     """Output only. "sha256:<hex>" over the uploaded bytes; set once sealed."""
     format: Global___GoldenDatasetFormat.ValueType
     """Optional, immutable. How the uploaded bytes are to be read. Default JSONL."""
+    split_seed: _builtins.int
+    """Optional, immutable. Chooses which rows are held out where none has the split "holdout": clusters of like rows, whole,
+    by a hash of this number, so that the same rows and number give the same split in any order of the rows. A dataset
+    curated from this one has it too. 0 or more. Default 0.
+    """
     @_builtins.property
     def report(self) -> Global___DatasetReport:
         """Output only. Result of the check; findings are listed by ListDatasetFindings."""
@@ -295,10 +301,11 @@ class GoldenDataset(_message.Message):
         format: Global___GoldenDatasetFormat.ValueType | None = ...,
         lineage: Global___DatasetLineage | None = ...,
         teacher: Global___TeacherSettings | None = ...,
+        split_seed: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "lineage", b"lineage", "report", b"report", "teacher", b"teacher"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "database_sql", b"database_sql", "digest", b"digest", "format", b"format", "instruction_prompt", b"instruction_prompt", "lineage", b"lineage", "name", b"name", "report", b"report", "size_bytes", b"size_bytes", "state", b"state", "teacher", b"teacher"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "database_sql", b"database_sql", "digest", b"digest", "format", b"format", "instruction_prompt", b"instruction_prompt", "lineage", b"lineage", "name", b"name", "report", b"report", "size_bytes", b"size_bytes", "split_seed", b"split_seed", "state", b"state", "teacher", b"teacher"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -484,6 +491,8 @@ class DatasetChange(_message.Message):
     BEFORE_DIGEST_FIELD_NUMBER: _builtins.int
     AFTER_DIGEST_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
     row_number: _builtins.int
     """The row's number in the source."""
     step: Global___CurationStep.ValueType
@@ -496,6 +505,18 @@ class DatasetChange(_message.Message):
     """The same after it; empty for a row that was dropped."""
     message: _builtins.str
     """Why, for example "repeats row 7". Personal data is told by kind, never repeated."""
+    @_builtins.property
+    def before(self) -> Global___RowText:
+        """With include_text: the row that before_digest is of. Absent for CURATION_STEP_REPLACE_PERSONAL_DATA, and where the row
+        is not stored: the source's bytes are gone, or another step of the same request had replaced personal data in it.
+        """
+
+    @_builtins.property
+    def after(self) -> Global___RowText:
+        """With include_text: the row that after_digest is of. Absent where it was dropped, and where the row is not stored: it is
+        no row of the new dataset, since a later step of the same request or the check changed it or left it out.
+        """
+
     def __init__(
         self,
         *,
@@ -504,14 +525,46 @@ class DatasetChange(_message.Message):
         before_digest: _builtins.str | None = ...,
         after_digest: _builtins.str | None = ...,
         message: _builtins.str | None = ...,
+        before: Global___RowText | None = ...,
+        after: Global___RowText | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_digest", b"after_digest", "before_digest", b"before_digest", "message", b"message", "row_number", b"row_number", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "after_digest", b"after_digest", "before", b"before", "before_digest", b"before_digest", "message", b"message", "row_number", b"row_number", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DatasetChange: _TypeAlias = DatasetChange  # noqa: Y015
+
+@_typing.final
+class RowText(_message.Message):
+    """A row as it is stored, less its split."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_BYTES_FIELD_NUMBER: _builtins.int
+    input: _builtins.str
+    """The input. A half of a character, which rows of early versions may hold and no message can, is written as "\\ud83d"."""
+    output: _builtins.str
+    """The output in canonical form, halves of characters as in input."""
+    left_out_bytes: _builtins.int
+    """Bytes of both together where they are more than 8 KiB: both are left out then, and empty. 0 where they are told."""
+    def __init__(
+        self,
+        *,
+        input: _builtins.str | None = ...,
+        output: _builtins.str | None = ...,
+        left_out_bytes: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "left_out_bytes", b"left_out_bytes", "output", b"output"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowText: _TypeAlias = RowText  # noqa: Y015
 
 @_typing.final
 class DatasetReport(_message.Message):
