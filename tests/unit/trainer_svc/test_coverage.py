@@ -244,6 +244,10 @@ class TestTables:
 
         assert _find(self._SPEC, [canonicalise(self._SPEC, outputs[number % 3]) for number in range(21)]) == []
 
+    def test_of_what_cannot_be_read_nothing_is_said(self) -> None:
+        """It may read any table."""
+        assert unused_names(self._SPEC, ["SELECT city.name FROM city", "SELECT ("]) == []
+
     def test_the_second_of_a_self_join_is_the_table(self) -> None:
         """Under the name that canonical SQL gives it."""
         spec = dataclasses.replace(
