@@ -98,7 +98,9 @@ class TrainerApplication:
         )
         self._contracts = ContractServicer(Contracts(self._database, compiler, clock))
         uploads = Uploads(data_dir / "uploads")
-        examples = ExampleCompiler(PromptRenderer.load(self._base), self._base.max_positions)
+        examples = ExampleCompiler(
+            PromptRenderer.load(self._base), self._base.max_positions, base_digest=lambda: self._base.digest
+        )
         finder = load_finder(settings.personal_data_finder)
         self._labeller = Labeller(self._database, uploads, blobs, TeacherBook.open(settings.teachers_file))
         datasets = Datasets(

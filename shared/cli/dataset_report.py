@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
+from shared.cli.cluster import clusters_of, named_clusters
 from shared.cli.synthetic_report import (
     ReportSynthetic,
     ReportTeacher,
@@ -27,6 +28,8 @@ _NAMED_ROWS = 20
 """Of a kind, on a screen; the JSON has all that are listed."""
 _WHOLE = "rows"
 """Path of what concerns the dataset as a whole. Of a kind that names rows too, it only says how many there are."""
+_APART = "FIELD_RARE"
+"""Kind whose findings are about a field each: rows that show one have nothing to do with those that show another."""
 _MODEL_NOTE = "nothing else: names and places take a model (--personal-data-finder of the trainer)"
 
 
@@ -38,6 +41,8 @@ class ReportFinding(BaseModel, frozen=True):
     severity: str
     path: str
     message: str
+    related_rows: list[int]
+    """The other rows that it is about; the first hundred."""
 
 
 class ReportKind(BaseModel, frozen=True):
@@ -50,6 +55,8 @@ class ReportKind(BaseModel, frozen=True):
     """All of them, listed or not."""
     rows: list[int]
     """Those that are listed, each once, in rising order."""
+    clusters: list[list[int]]
+    """Rows that listed findings connect, each cluster in rising order; none of kinds about single rows."""
 
 
 class ReportQuantiles(BaseModel, frozen=True, from_attributes=True):
@@ -75,6 +82,8 @@ class ReportTokenLengths(BaseModel, frozen=True, from_attributes=True):
     learned_token_count: int
     train_token_count: int
     longest_train_tokens: int
+    base_model_digest: str
+    """Of the base model that they were measured for."""
 
 
 class DatasetReportDocument(BaseModel, frozen=True):
@@ -99,6 +108,9 @@ class DatasetReportDocument(BaseModel, frozen=True):
     invalid_count: int
     split_seed: int
     """Chose what is held out, if no row said so."""
+    distinct_output_count: int
+    canonicalized_count: int
+    """Rows whose output was spelt otherwise than canonical."""
     severity_counts: dict[str, int]
     """Rows with such a finding."""
     personal_data_kinds: list[str]
@@ -139,16 +151,13 @@ def report_document(dataset: pb.GoldenDataset, findings: Iterable[pb.DatasetFind
         holdout_count=report.holdout_count,
         invalid_count=report.invalid_count,
         split_seed=dataset.split_seed,
+        distinct_output_count=report.distinct_output_count,
+        canonicalized_count=report.canonicalized_count,
         severity_counts=dict(sorted(report.severity_counts.items())),
         personal_data_kinds=list(report.personal_data_kinds),
         token_lengths=_token_lengths(report),
         kinds=[kind for _, kind in kinds],
-        findings=[
-            ReportFinding(
-                row=f.row_number, reason=f.reason, severity=_severity(f.severity), path=f.path, message=f.message
-            )
-            for f in listed
-        ],
+        findings=[_finding(finding) for finding in listed],
     )
 
 
@@ -177,6 +186,7 @@ def show_dataset_report(console: Console, document: DatasetReportDocument) -> No
         told = Text.assemble(
             (visible(kind.remedy), "bold"),
             f"\nrows {_named(kind)}\n",
+            f"together {named_clusters(kind.clusters)}\n" if kind.clusters else "",
             (visible(f"{example.path} {example.message}"), "dim"),
         )
         severity = Text(kind.severity.lower(), style=_STYLES.get(kind.severity, ""))
@@ -194,11 +204,19 @@ def _facts(document: DatasetReportDocument) -> list[tuple[str, str]]:
         ("digest", document.digest),
         ("rows", f"{document.row_count:,}: {split}, {document.invalid_count:,} invalid"),
         ("split seed", f"{document.split_seed}, where no row names what is held out"),
+        ("outputs", _outputs(document)),
         *synthetic_facts(document.synthetic, document.teacher),
         ("tokens", _lengths(document.token_lengths)),
         ("findings", f"rows {counts}" if counts else "none"),
         ("personal data", f"looked for {kinds}; {_MODEL_NOTE}" if kinds else "was not looked for"),
     ]
+
+
+def _outputs(document: DatasetReportDocument) -> str:
+    if not document.distinct_output_count:
+        return "were not counted"
+    respelt = f"{document.canonicalized_count:,} were spelt otherwise than canonical"
+    return f"{document.distinct_output_count:,} different; {respelt}"
 
 
 def _lengths(lengths: ReportTokenLengths | None) -> str:
@@ -229,6 +247,20 @@ def _kind(group: Sequence[pb.DatasetFinding], report: pb.DatasetReport) -> Repor
         remedy=group[0].remedy,
         row_count=report.finding_counts.get(reason, len(rows)),
         rows=rows,
+        clusters=clusters_of((finding.row_number, *finding.related_rows) for finding in group)
+        if reason != _APART
+        else [],
+    )
+
+
+def _finding(finding: pb.DatasetFinding) -> ReportFinding:
+    return ReportFinding(
+        row=finding.row_number,
+        reason=finding.reason,
+        severity=_severity(finding.severity),
+        path=finding.path,
+        message=finding.message,
+        related_rows=list(finding.related_rows),
     )
 
 

@@ -85,6 +85,7 @@ class TestReport:
         assert places[0] < places[1]
         assert "100: " in result.stdout
         assert "keep one of them" in result.stdout
+        assert "together 4 + 42" in result.stdout
         assert "rows[7].input holds a name" in result.stdout.replace("\n", " ")
         assert "names and places take a model" in " ".join(result.stdout.split())
 
@@ -99,6 +100,9 @@ class TestReport:
         assert {reason: kinds[reason]["rows"] for reason in rows} == rows
         assert kinds["PERSONAL_DATA"]["severity"] == "WARNING"
         assert "a name" in document["personal_data_kinds"]
+        assert kinds["ROW_DUPLICATED"]["clusters"] == [[4, 42]]
+        assert (document["distinct_output_count"], document["canonicalized_count"]) == (10, 0)
+        assert document["token_lengths"]["base_model_digest"].startswith("sha256:")
         assert document["severity_counts"]["ERROR"] == 1
         assert {finding["reason"] for finding in document["findings"]} == set(kinds)
 

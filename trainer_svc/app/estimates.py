@@ -50,7 +50,7 @@ class Estimates:
             InvalidInput: a setting is out of range, the dataset is another tenant's, or a base revision is set.
             NotFound: the dataset does not exist.
             StateConflict: it is not active or was not measured, or no run like this one has been measured yet, as those
-                of several processes never are.
+                of several processes never are; or its rows were measured for another base model.
             DomainError: as `Calibrator.measure`.
         """
         if self._processes > 1:
@@ -99,13 +99,7 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
             hint="seal it, and mend the rows that ListDatasetFindings names",
             metadata={"state": dataset.state.value},
         )
-    lengths = report.token_lengths
-    if lengths is None:
-        raise StateConflict(
-            "NOT_MEASURED",
-            f"{dataset.name} was sealed before rows were measured in tokens",
-            hint="upload it again under a new id",
-        )
+    lengths = _lengths(dataset.name, report, base)
     validating = _validating_rows(spec, report)
     count = report.train_count - validating
     plan = plan_training(spec, train_count=count, hidden_size=base.hidden_size, validation_row_count=validating)
@@ -122,6 +116,25 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
         base_bytes=base.weights_bytes,
     )
     return work, plan
+
+
+def _lengths(name: str, report: Report, base: BaseModel) -> TokenLengths:
+    lengths = report.token_lengths
+    if lengths is None:
+        raise StateConflict(
+            "NOT_MEASURED",
+            f"{name} was sealed before rows were measured in tokens",
+            hint="upload it again under a new id",
+        )
+    if lengths.base_model_digest not in ("", base.digest):
+        raise StateConflict(
+            "NOT_MEASURED",
+            f"{name} was measured in tokens of another base model, {lengths.base_model_digest}: this server has "
+            f"{base.digest}",
+            hint="make a new dataset of it with CurateGoldenDataset, or upload it again under a new id",
+            metadata={"dataset_base_model_digest": lengths.base_model_digest, "base_model_digest": base.digest},
+        )
+    return lengths
 
 
 def _validating_rows(spec: JobSpec, report: Report) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from shared.contracts.spec import ContractSpec
 from trainer_svc.curation.advice import advice
-from trainer_svc.curation.judgement import RowRefused, finding, judge
+from trainer_svc.curation.judgement import RowRefused, finding, is_respelt, judge
 from trainer_svc.curation.likeness import MAX_COMPARED_INPUTS, cluster, find_links, normal
 from trainer_svc.curation.personal.base import PersonalDataFinder
 from trainer_svc.curation.personal.finder import PATTERNS
@@ -48,6 +48,8 @@ class _Judged:
     """Rows that are held out although they are invalid."""
     dropped: dict[int, str] = field(default_factory=dict)
     """Why, by row, one that came without an output is left out."""
+    respelt: set[int] = field(default_factory=set)
+    """Rows whose output was spelt otherwise than canonical."""
     count: int = 0
     invalid: int = 0
 
@@ -90,6 +92,7 @@ def check(
     judged.dropped |= {found.row_number: found.reason for found in measured.findings if found.row_number in made}
     judged.leave_out(measured.unusable)
     train, holdout = _compare(judged, tally, seed)
+    kept = [row for row in (*train, *holdout) if row.row not in judged.broken]
     too_small = len(train) < MIN_TRAIN_ROWS or not holdout
     if too_small:
         message = f"{len(train)} rows to train on and {len(holdout)} held out, {MIN_TRAIN_ROWS} and 1 are the least"
@@ -108,6 +111,8 @@ def check(
         () if too_small else tuple(finder.kinds),
         measured.lengths(train, judged.broken),
         synthetic_report(train, judged.dropped),
+        distinct_output_count=len({row.output for row in kept}),
+        canonicalized_count=sum(row.row in judged.respelt for row in kept),
     )
     is_usable = not too_small and (judged.invalid == 0 or policy is InvalidRowPolicy.EXCLUDE)
     return Checked(tuple(train), tuple(holdout), tally.listed(), report, is_usable)
@@ -120,7 +125,7 @@ def _judge_all(
         judged.count += 1
         if isinstance(row, RowFault):
             found = finding(row.number, row.reason, row.field, row.message)
-            tally.add(dataclasses.replace(found, blocking=row.is_blocking))
+            tally.add(dataclasses.replace(found, blocking=row.is_blocking, related_rows=row.related_rows))
             judged.invalid += row.is_blocking
             if not row.is_blocking:
                 judged.dropped[row.number] = row.reason
@@ -135,6 +140,8 @@ def _judge_all(
                 judged.broken.add(row.number)
             continue
         (judged.holdout if split == "holdout" else judged.train).append(checked)
+        if is_respelt(row, checked):
+            judged.respelt.add(row.number)
 
 
 def _compare(judged: _Judged, tally: Tally, seed: int) -> tuple[list[CheckedRow], list[CheckedRow]]:

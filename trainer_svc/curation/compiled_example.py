@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.errors import FieldViolation, InternalFault, InvalidInput
@@ -66,8 +66,11 @@ class Compiled:
 class ExampleCompiler:
     """Compiles and proves golden rows for one base model."""
 
-    def __init__(self, renderer: PromptRenderer, max_tokens: int) -> None:
-        self.renderer, self.max_tokens = renderer, max_tokens
+    def __init__(
+        self, renderer: PromptRenderer, max_tokens: int, *, base_digest: Callable[[], str] = lambda: ""
+    ) -> None:
+        """`base_digest` is the base model's, asked for where lengths are stored: reading all weights takes a while."""
+        self.renderer, self.max_tokens, self.base_digest = renderer, max_tokens, base_digest
 
     def compile(self, rows: Iterable[CheckedRow]) -> Iterator[Compiled]:
         """Every row, in order, with every proof; what the server makes of an input is asked of it row by row."""

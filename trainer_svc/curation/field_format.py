@@ -1,4 +1,4 @@
-"""Fields whose values are written in several ways: 2024-03-01 in most rows, 1.3.2024 in some."""
+"""Fields whose values are written in several ways: 2024-03-01 in most rows, 1.3.2024 in some, or 2 kg and 500 g."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from shared.contracts.spec import ContractKind
 from trainer_svc.curation.form import FORMS
 from trainer_svc.curation.leaf import Leaf, leaves
+from trainer_svc.curation.unit import MONEY, is_money_of, unit_of
 from trainer_svc.domain.dataset import CheckedRow, Finding
 
 _MIN_VALUES = 20
@@ -18,6 +19,8 @@ _RULE = 0.9
 """Of the values written in one way: the others break a rule."""
 _COPIED = 0.8
 """Of the values that stand so in their inputs: the field is copied from there, however it is written."""
+_MAX_MIXED_UNITS = 3
+"""Of a field without a rule: with more each amount has the unit that suits it, as in a recipe."""
 _MAX_CHARS = 40
 """Of a value with a format: what is longer is prose."""
 _MAX_FIELDS = 1_000
@@ -40,6 +43,8 @@ class _Field:
     copied: int = 0
     forms: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """By kind of form, how often each was used."""
+    units: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """By what is measured, how often each was used."""
     words: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Spellings of each word."""
     mixtures_told: set[str] = field(default_factory=set)
@@ -51,6 +56,9 @@ class _Field:
         for kind, form_of in FORMS.items():
             if form := form_of(leaf.value):
                 self.forms[kind][form] += 1
+        quantity, unit = unit_of(leaf.value)
+        if unit:
+            self.units[quantity][unit] += 1
         word = _word(leaf.value)
         if not word or (word not in self.words and (len(self.words) >= _MAX_WORDS or not may_grow)):
             return False
@@ -75,7 +83,7 @@ def format_findings(kind: ContractKind, rows: Sequence[CheckedRow]) -> Iterator[
         for leaf in leaves(kind, row.output):
             known = fields.get(leaf.field)
             if known and known.is_compared and _may_differ(leaf):
-                for reason, message in (*_forms(known, leaf), *_spellings(known, leaf, row)):
+                for reason, message in (*_forms(known, leaf), *_units(known, leaf, row), *_spellings(known, leaf, row)):
                     path = f"rows[{row.row}].output" + (f"#{leaf.pointer}" if leaf.pointer else "")
                     yield Finding(row.row, reason, path, message, blocking=False)
 
@@ -112,20 +120,39 @@ def _forms(known: _Field, leaf: Leaf) -> Iterator[tuple[str, str]]:
     """Where dates, times, amounts and quantities are not written alike."""
     form_of: Callable[[object], str]
     for kind, form_of in FORMS.items():
-        form = form_of(leaf.value)
-        if not form or len(known.forms[kind]) == 1:
-            continue
-        (usual, count), *others = known.forms[kind].most_common()
-        total = known.forms[kind].total()
-        if count < _MIN_VALUES or form == usual:
-            continue
-        if count >= _RULE * total:
-            rule = f"{count} of {total} values of this field are written as {usual}"
-            yield "FORMAT_DIFFERS", f"writes a {kind} as {form}, {leaf.value!r}; {rule}"
-        elif kind not in known.mixtures_told:
-            known.mixtures_told.add(kind)
-            ways = ", ".join(f"{way} ({number})" for way, number in [(usual, count), *others][:5])
-            yield "FIELD_FORMATS_MIXED", f"a {kind} is written in several ways in this field: {ways}"
+        if form := form_of(leaf.value):
+            yield from _unlike(known, leaf, kind, form, known.forms[kind])
+
+
+def _units(known: _Field, leaf: Leaf, row: CheckedRow) -> Iterator[tuple[str, str]]:
+    """Where an amount has another unit than the others: kg and g, EUR and USD.
+
+    Not where the field holds amounts of several things, nor of a currency that the input speaks of: a mass can be
+    written in any unit, a price cannot.
+    """
+    quantity, unit = unit_of(leaf.value)
+    if not unit or len(known.units) > 1 or (quantity == MONEY and is_money_of(unit, row.input)):
+        return
+    told = _unlike(known, leaf, MONEY if quantity == MONEY else f"unit of {quantity}", unit, known.units[quantity])
+    is_free = len(known.units[quantity]) > _MAX_MIXED_UNITS
+    yield from (found for found in told if not (is_free and found[0] == "FIELD_FORMATS_MIXED"))
+
+
+def _unlike(known: _Field, leaf: Leaf, kind: str, form: str, forms: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Where a form breaks a rule; where there is none, once in a field."""
+    if len(forms) == 1:
+        return
+    (usual, count), *others = forms.most_common()
+    total = forms.total()
+    if count < _MIN_VALUES or form == usual:
+        return
+    if count >= _RULE * total:
+        rule = f"{count} of {total} values of this field are written as {usual}"
+        yield "FORMAT_DIFFERS", f"writes a {kind} as {form}, {leaf.value!r}; {rule}"
+    elif kind not in known.mixtures_told:
+        known.mixtures_told.add(kind)
+        ways = ", ".join(f"{way} ({number})" for way, number in [(usual, count), *others][:5])
+        yield "FIELD_FORMATS_MIXED", f"a {kind} is written in several ways in this field: {ways}"
 
 
 def _spellings(known: _Field, leaf: Leaf, row: CheckedRow) -> Iterator[tuple[str, str]]:

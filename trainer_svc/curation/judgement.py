@@ -47,6 +47,16 @@ def judge(row: Row, spec: ContractSpec) -> tuple[str, CheckedRow]:
         raise RowRefused(*_violations(number, spec, written, err), kept=kept) from err
 
 
+def is_respelt(row: Row, checked: CheckedRow) -> bool:
+    """Whether the output that `judge` made is another text than the row's.
+
+    Of a JSON value, whose spaces and escapes the reader did not keep, another order or another way to write a value is.
+    """
+    output = row.fields["output"]
+    written = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False, separators=(",", ":"))
+    return written != checked.output
+
+
 def finding(number: int, reason: str, field: str, message: str) -> Finding:
     """A finding that makes its row useless."""
     return Finding(number, reason, f"rows[{number}]" + (f".{field}" if field else ""), message)

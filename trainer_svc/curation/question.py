@@ -81,7 +81,9 @@ def find_unlabelled(
             found.questions[row.number] = text
         else:
             message = f"has the same input as row {first}: the teacher was not asked again"
-            found.dropped[row.number] = RowFault(row.number, "SYNTHETIC_DUPLICATED", "input", message, False)
+            found.dropped[row.number] = RowFault(
+                row.number, "SYNTHETIC_DUPLICATED", "input", message, is_blocking=False, related_rows=(first,)
+            )
     found.refusal = golden.refusal(policy)
     return found
 

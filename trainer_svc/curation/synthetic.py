@@ -55,7 +55,7 @@ def _leaks(held: Sequence[CheckedRow], made: Sequence[CheckedRow]) -> Iterator[F
     firsts = {label: row.row for row, label in reversed(list(zip(held, clusters, strict=False)))}
     for row, label in zip(made, clusters[len(held) :], strict=True):
         if label in firsts:
-            yield _finding(row, "SYNTHETIC_LEAKED", f"is like row {firsts[label]}, which is held out")
+            yield _finding(row, "SYNTHETIC_LEAKED", f"is like row {firsts[label]}, which is held out", firsts[label])
 
 
 def _repeats(golden: Sequence[CheckedRow], made: Sequence[CheckedRow]) -> Iterator[Finding]:
@@ -67,16 +67,17 @@ def _repeats(golden: Sequence[CheckedRow], made: Sequence[CheckedRow]) -> Iterat
             continue
         if link.relation in _REPEATS:
             dropped.add(link.second)
-            yield _finding(row, "SYNTHETIC_DUPLICATED", f"has nearly the same input as row {other.row}, and its output")
+            message = f"has nearly the same input as row {other.row}, and its output"
+            yield _finding(row, "SYNTHETIC_DUPLICATED", message, other.row)
         elif _is_outvoted(link, other):
             dropped.add(link.second)
-            yield _finding(row, "SYNTHETIC_CONTRADICTS", f"has nearly the same input as golden row {other.row}, "
-                           "but another output")  # fmt: skip
+            message = f"has nearly the same input as golden row {other.row}, but another output"
+            yield _finding(row, "SYNTHETIC_CONTRADICTS", message, other.row)
 
 
 def _is_outvoted(link: Link, other: CheckedRow) -> bool:
     return link.relation is Relation.CONTRADICTION and not other.synthetic
 
 
-def _finding(row: CheckedRow, reason: str, message: str) -> Finding:
-    return Finding(row.row, reason, f"rows[{row.row}].input", message, blocking=False)
+def _finding(row: CheckedRow, reason: str, message: str, other: int) -> Finding:
+    return Finding(row.row, reason, f"rows[{row.row}].input", message, blocking=False, related_rows=(other,))

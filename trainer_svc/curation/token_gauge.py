@@ -27,6 +27,7 @@ class Measured:
     unusable: frozenset[int]
     context_tokens: int
     instruction_tokens: int
+    base_model_digest: str = ""
 
     def lengths(self, train: Sequence[CheckedRow], broken: AbstractSet[int] = frozenset()) -> TokenLengths | None:
         """Lengths of all rows that were measured and are not `broken`; None without any. `train` are trained on."""
@@ -47,6 +48,7 @@ class Measured:
             longest_train_tokens=max(trained, default=0),
             learned_token_count=int(completions.sum()),
             train_lengths=_sample(trained),
+            base_model_digest=self.base_model_digest,
         )
 
 
@@ -78,7 +80,9 @@ class TokenGauge:
                 findings.extend(_findings(compiled, is_useless=is_useless))
         renderer = self._compiler.renderer
         saved = len(renderer.prompt_ids("", self._instruction_prompt)) - len(renderer.prompt_ids(""))
-        return Measured(sizes, tuple(findings), frozenset(unusable), self._compiler.max_tokens, saved)
+        return Measured(
+            sizes, tuple(findings), frozenset(unusable), self._compiler.max_tokens, saved, self._compiler.base_digest()
+        )
 
 
 def _quantiles(lengths: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Quantiles:

@@ -14,6 +14,8 @@ from trainer_svc.domain.token_length import TokenLengths
 
 _MAX_PATH_CHARS = 500
 _MAX_MESSAGE_CHARS = 1_000
+MAX_RELATED_ROWS = 100
+"""Of one finding: a page of a thousand findings has room for them."""
 MAX_KIND_CHARS = 100
 """Of a kind of personal data."""
 
@@ -71,6 +73,8 @@ class Finding:
     path: str
     message: str
     blocking: bool = True
+    related_rows: tuple[int, ...] = ()
+    """The other rows that it is about, in rising order; the first hundred where there are more: `message` says so."""
 
     def __post_init__(self) -> None:
         """Rows may hold halves of characters and names of any length: what is told of them must fit into an answer."""
@@ -78,6 +82,7 @@ class Finding:
             text: str = getattr(self, name)
             short = text if len(text) <= limit else text[: limit - 4] + " ..."
             object.__setattr__(self, name, short.encode(errors="backslashreplace").decode())
+        object.__setattr__(self, "related_rows", self.related_rows[:MAX_RELATED_ROWS])
 
     @property
     def severity(self) -> Severity:
@@ -107,6 +112,10 @@ class Report:
     """None where no row could be measured, and for datasets that were sealed before lengths were."""
     synthetic: SyntheticReport | None = None
     """None where every row came with its output."""
+    distinct_output_count: int = 0
+    """Of rows that are kept and keep their contract; 0 where an earlier release counted none."""
+    canonicalized_count: int = 0
+    """Rows that are kept whose output was spelt otherwise than it is now."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "FIELD_FORMATS_MIXED": FindingKind(Severity.WARNING, "choose one way and write all values of the field in it"),
     "SPELLING_DIFFERS": FindingKind(Severity.WARNING, "spell the word alike in all rows"),
     "DATASET_SMALL": FindingKind(Severity.WARNING, "add rows: 500 to 1,000 do best"),
+    "DATASET_MODEST": FindingKind(Severity.ADVICE, "add rows: 500 to 1,000 are what pays off"),
     "DATASET_LARGE": FindingKind(Severity.ADVICE, "keep a sample of a few thousand rows"),
     "ANSWERS_ALIKE": FindingKind(Severity.WARNING, "add rows with other outputs"),
     "TEACHER_REFUSED": FindingKind(
@@ -85,6 +86,7 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         Severity.WARNING, "see whether the golden row's output is right; the teacher's was left out"
     ),
     "SYNTHETIC_LEAKED": FindingKind(Severity.ADVICE, "send inputs that differ from those that are held out"),
+    "FIELD_RARE": FindingKind(Severity.ADVICE, "add rows that show the field, or see whether it is a slip"),
     "NEVER_SEEN": FindingKind(Severity.ADVICE, "add rows that show them, or take them out of the contract"),
 }
 """By reason. Of a kind that is an error, a finding that does not block is a warning."""

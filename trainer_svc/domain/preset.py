@@ -31,10 +31,10 @@ _RANK = 16
 # FAST        96  0.888  0.22  0.0482    96  0.380  0.01  0.355
 # BALANCED   320  0.902  0.29  0.0474   320  0.447  0.06  0.360
 # BEST       580  0.917  0.37  0.0509   580  0.437  0.06  0.471
-# On invoices BEST publishes the adapter of step 464. On BookRestaurant, where it learns from 25 rows less than BALANCED, it
-# is no better, the difference is chance: there it keeps the passes from harm, as the same 20 without early stopping, on
-# all rows, give 0.418, 0.02 and 0.462. Tried there and left out: 20 passes at rank 32 with LoRA+ 4 and patience 4, stopped
-# after 290 steps, 0.342, 0.01 and 0.532.
+# BEST publishes the adapter of step 464 on invoices. On BookRestaurant, where it learns of 25 rows less than BALANCED,
+# it is no better, the difference is chance: there it keeps the passes from harm, as the same 20 without early stopping,
+# on all rows, give 0.418, 0.02 and 0.462. Tried there and left out: 20 passes at rank 32 with LoRA+ 4 and patience 4,
+# stopped after 290 steps, 0.342, 0.01 and 0.532.
 RECIPES = {
     Preset.FAST: Recipe(_RANK, (1, 3), 1_500, 4.0, 0),
     Preset.BALANCED: Recipe(_RANK, (3, 10), 10_000, 1.0, 0),

@@ -41,3 +41,5 @@ class TokenLengths:
     train_lengths: tuple[int, ...] = ()
     """Those of the rows that are trained on, ascending, or evenly spaced among them where there are many; empty where
     an earlier release measured."""
+    base_model_digest: str = ""
+    """Of the base model whose tokens they are; empty where an earlier release measured."""

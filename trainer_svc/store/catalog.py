@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
 from shared.errors import AlreadyExists, InvalidInput
 from shared.names import ContractName, DatasetName, absent
@@ -125,6 +126,7 @@ def save_dataset(connection: Connection, dataset: Dataset, found: Sequence[Findi
             "path": finding.path,
             "message": finding.message,
             "blocking": finding.blocking,
+            "related_rows": finding.related_rows,
         }
         for position, finding in enumerate(found)
     ]
@@ -165,7 +167,7 @@ def list_row_findings(connection: Connection, name: DatasetName, number: int) ->
     """Findings of one row, in order."""
     where = (findings.c.tenant == name.tenant) & (findings.c.dataset == name.id) & (findings.c.row_number == number)
     rows = connection.execute(select(findings).where(where).order_by(findings.c.position)).all()
-    return [Finding(r.row_number, r.reason, r.path, r.message, r.blocking) for r in rows]
+    return [_finding(row) for row in rows]
 
 
 def list_findings(
@@ -181,5 +183,9 @@ def list_findings(
     else:
         where &= findings.c.reason.not_in(sorted(wanted.unwanted))
     rows = connection.execute(select(findings).where(where).order_by(findings.c.position).limit(page.size + 1)).all()
-    taken = [Finding(r.row_number, r.reason, r.path, r.message, r.blocking) for r in rows[: page.size]]
+    taken = [_finding(row) for row in rows[: page.size]]
     return taken, page.numbered_token(rows[page.size].position) if len(rows) > page.size else ""
+
+
+def _finding(row: Row[Any]) -> Finding:  # Any: columns have the types of the table
+    return Finding(row.row_number, row.reason, row.path, row.message, row.blocking, tuple(row.related_rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -30,6 +30,7 @@ findings = Table(
     Column("path", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("blocking", Boolean, nullable=False),
+    Column("related_rows", JSON, nullable=False, server_default="[]"),
 )  # fmt: skip
 
 jobs = Table(

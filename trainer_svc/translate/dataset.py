@@ -101,6 +101,7 @@ def finding(found: Finding) -> pb.DatasetFinding:
         blocking=found.blocking,
         severity=_SEVERITIES[found.severity],
         remedy=found.remedy,
+        related_rows=found.related_rows,
     )
 
 
@@ -189,6 +190,8 @@ def _report(report: Report) -> pb.DatasetReport:
         severity_counts=report.severity_counts,
         personal_data_kinds=report.personal_data_kinds,
         synthetic=_synthetic(report.synthetic) if report.synthetic else None,
+        distinct_output_count=report.distinct_output_count,
+        canonicalized_count=report.canonicalized_count,
     )
 
 
@@ -212,6 +215,7 @@ def _token_lengths(lengths: TokenLengths) -> pb.TokenLengths:
         learned_token_count=lengths.learned_token_count,
         train_token_count=lengths.train_token_count,
         longest_train_tokens=lengths.longest_train_tokens,
+        base_model_digest=lengths.base_model_digest,
     )
 
 

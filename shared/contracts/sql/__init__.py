@@ -14,6 +14,7 @@ from shared.contracts.sql.coverage import Coverage, RowCoverage, coverage_of, hi
 from shared.contracts.sql.ddl import read_schema
 from shared.contracts.sql.lower import lower_sql
 from shared.contracts.sql.schema import Column, ColumnKind, ForeignKey, SqlSchema, Table
+from shared.contracts.sql.usage import unused_names
 
 __all__ = [
     "Column",
@@ -29,4 +30,5 @@ __all__ = [
     "hint_for",
     "lower_sql",
     "read_schema",
+    "unused_names",
 ]

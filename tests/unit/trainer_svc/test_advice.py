@@ -23,7 +23,7 @@ _WORDS = ("Café", "Straße", "Łódź", "東京", "приве́т", "दिन"
 
 
 def _rows() -> list[dict[str, object]]:
-    """Two hundred and twenty that have nothing in common, and no fault."""
+    """Eleven hundred that have nothing in common, and no fault."""
     return [
         {
             "input": f"{_WORDS[number % 10]} {number} {_WORDS[number // 10 % 10]} {str(number)[::-1]}",
@@ -33,7 +33,7 @@ def _rows() -> list[dict[str, object]]:
                 "note": f"n{number}",
             },
         }
-        for number in range(220)
+        for number in range(1_100)
     ]
 
 
@@ -88,7 +88,7 @@ def test_held_out_rows_outside_the_contract_are_told_as_such_only() -> None:
         {"input": "two", "output": "[" * 3000 + "]" * 3000, "split": "holdout"},
     ]
 
-    assert set(_told(_check(rows))) == {(221, "CONTRACT_VIOLATED"), (222, "CONTRACT_VIOLATED")}
+    assert set(_told(_check(rows))) == {(1101, "CONTRACT_VIOLATED"), (1102, "CONTRACT_VIOLATED")}
 
 
 def test_findings_of_one_kind_have_an_end() -> None:
@@ -109,7 +109,7 @@ def test_a_hostile_row_is_told_and_can_be_stored(line: bytes) -> None:
 
     (finding,) = check_rows(data, _SPEC, InvalidRowPolicy.EXCLUDE).findings
 
-    assert finding.row_number == 221
+    assert finding.row_number == 1101
     assert (finding.path + finding.message).encode()
 
 

@@ -94,6 +94,45 @@ class TestFindings:
         assert rows["spaced"] == '{"n":3}'
 
 
+class TestCounts:
+    """What the report says of outputs."""
+
+    def test_tell_how_many_outputs_are_different(self) -> None:
+        """In canonical form, of the rows that are kept and keep their contract."""
+        lines = _good(20, split="train")[:15]  # n of 0 to 9
+        lines += [b'{"input":"a","output":"{ \\"n\\": 9.0 }","split":"holdout"}']
+        lines += [b'{"input":"b","output":"{\\"n\\": 77}","split":"holdout"}', b'{"input":"c","output":{"n":78}}']
+
+        report = _check(lines, InvalidRowPolicy.EXCLUDE).report
+
+        assert (report.train_count, report.holdout_count, report.distinct_output_count) == (15, 2, 10)
+
+    def test_tell_how_many_outputs_were_spelt_otherwise(self) -> None:
+        """A JSON value has no spaces to tell of, only the order of its names and how its values are written."""
+        spec = ContractSpec(
+            ContractKind.JSON,
+            json_schema='{"type":"object","properties":{"n":{"type":"number"},"m":{"type":"number"}}}',
+        )
+        same: list[object] = ['{"n":1,"m":2}', {"n": 1, "m": 2}, '{"n":1.5}', '{"m":0}']
+        other: list[object] = ['{"n": 1,"m":2}', '{"m":2,"n":1}', {"m": 2, "n": 1}, {"n": 1.0}, '{"n":1e0}']
+        rows = [{"input": f"row {number}", "output": output} for number, output in enumerate([*same * 4, *other])]
+        data = b"\n".join(json.dumps(row).encode() for row in rows)
+
+        report = check_rows(data, spec, InvalidRowPolicy.REFUSE).report
+
+        assert (report.row_count, report.canonicalized_count) == (21, 5)
+
+    def test_tell_of_sql_in_another_spelling(self) -> None:
+        """Keywords, names and layout."""
+        spec = ContractSpec(ContractKind.SQL, ddl="CREATE TABLE city (name TEXT, area INT);")
+        outputs = ["SELECT city.name FROM city", "select name from city", "SELECT city.name\nFROM city;"]
+        rows = [{"input": f"row {number}", "output": outputs[number % 3]} for number in range(30)]
+
+        report = check_rows(b"\n".join(json.dumps(row).encode() for row in rows), spec, InvalidRowPolicy.REFUSE).report
+
+        assert (report.canonicalized_count, report.distinct_output_count) == (20, 1)
+
+
 class TestExcludePolicy:
     """Bad rows left out on request."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 
 import pytest
 
-from shared.contracts.spec import ContractKind, ContractSpec
+from shared.contracts.check import canonicalise
+from shared.contracts.spec import ContractKind, ContractSpec, SqlProfile
+from shared.contracts.sql import unused_names
 from trainer_svc.curation.coverage import coverage_findings
 from trainer_svc.domain.dataset import CheckedRow, Finding
 
@@ -31,12 +34,17 @@ _SCHEMA = {
 
 
 def _find(spec: ContractSpec, outputs: Sequence[str]) -> list[Finding]:
+    """All but what is said of the number of rows."""
+    return [finding for finding in _all(spec, outputs) if not finding.reason.startswith("DATASET_")]
+
+
+def _all(spec: ContractSpec, outputs: Sequence[str]) -> list[Finding]:
     rows = [CheckedRow(row, f"input {row}", text) for row, text in enumerate(outputs, 1)]
     return list(coverage_findings(spec, rows, len(rows)))
 
 
 def _json(*outputs: object) -> list[Finding]:
-    """Of a hundred rows, so that nothing is said of their number."""
+    """Of a hundred rows, one output after the other."""
     spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(_SCHEMA))
     return _find(spec, [json.dumps(outputs[number % len(outputs)]) for number in range(100)])
 
@@ -47,14 +55,16 @@ class TestSize:
     def test_few_and_many_are_told(self) -> None:
         """Under the last row, without stopping anything."""
         told = {
-            count: [(f.reason, f.row_number, f.blocking) for f in _find(_TEXT, [f"{row}" for row in range(count)])]
-            for count in (1, 99, 100, 5000, 5001)
+            count: [(f.reason, f.row_number, f.blocking) for f in _all(_TEXT, [f"{row}" for row in range(count)])]
+            for count in (1, 99, 100, 499, 500, 5000, 5001)
         }
 
         assert told == {
             1: [("DATASET_SMALL", 1, False)],
             99: [("DATASET_SMALL", 99, False)],
-            100: [],
+            100: [("DATASET_MODEST", 100, False)],
+            499: [("DATASET_MODEST", 499, False)],
+            500: [],
             5000: [],
             5001: [("DATASET_LARGE", 5001, False)],
         }
@@ -158,3 +168,91 @@ class TestNeverSeen:
 
         assert "shows /p3, /p4," in finding.message
         assert "and 77 more" in finding.message
+
+
+class TestFieldRare:
+    """Fields that next to no row shows."""
+
+    def test_a_field_of_one_or_two_rows_is_told_by_them(self) -> None:
+        """Under the first, with the other; of a field that is rare as a whole nothing within."""
+        outputs: list[object] = [{"state": state} for state in ("open", "closed", "lost")] * 20
+        outputs[7] = outputs[9] = {"state": "open", "buyer": {"name": "A"}}
+        outputs[30] = {"state": "open", "lines": [{"kind": "x"}]}
+        spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(_SCHEMA))
+
+        found = [f for f in _find(spec, [json.dumps(output) for output in outputs]) if f.reason == "FIELD_RARE"]
+
+        assert [(f.row_number, f.related_rows, f.path) for f in found] == [
+            (8, (10,), "rows[8].output"),
+            (31, (), "rows[31].output"),
+        ]
+        assert "shows /buyer, which 2 of 60 rows" in found[0].message
+        assert "shows /lines, which 1 of 60 rows" in found[1].message
+        assert not any(f.blocking for f in found)
+
+    def test_a_field_of_three_rows_is_left_alone(self) -> None:
+        """However often one row has it."""
+        outputs: list[object] = [{"state": state} for state in ("open", "closed", "lost")] * 20
+        outputs[:3] = [{"lines": [{"kind": "x"}]}] * 3
+        outputs[5] = {"state": "open", "lines": [{"a/b": "c"}] * 9}
+        spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(_SCHEMA))
+
+        (found,) = (f for f in _find(spec, [json.dumps(output) for output in outputs]) if f.reason == "FIELD_RARE")
+
+        assert (found.row_number, "shows /lines/*/a~1b, which 1 of" in found.message) == (6, True)
+
+    def test_a_part_that_stands_in_several_places_is_counted_in_all(self) -> None:
+        """Three rows show it, each in another place."""
+        deep = [{"lines": [{"lines": [{"lines": [{"kind": "x"}]}]}]}, {"lines": [{"lines": [{"kind": "y"}]}]}]
+        outputs: list[object] = [{"state": "open", "lines": [{"kind": "x"}, {"a/b": "c"}]}] * 30
+        spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(_SCHEMA))
+
+        found = _find(spec, [json.dumps(output) for output in [*outputs, *deep]])
+
+        assert [(f.row_number, f.related_rows) for f in found if f.reason == "FIELD_RARE"] == [(31, (32,))]
+
+
+class TestTables:
+    """Tables and columns of an SQL contract."""
+
+    _SPEC = ContractSpec(
+        ContractKind.SQL,
+        ddl="""CREATE TABLE city (name TEXT, "order" INT, country_id INT REFERENCES country (id), Area INT);
+        CREATE TABLE country (id INT, name TEXT);
+        CREATE TABLE river (name TEXT, length INT);""",
+    )
+
+    def test_those_that_no_output_reads_are_told(self) -> None:
+        """Of a table that none reads, not its columns; a name in a text is no use of it."""
+        outputs = [
+            "SELECT city.name FROM city WHERE city.name = 'river.name'",
+            "SELECT city.name FROM city JOIN country ON city.country_id = country.id",
+        ]
+
+        (finding,) = _find(self._SPEC, [canonicalise(self._SPEC, outputs[number % 2]) for number in range(20)])
+
+        assert finding.reason == "NEVER_SEEN"
+        assert "shows city.order, city.Area, country.name, river, which" in finding.message
+
+    def test_rows_that_read_all_are_left_alone(self) -> None:
+        """In a self-join too, and in any case."""
+        outputs = [
+            'SELECT name, "order", area FROM CITY',
+            "SELECT name, length FROM river",
+            "SELECT COUNT(*) FROM city JOIN country ON country_id = country.id WHERE country.name = 'x'",
+        ]
+
+        assert _find(self._SPEC, [canonicalise(self._SPEC, outputs[number % 3]) for number in range(21)]) == []
+
+    def test_of_what_cannot_be_read_nothing_is_said(self) -> None:
+        """It may read any table."""
+        assert unused_names(self._SPEC, ["SELECT city.name FROM city", "SELECT ("]) == []
+
+    def test_the_second_of_a_self_join_is_the_table(self) -> None:
+        """Under the name that canonical SQL gives it."""
+        spec = dataclasses.replace(
+            self._SPEC, profile=SqlProfile.NESTED, ddl="CREATE TABLE p (id INT, boss INT REFERENCES p (id), name TEXT)"
+        )
+        output = canonicalise(spec, "SELECT b.name FROM p JOIN p AS b ON p.boss = b.id")
+
+        assert unused_names(spec, [output]) == []

@@ -140,6 +140,30 @@ class TestEstimates:
         with pytest.raises(StateConflict, match="2 processes"):
             self._of(several, JobSpec())
 
+    def test_refuses_lengths_of_another_base_model(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """They say nothing of this one; those that name none are taken as before."""
+        self._store(
+            database, clock, dataclasses.replace(lengths, base_model_digest="sha256:0"),
+            older(base_model_digest=tiny_base.digest),
+        )  # fmt: skip
+
+        with pytest.raises(StateConflict, match="another base model, sha256:0") as refusal:
+            self._of(estimates, JobSpec())
+
+        assert refusal.value.reason == "NOT_MEASURED"
+        assert "CurateGoldenDataset" in refusal.value.hint
+
+    def test_takes_lengths_of_its_own_base_model(
+        self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """By its digest."""
+        own = dataclasses.replace(lengths, base_model_digest=tiny_base.digest)
+        self._store(database, clock, own, older(base_model_digest=tiny_base.digest))
+
+        assert self._of(estimates, JobSpec())[0].work.epoch_tokens == 4_500
+
     def test_counts_the_answers_of_validations(
         self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:

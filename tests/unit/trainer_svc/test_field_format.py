@@ -70,7 +70,7 @@ class TestFormat:
             [f"{number}" for number in range(1, 200, 7)],
             [f"{number / 4:.2f}" for number in range(1, 200, 7)],
             ["100.50", "1,234.50", "-3.00", "7"] * 10,
-            ["1 kg", "2.5 kg", "1,000 g"] * 10,
+            ["1 kg", "2.5 kg", "1,000 kg"] * 10,
             [f"{day} {month} 2024" for month in ("May", "June", "September") for day in range(1, 29, 3)],
             [f"{day}. {month} 2024" for month in ("Mai", "Juni", "März") for day in range(1, 29, 3)],
             [f"{day} de {month} de 2024" for month in ("enero", "febrero") for day in range(1, 29)],
@@ -102,6 +102,71 @@ class TestFormat:
         values = [f"2024-03-{day:02}" for day in range(1, 29)] + ["1.3.2024"]
 
         assert _find(values, [f"On {value} it rained" for value in values]) == []
+
+
+class TestUnit:
+    """Amounts of one thing in several units."""
+
+    @pytest.mark.parametrize(
+        ("usual", "other", "unit"),
+        [
+            ("{} kg", "500 g", "g"),
+            ("{}kg", "500g", "g"),
+            ("{} kg", "4 KG", "KG"),
+            ("{} EUR", "4 USD", "USD"),
+            ("{} €", "4 $", "USD"),
+            ("€{}", "$4", "USD"),
+            ("EUR {}", "USD 4", "USD"),
+            ("{} km/h", "4 mph", "mph"),
+            ("{} °C", "39 °F", "°F"),
+            ("1,{:03}.50 m²", "4 ha", "ha"),
+        ],
+    )
+    def test_an_amount_in_another_unit_is_told_by_its_place(self, usual: str, other: str, unit: str) -> None:
+        """However the number is written."""
+        values = [usual.format(13 + number % 19) for number in range(40)]
+
+        (finding,) = _find([*values, other])
+
+        assert (finding.row_number, finding.reason) == (41, "FORMAT_DIFFERS")
+        assert f" as {unit}, {other!r}; 40 of 41 values" in finding.message
+
+    def test_a_sign_and_its_code_are_one_currency(self) -> None:
+        """That they are two ways to write it is another finding, and told alone."""
+        findings = _find([*(f"{number} EUR" for number in range(1, 41)), "4 €"])
+
+        assert [finding.message.partition(",")[0] for finding in findings] == [
+            "writes a quantity as a sign after the number (4 €)"
+        ]
+
+    def test_a_field_without_a_rule_is_told_once(self) -> None:
+        """With how often each unit comes."""
+        (finding,) = _find(["1 kg", "2.5 kg", "1,000 g"] * 10)
+
+        assert (finding.row_number, finding.reason) == (3, "FIELD_FORMATS_MIXED")
+        assert finding.message.endswith("a unit of mass is written in several ways in this field: kg (20), g (10)")
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            ["200 g", "2 l", "1 kg", "250 ml", "3 EUR", "10 min"] * 20,
+            ["2 kg", "200 g", "20 mg", "2 t", "3 lb"] * 20,
+            ["5 am", "12 Oak", "12 A", "14 B", "3 pm", "9 th", "42", "page 5"] * 20,
+            ["1 day", "2 days", "3 weeks", "1 week"] * 20,
+            [*["1 kg", "2 kg"] * 9, "500 g"],
+            [4, 4.5, None, True] * 20,
+        ],
+    )
+    def test_amounts_of_many_things_and_texts_are_left_alone(self, values: Sequence[object]) -> None:
+        """Each has the unit that suits it; and a few rows make no rule."""
+        assert _find(values) == []
+
+    def test_a_currency_that_the_input_speaks_of_is_left_alone(self) -> None:
+        """A price is not to be brought into another currency, a mass into another unit is."""
+        prices = _find([*["4 EUR", "5 EUR"] * 20, "6 USD"], [*["?"] * 40, "It costs six dollars"])
+        masses = _find([*["4 kg", "5 kg"] * 20, "600 g"], [*["?"] * 40, "It weighs 600 g"])
+
+        assert (_told(prices), _told(masses)) == ([], [(41, "FORMAT_DIFFERS")])
 
 
 class TestSpelling:

@@ -80,6 +80,24 @@ class TestFinding:
 class TestStoredFindings:
     """Pages of those that are wanted."""
 
+    def test_keep_the_rows_that_they_are_about(self, transact: Transact) -> None:
+        """None of those that an earlier release stored."""
+        name = DatasetName("acme", "d")
+        dataset = Dataset(str(name), "c", "", "", datetime(2026, 1, 1, tzinfo=UTC))
+        told = Finding(1, "ROW_DUPLICATED", "rows[1].input", "x", blocking=False, related_rows=(3, 4))
+        transact(lambda c: catalog.save_dataset(c, dataset, [told]))
+        transact(
+            lambda c: c.exec_driver_sql(
+                "INSERT INTO findings (tenant, dataset, position, row_number, reason, path, message, blocking)"
+                " VALUES ('acme', 'd', 1, 2, 'NEVER_SEEN', 'rows', 'y', 0)"
+            )
+        )
+
+        page, _ = transact(partial(catalog.list_findings, name=name, page=Page(9, "")))
+
+        assert [found.related_rows for found in page] == [(3, 4), ()]
+        assert transact(lambda c: catalog.list_row_findings(c, name, 1)) == [told]
+
     def test_come_by_reason_and_severity(self, transact: Transact) -> None:
         """In the order of the rows, each once, whatever the page size."""
         name = DatasetName("acme", "d")

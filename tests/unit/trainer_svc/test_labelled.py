@@ -40,6 +40,10 @@ def _labelled(
     return check(labels.applied(rows, DatasetFormat.JSONL, SPEC), SPEC, policy)
 
 
+def _related(checked: Checked, row: int) -> list[int]:
+    return [other for found in checked.findings if found.row_number == row for other in found.related_rows]
+
+
 def _reasons(checked: Checked, row: int) -> list[str]:
     return [found.reason for found in checked.findings if found.row_number == row and found.path != "rows"]
 
@@ -74,6 +78,7 @@ class TestFindUnlabelled:
             4: "SYNTHETIC_DUPLICATED", 6: "SYNTHETIC_DUPLICATED",
         }  # fmt: skip
         assert "row 1" in found.dropped[4].message
+        assert found.dropped[4].related_rows == (1,)
 
     @pytest.mark.parametrize(
         "row",
@@ -182,6 +187,7 @@ class TestCheck:
         checked = _labelled([*golden, {"input": "please tell me the height of the old linden trees"}], {18: 50})
 
         assert _reasons(checked, 18) == ["SYNTHETIC_LEAKED"]
+        assert _related(checked, 18) == [17]
         assert checked.report.synthetic is not None
         assert checked.report.synthetic.dropped_counts == {"SYNTHETIC_LEAKED": 1}
         assert checked.is_usable
@@ -197,6 +203,7 @@ class TestCheck:
         three = _labelled([*golden, *asked, own], {18: 50, 19: 50})
 
         assert (_reasons(two, 18), _reasons(two, 19)) == ([], ["SYNTHETIC_DUPLICATED"])
+        assert (_related(two, 19), _related(three, 18)) == ([18], [20])
         assert [_reasons(three, row)[:1] for row in (18, 19, 20)] == [["SYNTHETIC_DUPLICATED"]] * 2 + [[]]
 
     def test_drops_what_contradicts_a_golden_row(self) -> None:
@@ -207,7 +214,16 @@ class TestCheck:
         checked = _labelled([*golden, {"input": "please tell me the height of the old linden trea"}], {19: 77})
 
         assert _reasons(checked, 19) == ["SYNTHETIC_CONTRADICTS"]
+        assert _related(checked, 19) == [18]
         assert _reasons(checked, 18) == []
+
+    def test_an_input_that_was_not_asked_about_again_names_the_row(self) -> None:
+        """As a number too."""
+        asked = [{"input": "what grows here"}, {"input": "What  grows here"}]
+
+        checked = _labelled([*_golden(), *asked], {17: 50})
+
+        assert (_reasons(checked, 18), _related(checked, 18)) == (["SYNTHETIC_DUPLICATED"], [17])
 
     def test_dropped_rows_fail_nothing(self) -> None:
         """They are told, and counted apart from invalid ones."""

@@ -114,3 +114,32 @@ class TestRepetition:
 
         assert checked.report.finding_counts["DATASET_TOO_LARGE"] == 1
         assert checked.is_usable
+
+
+def _related(checked: Checked) -> dict[tuple[int, str], tuple[int, ...]]:
+    return {(f.row_number, f.reason): f.related_rows for f in checked.findings if f.path != "rows"}
+
+
+class TestRelatedRows:
+    """What a finding is about besides its row."""
+
+    def test_are_the_rows_that_the_message_names(self) -> None:
+        """Whether they repeat, nearly repeat, contradict or leak."""
+        same = _check((_TABLE, "no"), (_TABLE, "no"), (_TABLE, "no"))
+        near = _check((_TABLE, "no"), (_TABEL, "no"))
+        contradiction = _check((_TABLE, "no"), (_TABEL, "yes"))
+        leak = _check((_TABLE, "no", "holdout"), (_TABLE, "no"), (_TABEL, "no"))
+
+        assert _related(same) == {(14, "ROW_DUPLICATED"): (13,), (15, "ROW_DUPLICATED"): (13,)}
+        assert _related(near) == {(14, "ROW_NEARLY_DUPLICATED"): (13,)}
+        assert _related(contradiction) == {(13, "ROWS_CONTRADICT"): (14,), (14, "ROWS_CONTRADICT"): (13,)}
+        assert _related(leak)[13, "HOLDOUT_LEAKED"] == (14, 15)
+
+    def test_are_a_hundred_at_most(self) -> None:
+        """In rising order, where the message names ten; both say that there are more."""
+        leak = _check((_TABLE, "no", "holdout"), *[(_TABLE, "no")] * 150)
+
+        (finding,) = (f for f in leak.findings if f.reason == "HOLDOUT_LEAKED")
+
+        assert finding.related_rows == tuple(range(14, 114))
+        assert "and 140 more" in finding.message

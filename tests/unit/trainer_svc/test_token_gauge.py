@@ -88,6 +88,16 @@ class TestLengths:
         assert lengths.row_count == 1
         assert lengths.total.max < 500
 
+    def test_name_the_base_model(self, compiler: ExampleCompiler) -> None:
+        """Of another one they would be others."""
+        named = ExampleCompiler(compiler.renderer, LIMIT, base_digest=lambda: "sha256:1")
+
+        told, untold = (TokenGauge(one).measure(_rows(1), []).lengths(_rows(1)) for one in (named, compiler))
+
+        assert told is not None
+        assert untold is not None
+        assert (told.base_model_digest, untold.base_model_digest) == ("sha256:1", "")
+
     def test_are_none_without_rows(self, compiler: ExampleCompiler) -> None:
         """An empty upload has no lengths, not lengths of 0."""
         measured = TokenGauge(compiler).measure([], [])

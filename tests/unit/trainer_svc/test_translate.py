@@ -252,13 +252,14 @@ class TestDataset:
 
     def test_shows_a_report_once_there_is_one(self) -> None:
         """Absent before the check; counts by kind after."""
-        report = Report(10, 7, 2, 1, {"ROW_INVALID": 1})
+        report = Report(10, 7, 2, 1, {"ROW_INVALID": 1}, distinct_output_count=5, canonicalized_count=4)
         checked = Dataset("n", "c", "", "", NOW, state=DatasetState.FAILED, report=report)
 
         assert not dataset.dataset(DATASET).HasField("report")
         message = dataset.dataset(checked).report
         assert (message.row_count, message.train_count, message.holdout_count, message.invalid_count) == (10, 7, 2, 1)
         assert dict(message.finding_counts) == {"ROW_INVALID": 1}
+        assert (message.distinct_output_count, message.canonicalized_count) == (5, 4)
 
     def test_a_finding_says_what_it_costs_and_what_to_do(self) -> None:
         """Both follow from its reason."""
@@ -266,6 +267,12 @@ class TestDataset:
 
         assert message.severity == golden_dataset_pb2.FINDING_SEVERITY_WARNING
         assert message.remedy == "keep one of them"
+
+    def test_a_finding_names_the_other_rows(self) -> None:
+        """As numbers, for who reads no messages."""
+        message = dataset.finding(Finding(3, "ROW_DUPLICATED", "rows[3].input", "x", related_rows=(1, 7)))
+
+        assert list(message.related_rows) == [1, 7]
 
     def test_a_filter_for_what_there_is_not_is_refused(self) -> None:
         """It would find nothing for ever, and look like a clean dataset."""

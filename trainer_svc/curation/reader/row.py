@@ -32,6 +32,8 @@ class RowFault:
     message: str
     is_blocking: bool = True
     """False of a row without an output that no usable one was found for: it is left out, and nobody's mistake."""
+    related_rows: tuple[int, ...] = ()
+    """The other rows that the fault is about."""
 
 
 class FileFault(Exception):

@@ -621,6 +621,8 @@ class DatasetReport(_message.Message):
     PERSONAL_DATA_KINDS_FIELD_NUMBER: _builtins.int
     TOKEN_LENGTHS_FIELD_NUMBER: _builtins.int
     SYNTHETIC_FIELD_NUMBER: _builtins.int
+    DISTINCT_OUTPUT_COUNT_FIELD_NUMBER: _builtins.int
+    CANONICALIZED_COUNT_FIELD_NUMBER: _builtins.int
     row_count: _builtins.int
     """Rows in the upload."""
     train_count: _builtins.int
@@ -629,6 +631,16 @@ class DatasetReport(_message.Message):
     """Rows held out for evaluation."""
     invalid_count: _builtins.int
     """Rows with at least one blocking finding."""
+    distinct_output_count: _builtins.int
+    """Different outputs, in canonical form, among the rows that are trained on or held out and keep their contract. 0 for
+    datasets that were checked before they were counted.
+    """
+    canonicalized_count: _builtins.int
+    """Rows that are trained on or held out whose output was spelt otherwise than canonical JSON or SQL, and is kept in
+    canonical form; of an output that is a JSON value, where its names stand in another order or a value is written in
+    another way. 0 of a curated dataset, whose source is canonical, of a teacher's answers, and for datasets that were
+    checked before they were counted.
+    """
     @_builtins.property
     def finding_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """UPPER_SNAKE kind of finding to number of rows."""
@@ -667,10 +679,12 @@ class DatasetReport(_message.Message):
         personal_data_kinds: _abc.Iterable[_builtins.str] | None = ...,
         token_lengths: Global___TokenLengths | None = ...,
         synthetic: Global___SyntheticReport | None = ...,
+        distinct_output_count: _builtins.int | None = ...,
+        canonicalized_count: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["synthetic", b"synthetic", "token_lengths", b"token_lengths"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_counts", b"finding_counts", "holdout_count", b"holdout_count", "invalid_count", b"invalid_count", "personal_data_kinds", b"personal_data_kinds", "row_count", b"row_count", "severity_counts", b"severity_counts", "synthetic", b"synthetic", "token_lengths", b"token_lengths", "train_count", b"train_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canonicalized_count", b"canonicalized_count", "distinct_output_count", b"distinct_output_count", "finding_counts", b"finding_counts", "holdout_count", b"holdout_count", "invalid_count", b"invalid_count", "personal_data_kinds", b"personal_data_kinds", "row_count", b"row_count", "severity_counts", b"severity_counts", "synthetic", b"synthetic", "token_lengths", b"token_lengths", "train_count", b"train_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -752,6 +766,7 @@ class TokenLengths(_message.Message):
     LEARNED_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     TRAIN_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     LONGEST_TRAIN_TOKENS_FIELD_NUMBER: _builtins.int
+    BASE_MODEL_DIGEST_FIELD_NUMBER: _builtins.int
     context_tokens: _builtins.int
     """The base model's context: the most that total may be. Train rows above it are refused (ROW_TOO_LONG); held-out rows
     above it stay, are answered if their prompt leaves room, and are no part of the holdout loss.
@@ -768,6 +783,10 @@ class TokenLengths(_message.Message):
     """Those of token_count in rows that are trained on: one epoch."""
     longest_train_tokens: _builtins.int
     """Tokens of the longest row that is trained on."""
+    base_model_digest: _builtins.str
+    """"sha256:<hex>" over the base model that they were measured for. EstimateTrainingJob refuses lengths of another one.
+    Empty for datasets that were measured before it was kept.
+    """
     @_builtins.property
     def prompt(self) -> Global___TokenQuantiles:
         """The input in its prompt template."""
@@ -793,10 +812,11 @@ class TokenLengths(_message.Message):
         learned_token_count: _builtins.int | None = ...,
         train_token_count: _builtins.int | None = ...,
         longest_train_tokens: _builtins.int | None = ...,
+        base_model_digest: _builtins.str | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "prompt", b"prompt", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "context_tokens", b"context_tokens", "instruction_tokens", b"instruction_tokens", "learned_token_count", b"learned_token_count", "longest_train_tokens", b"longest_train_tokens", "prompt", b"prompt", "row_count", b"row_count", "token_count", b"token_count", "total", b"total", "train_token_count", b"train_token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_digest", b"base_model_digest", "completion", b"completion", "context_tokens", b"context_tokens", "instruction_tokens", b"instruction_tokens", "learned_token_count", b"learned_token_count", "longest_train_tokens", b"longest_train_tokens", "prompt", b"prompt", "row_count", b"row_count", "token_count", b"token_count", "total", b"total", "train_token_count", b"train_token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -849,6 +869,7 @@ class DatasetFinding(_message.Message):
     BLOCKING_FIELD_NUMBER: _builtins.int
     SEVERITY_FIELD_NUMBER: _builtins.int
     REMEDY_FIELD_NUMBER: _builtins.int
+    RELATED_ROWS_FIELD_NUMBER: _builtins.int
     row_number: _builtins.int
     """One-based line of the upload in which the row begins; of Parquet, its one-based place; of a curated dataset, the
     source's row number.
@@ -869,6 +890,14 @@ class DatasetFinding(_message.Message):
     """Output only. What to do, in one line, the same for all findings with this reason. Empty for a kind that this version
     of the service no longer knows.
     """
+    @_builtins.property
+    def related_rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Output only. Numbers of the rows that this finding is about besides row_number, in rising order: those that the row
+        repeats, contradicts or leaks, or that show a field as seldom as it does. Rows and their related rows, joined over
+        all findings of one reason but FIELD_RARE, are the clusters. At most 100; message tells how many there are in all. Empty where
+        there are none, and for datasets that were checked before there were any.
+        """
+
     def __init__(
         self,
         *,
@@ -879,10 +908,11 @@ class DatasetFinding(_message.Message):
         blocking: _builtins.bool | None = ...,
         severity: Global___FindingSeverity.ValueType | None = ...,
         remedy: _builtins.str | None = ...,
+        related_rows: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocking", b"blocking", "message", b"message", "path", b"path", "reason", b"reason", "remedy", b"remedy", "row_number", b"row_number", "severity", b"severity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocking", b"blocking", "message", b"message", "path", b"path", "reason", b"reason", "related_rows", b"related_rows", "remedy", b"remedy", "row_number", b"row_number", "severity", b"severity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -149,8 +149,8 @@ class TrainingServiceServicer(object):
         """What a job would take and cost, from what earlier runs took on this machine; stores and runs nothing. Idempotent.
         With calibrate it measures first, see there; also idempotent: calls for the same job share one measurement. It goes
         on when the call is cancelled or its deadline passes, for at most 600 s, and the next call is answered from it.
-        Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet, or
-        the calibration took too long or found no memory or disk), INVALID_ARGUMENT (spec; base_revision is set; with
+        Errors: NOT_FOUND (dataset), FAILED_PRECONDITION (dataset not ACTIVE; NOT_MEASURED: no such run was measured yet, the
+        dataset's rows were measured for another base model, or the calibration took too long or found no memory or disk), INVALID_ARGUMENT (spec; base_revision is set; with
         calibrate, all that a job would end FAILED with before its first step). With calibrate also RESOURCE_EXHAUSTED
         (QUEUE_FULL: training jobs run or wait, or another job is measured; metadata quota, limit), UNAVAILABLE (the server
         ends, or runs no jobs), PERMISSION_DENIED (ROLE_MISSING: the caller may not create jobs).

@@ -97,6 +97,32 @@ class TestReportDocument:
         assert lengths["prompt"] == {"p50": 10, "p95": 20, "p99": 30, "max": 1_040}
         assert (lengths["instruction_tokens"], lengths["train_token_count"]) == (300, 8_000)
 
+    def test_has_the_clusters_of_each_kind(self) -> None:
+        """As its findings connect rows; fields that are rare are told one by one."""
+        findings = [_finding(5, "ROW_DUPLICATED"), _finding(9, "ROW_DUPLICATED"), _finding(7, "FIELD_RARE")]
+        for finding, others in zip(findings, ([2], [2, 3], [8]), strict=True):
+            finding.related_rows.extend(others)
+
+        document = report_document(_dataset(), findings)
+
+        assert {kind.reason: kind.clusters for kind in document.kinds} == {
+            "ROW_DUPLICATED": [[2, 3, 5, 9]],
+            "FIELD_RARE": [],
+        }
+        assert [finding.related_rows for finding in document.findings] == [[2], [2, 3], [8]]
+        assert "together 2 + 3 + 5 + 9" in _shown(document)
+
+    def test_counts_outputs(self) -> None:
+        """A server of before they were counted tells none."""
+        counted = _dataset()
+        counted.report.distinct_output_count, counted.report.canonicalized_count = 1_200, 7
+
+        document, old = report_document(counted, []), report_document(_dataset(), [])
+
+        assert (document.distinct_output_count, document.canonicalized_count) == (1_200, 7)
+        assert "1,200 different; 7 were spelt otherwise than canonical" in _shown(document)
+        assert "were not counted" in _shown(old)
+
     def test_of_what_was_not_measured_there_is_no_number(self) -> None:
         """Not zeros."""
         dataset = _dataset()
