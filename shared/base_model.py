@@ -21,6 +21,8 @@ class BaseModel:
     folder: Path
     model_id: str
     """Logical name, without any path: what an adapter's config names as its base."""
+    model_type: str
+    """Name of the architecture in transformers, such as `llama` or `qwen3`."""
     vocabulary_size: int
     """Columns of the logits; may exceed the tokenizer's tokens by padding."""
     hidden_size: int
@@ -56,6 +58,7 @@ class BaseModel:
         return cls(
             folder=folder,
             model_id=str(config.get("goldsmith_model_id") or config.get("_name_or_path") or folder.name).split("/")[-1],
+            model_type=str(config["model_type"]),
             vocabulary_size=int(config["vocab_size"]),
             hidden_size=int(config["hidden_size"]),
             intermediate_size=int(config["intermediate_size"]),

@@ -41,7 +41,12 @@ class Material:
             compile_examples(_rows(part), renderer, base.max_positions) for part in (tenant.train, tenant.holdout)
         )
         spec = RunSpec("", "", "", "", "", "", epoch_count=epoch_count, loraplus_ratio=_LORAPLUS_RATIO)
-        return cls(BASE, plan_training(spec, train_count=len(train), hidden_size=base.hidden_size), train, holdout)
+        return cls(
+            BASE,
+            plan_training(spec, train_count=len(train), hidden_size=base.hidden_size, model_type=base.model_type),
+            train,
+            holdout,
+        )
 
     @property
     def token_count(self) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from bitsandbytes.nn import modules as bitsandbytes_layers
 from peft import LoraConfig, get_peft_model
 from torch.nn import functional
 from transformers import LlamaForCausalLM
@@ -89,6 +90,27 @@ class TestQuantizedBase:
 
         assert cosine > 0.999
         assert changed == 0
+
+    @pytest.mark.parametrize("is_guarded", [True, False])
+    def test_is_not_repacked_by_an_evaluation(
+        self, base: BaseModel, monkeypatch: pytest.MonkeyPatch, is_guarded: bool
+    ) -> None:
+        """On a CPU that says it has AVX512-BF16, as this one does here; without the guard every layer would be."""
+        repacked: list[torch.Tensor] = []
+        keep = lambda weight, state: (repacked.append(weight), (weight, state))[1]  # noqa: E731
+        monkeypatch.setattr(bitsandbytes_layers, "has_avx512bf16", lambda: True)
+        monkeypatch.setattr(bitsandbytes_layers, "_convert_weight_packed_for_cpu", keep)
+        if not is_guarded:
+            monkeypatch.setattr(engine_base, "keep_quantized_weights", lambda model: None)
+
+        model = engine_base.load_base(base.folder, TrainingMode.QLORA)
+        with torch.inference_mode():
+            model(input_ids=_batch(base)[0])
+
+        layers = [module for module in model.modules() if isinstance(module, bitsandbytes_layers.Linear4bit)]
+        assert len(layers) == 7 * base.layer_count
+        assert {layer.support_avx512bf16_for_cpu for layer in layers} == {not is_guarded}
+        assert len(repacked) == (0 if is_guarded else len(layers))
 
     @pytest.mark.filterwarnings("ignore:bitsandbytes..gemv_4bit:UserWarning")
     def test_the_fix_is_needed(self, base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,17 @@ class TestResume:
         assert [event["step"] for event in events_of(updated, "progress")].count(1) == 2
         assert sha256_file(updated.package / WEIGHTS_NAME) == sha256_file(fresh.package / WEIGHTS_NAME)
 
+    def test_only_two_checkpoints_are_kept(self, prepare: Callable[..., RunFolder]) -> None:
+        """The newest: one to go on from, and the one before it in case that is damaged."""
+        folder = prepare("rotated")
+
+        with pytest.raises(Cancelled):
+            run_here(folder, lambda: len(events_of(folder, "checkpoint")) > 3)
+
+        told = [event["step"] for event in events_of(folder, "checkpoint")]
+        assert len(told) > 3
+        assert {path.name for path in folder.checkpoints.iterdir()} == {f"checkpoint-{step}" for step in told[-2:]}
+
     def test_another_seed_gives_another_adapter(self, prepare: Callable[..., RunFolder]) -> None:
         """The seed is an input of the run, and the same one gives the same bytes."""
         folders = [prepare(f"seed-{i}", epoch_count=1, seed=seed) for i, seed in enumerate((0, 1, 0))]

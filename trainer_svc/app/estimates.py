@@ -102,7 +102,10 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
     lengths = _lengths(dataset.name, report, base)
     validating = _validating_rows(spec, report)
     count = report.train_count - validating
-    plan = plan_training(spec, train_count=count, hidden_size=base.hidden_size, validation_row_count=validating)
+    plan = plan_training(
+        spec, train_count=count, hidden_size=base.hidden_size, model_type=base.model_type,
+        validation_row_count=validating,
+    )  # fmt: skip
     rows, answers = min(plan.batch_size, count), report.holdout_count + plan.validation_answer_count
     work = Work(
         epoch_tokens=round(lengths.train_token_count * count / report.train_count),

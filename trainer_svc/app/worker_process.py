@@ -15,7 +15,7 @@ _LOOK_SECONDS = 0.25
 _MOST_GPUS = 64
 """Of one machine; those that are not there are passed over."""
 _GRACE_SECONDS = 30.0
-"""A micro-step of a large base on CPU; after it the child is killed, its last checkpoint stays."""
+"""A step of a large base on CPU; after it the child is killed, its last checkpoint stays."""
 
 
 async def run_worker(

@@ -68,7 +68,7 @@ HELD = WAITING | {_S.PAUSED}
 
 
 class Priority(enum.StrEnum):
-    """Which of the queued jobs come first; see `trainer_svc.domain.job_queue`."""
+    """Which of a tenant's queued jobs come first; see `trainer_svc.domain.job_queue`."""
 
     LOW = "low"
     NORMAL = "normal"

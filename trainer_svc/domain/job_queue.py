@@ -1,4 +1,4 @@
-"""Which job a free worker takes: priorities, fairness between tenants, and nobody waits for ever."""
+"""Which job a free worker takes: fairness between tenants, priorities within one, and nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -31,17 +31,20 @@ def next_job(
 ) -> Job | None:
     """The job that goes first, of those `queued`, oldest first; None without any.
 
-    The highest level wins; in it the tenant with the fewest `running` jobs, then the one whose last turn (a number that
-    grows with every start; absent: never) is the longest ago, then the oldest job. A level is the job's priority, and
-    one more for each `AGING_SECONDS` in the queue, up to HIGH. So a job that has waited for two of them has, before it,
-    at most the older jobs of its tenant that have, too, and one turn of every other tenant for each.
+    The tenant with the fewest `running` jobs wins, then the one whose last turn (a number that grows with every start;
+    absent: never) is the longest ago; of its jobs, or of all tenants that are equal in both, that of the highest level,
+    then the oldest. A level is the job's priority, and one more for each `AGING_SECONDS` in the queue, up to HIGH.
+
+    Turns come before levels: with one worker no tenant has a running job when the next is chosen, and a tenant that
+    calls all its jobs HIGH would keep out everybody else. So a job that has waited for two hours has, before it, at
+    most the older jobs of its tenant that have, too, and one turn of every other tenant for each.
     """
     places = enumerate(queued)
 
     def order(place: tuple[int, Job]) -> tuple[int, int, int, int]:
         age, job = place
         tenant = JobName.parse(job.name).tenant
-        return -_level(job, now), running.get(tenant, 0), turns.get(tenant, 0), age
+        return running.get(tenant, 0), turns.get(tenant, 0), -_level(job, now), age
 
     return min(places, key=order, default=(0, None))[1]
 

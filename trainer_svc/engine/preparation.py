@@ -62,8 +62,9 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal | None) -> Prepar
         ContractSpec.from_canonical(spec.contract.encode())
     )
     plan = plan_training(
-        spec, train_count=len(examples), hidden_size=base.hidden_size, validation_row_count=len(validation)
-    )
+        spec, train_count=len(examples), hidden_size=base.hidden_size, model_type=base.model_type,
+        validation_row_count=len(validation),
+    )  # fmt: skip
     if spec.processes > 1 and plan.batch_size % spec.processes:
         message = f"is {plan.batch_size}, which the {spec.processes} processes of a training here cannot share evenly"
         raise invalid_field("job.spec.batch_size", message)

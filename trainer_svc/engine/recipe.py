@@ -13,8 +13,9 @@ from trainer_svc.domain.run import RunFolder
 
 _log = logging.getLogger(__name__)
 
-RECIPE_VERSION = 2
-"""Grows when the same rows and settings give other weights: 2 has batches of an order of its own."""
+RECIPE_VERSION = 3
+"""Grows when the same rows and settings give other weights: 2 has batches of an order of its own, 3 a learning rate of
+its own for bases of the Qwen family."""
 
 
 def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer, processes: int = 1) -> None:

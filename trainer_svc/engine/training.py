@@ -95,24 +95,18 @@ class _Reporter(TrainerCallback):
         self._saved_at, self._save_seconds, self._step_ended_at = time.monotonic(), 0.0, 0.0
         self.cancelled = False
 
-    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._check(control)
-
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._step_ended_at = time.monotonic()
         # Where checkpoints fall changes no weight: saving reads the model and draws no random number.
         pause = max(_CHECKPOINT_SECONDS, self._save_seconds / _MAX_CHECKPOINT_RATIO)
-        self._check(control, is_due=self._step_ended_at - self._saved_at >= pause)
-        # transformers logs each fifth step: a run whose last one is not told would look as if it had stopped early.
-        control.should_log = control.should_log or state.global_step == state.max_steps
-
-    def _check(self, control: Any, *, is_due: bool = False) -> None:
-        stops, saves = process_group.any_of(self._is_cancelled(), is_due)
+        stops, saves = process_group.any_of(self._is_cancelled(), self._step_ended_at - self._saved_at >= pause)
         if stops:
             self.cancelled = True
             control.should_training_stop = True
         if stops or saves:
             control.should_save = True
+        # transformers logs each fifth step: a run whose last one is not told would look as if it had stopped early.
+        control.should_log = control.should_log or state.global_step == state.max_steps
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         loss = (logs or {}).get("loss")

@@ -71,7 +71,7 @@ class Laboratory:
         """The stage's dataset, in batches of so many rows."""
         name, spec = DatasetName("acme", "d"), JobSpec(batch_size=batch_size)
         dataset = await self.stage.database.run(lambda c: catalog.get_dataset(c, name))
-        return Wanted(dataset, spec, plan_training(spec, train_count=90, hidden_size=16))
+        return Wanted(dataset, spec, plan_training(spec, train_count=90, hidden_size=16, model_type="llama"))
 
     async def measure(self, calibrator: Calibrator, batch_size: int = 8) -> Usage:
         """A call."""

@@ -16,6 +16,7 @@ from trainer_svc.app.estimates import Estimates
 from trainer_svc.domain.dataset import Dataset, DatasetState, Report
 from trainer_svc.domain.estimate import Price, Usage
 from trainer_svc.domain.job import JobSpec
+from trainer_svc.domain.plan import learning_rate
 from trainer_svc.domain.run import Initialization, Preset
 from trainer_svc.domain.teacher import SyntheticReport
 from trainer_svc.domain.token_length import Quantiles, TokenLengths
@@ -129,6 +130,17 @@ class TestEstimates:
         )  # fmt: skip
         assert filled == spec
         assert None not in dataclasses.astuple(told)
+
+    def test_have_the_learning_rate_of_the_bases_family(
+        self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
+    ) -> None:
+        """The one that the job will have."""
+        self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest))
+        qwen = dataclasses.replace(tiny_base, model_type="qwen3")
+
+        _, plan = self._of(Estimates(database, qwen, threads=2, price=Price(), calibrator=None), JobSpec())
+
+        assert plan.learning_rate == learning_rate(tiny_base.hidden_size, "qwen3")
 
     def test_are_not_told_of_several_processes(
         self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel

@@ -41,25 +41,33 @@ class TestOrder:
         """Nothing waits."""
         assert next_job([], running={}, turns={}, now=START) is None
 
-    def test_has_the_highest_priority(self) -> None:
-        """Before age, and before what its tenant runs already."""
+    def test_has_the_highest_priority_of_its_tenant(self) -> None:
+        """Before age."""
         low, normal, high = (_job("acme", priority=priority) for priority in Priority)
 
         assert _first(low, normal, high, running={"acme": 5}) is high
         assert _first(low, normal) is normal
 
     def test_is_of_the_tenant_that_runs_least(self) -> None:
-        """Inside a priority."""
-        acme, globex = _job("acme"), _job("globex")
+        """Whatever the priorities of the others, and their turns."""
+        acme, globex = _job("acme", priority=Priority.HIGH), _job("globex", priority=Priority.LOW)
 
         assert _first(acme, globex, running={"acme": 1}) is globex
+        assert _first(acme, globex, running={"acme": 1}, turns={"globex": 1}) is globex
 
     def test_is_of_the_tenant_that_was_served_least_recently(self) -> None:
-        """A tenant that fills the queue waits for the others' turns."""
-        queue = [_job("acme", f"j{i}") for i in range(9)] + [_job("globex")]
+        """A tenant that fills the queue waits for the others' turns, and calls its jobs HIGH in vain."""
+        queue = [_job("acme", f"j{i}", Priority.HIGH) for i in range(9)] + [_job("globex", priority=Priority.LOW)]
 
         assert _first(*queue, turns={"acme": 1}) is queue[-1]
         assert _first(*queue, turns={"acme": 1, "globex": 2}) is queue[0]
+
+    def test_has_the_highest_priority_where_nobody_was_served(self) -> None:
+        """As after a restart: turns decide from the next job on."""
+        normal, high = _job("acme"), _job("globex", priority=Priority.HIGH)
+
+        assert _first(normal, high) is high
+        assert _first(normal, high, turns={"globex": 1}) is normal
 
     def test_is_the_oldest(self) -> None:
         """All else being equal; queued jobs are given in that order."""
@@ -69,36 +77,42 @@ class TestOrder:
 
     def test_rises_while_it_waits(self) -> None:
         """One priority an hour: LOW is NORMAL after one, HIGH after two, and no more than that."""
-        old, young = _job("acme", priority=Priority.LOW), _job("globex", priority=Priority.HIGH, at=2 * AGING_SECONDS)
-        normal = _job("globex", at=AGING_SECONDS)
+        old, young = _job("acme", priority=Priority.LOW), _job("acme", "k", Priority.HIGH, at=2 * AGING_SECONDS)
+        normal = _job("acme", "k", at=AGING_SECONDS)
 
         assert _first(old, normal, at=AGING_SECONDS - 1) is normal
         assert _first(old, normal, at=AGING_SECONDS) is old
         assert _first(old, young, at=2 * AGING_SECONDS - 1) is young
         assert _first(old, young, at=2 * AGING_SECONDS) is old
-        assert _first(old, young, at=9 * AGING_SECONDS, turns={"acme": 1}) is young
+        younger = _job("acme", "l", Priority.HIGH, at=3 * AGING_SECONDS)
+        assert _first(younger, old, at=9 * AGING_SECONDS) is younger
 
     @given(
         others=st.lists(st.sampled_from(Priority), min_size=1, max_size=4),
         minutes=st.integers(5, 90),
         own=st.integers(0, 3),
         workers=st.integers(1, 3),
+        impatient=st.booleans(),
     )
-    def test_starves_nobody(self, others: list[Priority], minutes: int, own: int, workers: int) -> None:
+    def test_starves_nobody(
+        self, others: list[Priority], minutes: int, own: int, workers: int, *, impatient: bool
+    ) -> None:
         """A LOW job starts: after two hours, and one turn of each other tenant for each older job of its own.
 
-        Every other tenant always has a fresh job waiting, and each job runs for `minutes`.
+        Every other tenant always has a fresh job waiting, an impatient one of its own tenant is HIGH, and each job runs
+        for `minutes`. Without those no hours pass but in turns.
         """
         jobs = [_job("acme", f"j{i}", Priority.LOW) for i in range(own + 1)]
         waiting, running, turns, now = list(jobs), Counter[str](), Turns(), 0.0
         started: list[Job] = []
-        bound = 2 * AGING_SECONDS + (own + 2) * (len(others) + 1) * minutes * 60
+        bound = 2 * AGING_SECONDS * impatient + (own + 2) * (len(others) + 1) * minutes * 60
 
         while jobs[-1] not in started:
             assert now <= bound
             running.clear()  # a round: all workers are free again
             for _ in range(workers):
                 fresh = [_job(f"t{i}", f"at{now:.0f}", priority, now) for i, priority in enumerate(others)]
+                fresh += [_job("acme", f"at{now:.0f}", Priority.HIGH, now)] * impatient
                 taken = _first(*waiting, *fresh, running=running, turns=turns, at=now)
                 tenant = taken.name.split("/")[1]
                 running[tenant] += 1
@@ -111,7 +125,9 @@ class TestOrder:
         """It has no time of queueing."""
         old = dataclasses.replace(_job("acme", priority=Priority.LOW), queue_time=None)
 
-        assert _first(_job("globex", at=AGING_SECONDS), old, at=AGING_SECONDS, turns={"globex": 1}) is old
+        young = _job("acme", "k", at=AGING_SECONDS)
+        assert _first(old, young, at=AGING_SECONDS - 1) is young
+        assert _first(old, young, at=AGING_SECONDS) is old
 
 
 class TestRoom:

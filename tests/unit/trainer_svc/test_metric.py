@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.contracts.spec import ContractKind
 from trainer_svc.domain.metric import exact_match, field_f1
-from trainer_svc.domain.plan import learning_rate, plan_training
+from trainer_svc.domain.plan import TrainingPlan, learning_rate, plan_training
 from trainer_svc.domain.run import RunSpec
 from trainer_svc.evaluation.execution import execution_match
 
@@ -83,6 +83,10 @@ class TestExecutionMatch:
         assert execution_match(DDL, ROWS, [golden], [generated]) == float(same)
 
 
+def _plan(spec: RunSpec, train_count: int) -> TrainingPlan:
+    return plan_training(spec, train_count=train_count, hidden_size=256, model_type="llama")
+
+
 class TestPlan:
     """Settings that a job leaves open."""
 
@@ -90,7 +94,7 @@ class TestPlan:
         """Only open settings are chosen."""
         spec = RunSpec("j", "b", "c", "{}", "d", "e", rank=8, epoch_count=2, batch_size=4, learning_rate=0.1, alpha=3.0)
 
-        plan = plan_training(spec, train_count=10, hidden_size=256)
+        plan = _plan(spec, 10)
 
         assert (plan.rank, plan.alpha, plan.learning_rate, plan.epoch_count) == (8, 3.0, 0.1, 2)
         assert plan.step_count == 6
@@ -99,7 +103,7 @@ class TestPlan:
         """At the default rank rsLoRA begins where LoRA does; from there only it falls with the root of the rank."""
         plain, stabilised = (RunSpec("j", "b", "c", "{}", "d", "e", use_rslora=use) for use in (False, True))
 
-        first, second = (plan_training(spec, train_count=500, hidden_size=256) for spec in (plain, stabilised))
+        first, second = (_plan(spec, 500) for spec in (plain, stabilised))
 
         assert first.alpha / first.rank == second.alpha / second.rank**0.5
         assert second.use_rslora
@@ -107,11 +111,31 @@ class TestPlan:
     def test_larger_sets_take_fewer_passes(self) -> None:
         """The number of examples seen stays about the same, within limits."""
         spec = RunSpec("j", "b", "c", "{}", "d", "e")
-        epochs = [plan_training(spec, train_count=n, hidden_size=256).epoch_count for n in (50, 500, 1000, 2000, 9000)]
+        epochs = [_plan(spec, n).epoch_count for n in (50, 500, 1000, 2000, 9000)]
 
         assert epochs == sorted(epochs, reverse=True)
         assert len(set(epochs)) > 2
 
-    def test_learning_rate_follows_its_source(self) -> None:
-        """The published value for a Llama of width 2,048."""
-        assert learning_rate(2048) == pytest.approx(4.9e-4, rel=0.01)
+    @pytest.mark.parametrize(
+        ("model_type", "width", "rate"),
+        [
+            ("llama", 2048, 4.9e-4),
+            ("llama", 4096, 2.9e-4),
+            ("llama4_text", 4096, 2.9e-4),
+            ("qwen2", 2560, 4.9e-4),
+            ("qwen3", 2560, 4.9e-4),
+            ("qwen3", 4096, 4.7e-4),
+            ("qwen3_moe", 4096, 4.7e-4),
+            ("mistral", 4096, 2.9e-4),
+        ],
+    )
+    def test_learning_rate_follows_its_source(self, model_type: str, width: int, rate: float) -> None:
+        """The published value for each family; another family's is as for a Llama."""
+        assert learning_rate(width, model_type) == pytest.approx(rate, rel=0.02)
+
+    def test_learning_rate_of_a_short_run_is_that_of_a_long_one(self) -> None:
+        """The presets were measured so."""
+        short, long = (_plan(RunSpec("j", "b", "c", "{}", "d", "e", epoch_count=count), 80) for count in (1, 20))
+
+        assert short.step_count < 100 < long.step_count
+        assert short.learning_rate == long.learning_rate == pytest.approx(2.49e-3, rel=0.01)

@@ -11,7 +11,9 @@ from trainer_svc.domain.run import Preset, RunSpec
 
 
 def _plan(spec: JobSpec, validation_row_count: int = 50) -> TrainingPlan:
-    return plan_training(spec, train_count=450, hidden_size=256, validation_row_count=validation_row_count)
+    return plan_training(
+        spec, train_count=450, hidden_size=256, model_type="llama", validation_row_count=validation_row_count
+    )
 
 
 class TestPreset:
@@ -27,9 +29,11 @@ class TestPreset:
 
     def test_none_is_balanced(self) -> None:
         """The plan of a job that names none is what it was before there were presets."""
-        plan = plan_training(JobSpec(), train_count=500, hidden_size=256)
+        plan = plan_training(JobSpec(), train_count=500, hidden_size=256, model_type="llama")
 
-        assert plan == plan_training(JobSpec(preset=Preset.BALANCED), train_count=500, hidden_size=256)
+        assert plan == plan_training(
+            JobSpec(preset=Preset.BALANCED), train_count=500, hidden_size=256, model_type="llama"
+        )
         assert (plan.rank, plan.epoch_count, plan.loraplus_ratio, plan.early_stopping_patience) == (16, 10, 1.0, 0)
 
     def test_what_the_job_sets_wins(self) -> None:
@@ -54,7 +58,7 @@ class TestPreset:
         """With all that it chose."""
         spec = RunSpec("j", "b", "c", "{}", "d", "e", preset=Preset.FAST)
 
-        told = settings(plan_training(spec, train_count=500, hidden_size=256), spec)
+        told = settings(plan_training(spec, train_count=500, hidden_size=256, model_type="llama"), spec)
 
         assert told["preset"] == "fast"
         assert told["loraplus_ratio"] == RECIPES[Preset.FAST].loraplus_ratio

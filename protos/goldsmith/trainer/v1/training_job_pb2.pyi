@@ -111,26 +111,28 @@ class _TrainingPriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trai
     TRAINING_PRIORITY_UNSPECIFIED: _TrainingPriority.ValueType  # 0
     """Same as NORMAL."""
     TRAINING_PRIORITY_LOW: _TrainingPriority.ValueType  # 1
-    """After the others."""
+    """After the tenant's others."""
     TRAINING_PRIORITY_NORMAL: _TrainingPriority.ValueType  # 2
     """The default."""
     TRAINING_PRIORITY_HIGH: _TrainingPriority.ValueType  # 3
-    """Before the others."""
+    """Before the tenant's others."""
 
 class TrainingPriority(_TrainingPriority, metaclass=_TrainingPriorityEnumTypeWrapper):
-    """Order of queued jobs. A free worker takes the highest priority; in it the tenant with the fewest running jobs, then
-    the tenant that was served least recently, then the oldest job. Every hour in the queue raises a job by one priority,
-    so that LOW competes as HIGH after two. A running job is never stopped for another, whatever their priorities.
+    """Order of a tenant's queued jobs; it takes no turn from another tenant. A free worker goes to the tenant with the
+    fewest running jobs, then to the one that was served least recently, and takes its job of the highest priority, then
+    the oldest. Between tenants that were never served the highest priority, then the oldest job decides. Every hour in
+    the queue raises a job by one priority, so that LOW competes as HIGH after two. A running job is never stopped for
+    another, whatever their priorities.
     """
 
 TRAINING_PRIORITY_UNSPECIFIED: TrainingPriority.ValueType  # 0
 """Same as NORMAL."""
 TRAINING_PRIORITY_LOW: TrainingPriority.ValueType  # 1
-"""After the others."""
+"""After the tenant's others."""
 TRAINING_PRIORITY_NORMAL: TrainingPriority.ValueType  # 2
 """The default."""
 TRAINING_PRIORITY_HIGH: TrainingPriority.ValueType  # 3
-"""Before the others."""
+"""Before the tenant's others."""
 Global___TrainingPriority: _TypeAlias = TrainingPriority  # noqa: Y015
 
 class _TrainingPhase:
@@ -319,7 +321,7 @@ class TrainingJob(_message.Message):
     tenants/{tenant}/adapters/{adapter}/revisions/{number}, to set it as a canary again.
     """
     priority: Global___TrainingPriority.ValueType
-    """Optional, immutable. Which of the queued jobs come first. Default NORMAL."""
+    """Optional, immutable. Which of the tenant's queued jobs come first. Default NORMAL."""
     base_revision: _builtins.str
     """Optional, immutable. tenants/{tenant}/adapters/{adapter}/revisions/{number}, of this or another adapter of the
     tenant: training begins with its weights, and with its rank, alpha and scaling, which spec may leave out but not
@@ -422,7 +424,7 @@ class TrainingSpec(_message.Message):
     alpha: _builtins.float
     """Optional. LoRA scaling numerator, greater than 0. Default twice the rank; 8 with use_rslora."""
     learning_rate: _builtins.float
-    """Optional. Peak learning rate, greater than 0. Default by formula from the base model's width."""
+    """Optional. Peak learning rate, greater than 0. Default by formula from the base model's width and family."""
     epoch_count: _builtins.int
     """Optional. Passes over the train split, 1 to 100. Default by the preset and the number of rows."""
     batch_size: _builtins.int

@@ -109,9 +109,10 @@ class TrainingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelTrainingJob(self, request, context):
-        """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after the
-        micro-step it is at, and may still succeed. Its last checkpoint is kept until the server removes old runs. Final
-        jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
+        """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after a
+        checkpoint of the step it is at (one batch, forward and backward) or after the batch of answers, and may still
+        succeed. A worker that has not stopped after 30 s is killed; its last checkpoint is kept, in either case, until the
+        server removes old runs. Final jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,9 +120,10 @@ class TrainingServiceServicer(object):
 
     def PauseTrainingJob(self, request, context):
         """Stops a job until it is resumed, also over restarts of the server. QUEUED is PAUSED at once; RUNNING and EVALUATING
-        become PAUSING, stop after a checkpoint of the micro-step or the batch of answers they are at, which frees the
-        worker, and may still succeed. Nothing of the training is lost; an evaluation begins again. Idempotent: PAUSING and
-        PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
+        become PAUSING, stop after a checkpoint of the step they are at (one batch, forward and backward) or after the batch
+        of answers, which frees the worker, and may still succeed. Nothing of the training is lost, unless a step takes more
+        than 30 s: the worker is killed then, and goes on from its last checkpoint. An evaluation begins again. Idempotent:
+        PAUSING and PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
         PUBLISHING, being cancelled, or final; metadata state).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

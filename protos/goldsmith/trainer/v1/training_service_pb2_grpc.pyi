@@ -47,15 +47,17 @@ class TrainingServiceStub:
     ListTrainingJobs: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingJobsRequest, _training_service_pb2.ListTrainingJobsResponse]
     """Newest first. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     CancelTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CancelTrainingJobRequest, _training_job_pb2.TrainingJob]
-    """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after the
-    micro-step it is at, and may still succeed. Its last checkpoint is kept until the server removes old runs. Final
-    jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
+    """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after a
+    checkpoint of the step it is at (one batch, forward and backward) or after the batch of answers, and may still
+    succeed. A worker that has not stopped after 30 s is killed; its last checkpoint is kept, in either case, until the
+    server removes old runs. Final jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
     """
     PauseTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.PauseTrainingJobRequest, _training_job_pb2.TrainingJob]
     """Stops a job until it is resumed, also over restarts of the server. QUEUED is PAUSED at once; RUNNING and EVALUATING
-    become PAUSING, stop after a checkpoint of the micro-step or the batch of answers they are at, which frees the
-    worker, and may still succeed. Nothing of the training is lost; an evaluation begins again. Idempotent: PAUSING and
-    PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
+    become PAUSING, stop after a checkpoint of the step they are at (one batch, forward and backward) or after the batch
+    of answers, which frees the worker, and may still succeed. Nothing of the training is lost, unless a step takes more
+    than 30 s: the worker is killed then, and goes on from its last checkpoint. An evaluation begins again. Idempotent:
+    PAUSING and PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
     PUBLISHING, being cancelled, or final; metadata state).
     """
     ResumeTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ResumeTrainingJobRequest, _training_job_pb2.TrainingJob]
@@ -95,15 +97,17 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     ListTrainingJobs: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingJobsRequest, _training_service_pb2.ListTrainingJobsResponse]  # type: ignore[assignment]
     """Newest first. Idempotent. Errors: INVALID_ARGUMENT (page_token)."""
     CancelTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CancelTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
-    """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after the
-    micro-step it is at, and may still succeed. Its last checkpoint is kept until the server removes old runs. Final
-    jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
+    """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after a
+    checkpoint of the step it is at (one batch, forward and backward) or after the batch of answers, and may still
+    succeed. A worker that has not stopped after 30 s is killed; its last checkpoint is kept, in either case, until the
+    server removes old runs. Final jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
     """
     PauseTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.PauseTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
     """Stops a job until it is resumed, also over restarts of the server. QUEUED is PAUSED at once; RUNNING and EVALUATING
-    become PAUSING, stop after a checkpoint of the micro-step or the batch of answers they are at, which frees the
-    worker, and may still succeed. Nothing of the training is lost; an evaluation begins again. Idempotent: PAUSING and
-    PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
+    become PAUSING, stop after a checkpoint of the step they are at (one batch, forward and backward) or after the batch
+    of answers, which frees the worker, and may still succeed. Nothing of the training is lost, unless a step takes more
+    than 30 s: the worker is killed then, and goes on from its last checkpoint. An evaluation begins again. Idempotent:
+    PAUSING and PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
     PUBLISHING, being cancelled, or final; metadata state).
     """
     ResumeTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ResumeTrainingJobRequest, _training_job_pb2.TrainingJob]  # type: ignore[assignment]
@@ -164,9 +168,10 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.CancelTrainingJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_training_job_pb2.TrainingJob, _abc.Awaitable[_training_job_pb2.TrainingJob]]:
-        """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after the
-        micro-step it is at, and may still succeed. Its last checkpoint is kept until the server removes old runs. Final
-        jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
+        """Best effort: PENDING, QUEUED and PAUSED are cancelled at once; a job with a worker becomes CANCELLING, stops after a
+        checkpoint of the step it is at (one batch, forward and backward) or after the batch of answers, and may still
+        succeed. A worker that has not stopped after 30 s is killed; its last checkpoint is kept, in either case, until the
+        server removes old runs. Final jobs are answered as they are. Idempotent. Errors: NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -176,9 +181,10 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_job_pb2.TrainingJob, _abc.Awaitable[_training_job_pb2.TrainingJob]]:
         """Stops a job until it is resumed, also over restarts of the server. QUEUED is PAUSED at once; RUNNING and EVALUATING
-        become PAUSING, stop after a checkpoint of the micro-step or the batch of answers they are at, which frees the
-        worker, and may still succeed. Nothing of the training is lost; an evaluation begins again. Idempotent: PAUSING and
-        PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
+        become PAUSING, stop after a checkpoint of the step they are at (one batch, forward and backward) or after the batch
+        of answers, which frees the worker, and may still succeed. Nothing of the training is lost, unless a step takes more
+        than 30 s: the worker is killed then, and goes on from its last checkpoint. An evaluation begins again. Idempotent:
+        PAUSING and PAUSED are answered as they are. Errors: NOT_FOUND, FAILED_PRECONDITION (STATE_CONFLICT: not queued yet, in phase
         PUBLISHING, being cancelled, or final; metadata state).
         """
 
