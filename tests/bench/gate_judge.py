@@ -84,8 +84,8 @@ def _lies_within(value: str, text: str, begin: int, end: int) -> bool:
 
 
 def _overlap(value: str, text: str, begin: int, end: int) -> bool:
-    """Whether characters are part of a planted value, or hold all of it."""
-    return _lies_within(value, text, begin, end) or value in text[begin:end]
+    """Whether characters are part of a planted value, or hold all of it but the words before a number."""
+    return _lies_within(value, text, begin, end) or re.sub(r"^[a-z][a-z. :]+ ", "", value) in text[begin:end]
 
 
 def _text_at(row: Row, path: str, spec: ContractSpec) -> str:
