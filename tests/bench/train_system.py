@@ -2,8 +2,8 @@
 
 Prints one JSON object: seconds in the training loop, the process's peak memory, the loss on the holdout, which the
 same code computes for all, and the type that it computed in. On a CPU without bfloat16 of its own that is float32 for
-us, as the product chooses, bfloat16 for TRL, as it does wherever it is not told otherwise, and for the plain loop what
-`from_pretrained` gives: the type of the base model's files, which is bfloat16.
+us, as the product chooses; for TRL float32 weights and, by autocast, bfloat16 products, its default everywhere; and for
+the plain loop what `from_pretrained` gives: the type of the base model's files, which is bfloat16.
 """
 
 from __future__ import annotations
