@@ -18,6 +18,35 @@ def stored_weights(model: Any) -> list[torch.Tensor]:  # a transformers model
     return [layer.weight.data.clone().flatten() for layer in layers]
 
 
+def state_of(model: Any) -> dict[str, torch.Tensor]:  # a transformers model
+    """Copies of all that is frozen: packed weights with their scales, embeddings, norms, buffers."""
+    state = {name: tensor.detach().clone() for name, tensor in model.named_buffers()}
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            continue
+        state[name] = weight.detach().clone()
+        quantized = getattr(weight, "quant_state", None)
+        if quantized is not None:
+            parts = quantized.as_dict(packed=True)
+            state |= {f"{name}.{part}": tensor.clone() for part, tensor in parts.items() if tensor is not None}
+    return state
+
+
+def changed_names(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> list[str]:
+    """Of tensors that came, went, or are no longer the same in every bit."""
+    return sorted(
+        name
+        for name in before.keys() | after.keys()
+        if name not in before or name not in after or not _is_same(before[name], after[name])
+    )
+
+
+def _is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(one.contiguous().flatten().view(torch.uint8), other.contiguous().flatten().view(torch.uint8))
+
+
 def changed_share(before: list[torch.Tensor], after: list[torch.Tensor]) -> float:
     """Greatest share of a weight's bytes that differ."""
     return max(float((a != b).float().mean()) for a, b in zip(before, after, strict=True))

@@ -6,7 +6,7 @@ import importlib
 import sys
 
 NAMES = ("authorisation", "contract", "fairness", "format_sql", "serving")
-"""What `make bench` runs; `format` takes an hour and, like `telemetry`, is asked for by name."""
+"""What `make bench` runs; others, like `format`, which takes 20 minutes, are asked for by name."""
 
 
 def main(names: list[str]) -> int:

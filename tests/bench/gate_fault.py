@@ -19,13 +19,18 @@ _FOREIGN = "Šárka Ångström naïve Müller façade Łukasz İstanbul São Ær
 
 @dataclass(frozen=True)
 class Planted:
-    """A fault in a row: `reasons` are findings of which the gate must give one, with `words` in it."""
+    """A fault in a row: `reasons` are findings of which the gate must give one, with `words` in it.
+
+    `source` is the row that a copy was made of, and `value` the personal data that was put in.
+    """
 
     fault: str
     row: int
     reasons: frozenset[str]
     words: str = ""
     path: str = ""
+    source: int = 0
+    value: str = ""
 
 
 def plant(golden: GoldenSet, seed: int) -> tuple[list[Row], list[Planted]]:
@@ -45,19 +50,22 @@ def plant(golden: GoldenSet, seed: int) -> tuple[list[Row], list[Planted]]:
         for turn in range(EACH):
             place = next(hosts)
             row, told = _copied(fault, golden, [rows[other] for other in sound], rows[place], rng, turn)
+            told = replace(told, source=place)
             copies.append((rng.randrange(place, len(rows)), row, told))  # of two that are alike the later is told
     copies.sort(key=lambda copy: copy[0])
     result: list[Row] = []
     planted: list[Planted] = []
+    numbers: dict[int, int] = {}  # of the set's rows, now
     for place, row in enumerate(rows):
         own, own_told = changed.get(place, (row, None))
         result.append(own)
+        numbers[place] = len(result)
         if own_told is not None:
             planted.append(replace(own_told, row=len(result)))
         while copies and copies[0][0] == place:
             _, copy, told = copies.pop(0)
             result.append(copy)
-            planted.append(replace(told, row=len(result)))
+            planted.append(replace(told, row=len(result), source=numbers[told.source]))
     return result, planted
 
 
@@ -130,8 +138,9 @@ def _changed(fault: str, golden: GoldenSet, row: Row, rng: random.Random, turn: 
     for value in (make(rng) for _ in range(3 * (turn % 2))):
         for output in _outputs_with(golden, row.output, value, rng):
             if golden.keeps_contract(output):
-                return replace(row, output=output), replace(told, path="output")
-    return replace(row, input=_inserted(row.input, make(rng), rng)), replace(told, path="input")
+                return replace(row, output=output), replace(told, path="output", value=value)
+    value = make(rng)
+    return replace(row, input=_inserted(row.input, value, rng)), replace(told, path="input", value=value)
 
 
 def _inserted(text: str, value: str, rng: random.Random) -> str:

@@ -66,7 +66,10 @@ MAKERS: dict[str, tuple[str, Callable[[random.Random], str]]] = {
 }
 """By fault: what the gate calls it, and who makes it up."""
 
-_WORD = re.compile(r"(?i)(?:tel|fax|h/?p|phone|mobile|hotline|whatsapps?|call|line|t|f)\W*(?:no)?[^a-z0-9]*$")
+_WORD = re.compile(
+    r"(?i)(?<![^\W\d_])(?:tel(?:ephone)?|fax|h/?p|phone|mobile|hotline|whatsapps?|call|line|t|f)\W*(?:no)?[^a-z0-9]*$"
+)
+"""A word of its own: the end of "amount" or "of" says nothing."""
 _PLAN = re.compile(r"(?:\+?60|0)(?:3\d{8}|[4-79]\d{7}|8[2-9]\d{6}|1\d{8,9})")
 """Telephone numbers of Malaysia, where all receipts are from: areas 3 to 9, mobiles 1."""
 _STRICT_EMAIL = re.compile(r"[\w.+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,6}")

@@ -18,9 +18,6 @@ from trainer_svc.domain.run import RunSpec
 
 BASE = Path(__file__).parents[2] / "deploy" / "base_model" / "weights"
 _FILE = "material.json"
-_LORAPLUS_RATIO = 4.0
-"""Batches of like rows learn a little less a step than random ones (0.047 to 0.050 nats on the holdout after an epoch,
-instead of 0.046 to 0.047), and LoRA+ more (0.044 and 0.045 with this ratio, 0.057 with 16; 2026-11)."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +31,15 @@ class Material:
 
     @classmethod
     def generate(cls, *, train_count: int, holdout_count: int, epoch_count: int) -> Material:
-        """Supplier invoices for the shipped base model, under our own defaults and, for those who can, LoRA+."""
+        """Supplier invoices for the shipped base model, under our own defaults."""
         tenant, base = invoices(train_count, holdout_count), BaseModel.load(BASE)
         renderer = PromptRenderer.load(base)
         train, holdout = (
             compile_examples(_rows(part), renderer, base.max_positions) for part in (tenant.train, tenant.holdout)
         )
-        spec = RunSpec("", "", "", "", "", "", epoch_count=epoch_count, loraplus_ratio=_LORAPLUS_RATIO)
-        return cls(
-            BASE,
-            plan_training(spec, train_count=len(train), hidden_size=base.hidden_size, model_type=base.model_type),
-            train,
-            holdout,
-        )
+        spec = RunSpec("", "", "", "", "", "", epoch_count=epoch_count)
+        plan = plan_training(spec, train_count=len(train), hidden_size=base.hidden_size, model_type=base.model_type)
+        return cls(BASE, plan, train, holdout)
 
     @property
     def token_count(self) -> int:

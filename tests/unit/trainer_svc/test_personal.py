@@ -154,6 +154,12 @@ class TestPhone:
         """Amounts and other numbers stand around."""
         assert _found("2 TEL: 07-5547360 / 07-5547361 10 pcs") == [(_PHONE, "07-5547360"), (_PHONE, "07-5547361")]
 
+    def test_prices_beside_one_do_not_hide_it(self) -> None:
+        """In a receipt's columns a number stands between amounts."""
+        found = _found("1 18.00 0412 373 552, 18.00\n5 3 0 2 0161 496 0758 5.56")
+
+        assert found == [(_PHONE, "0412 373 552"), (_PHONE, "0161 496 0758")]
+
 
 class TestOverlap:
     """Spans that claim the same characters."""

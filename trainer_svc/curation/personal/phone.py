@@ -60,6 +60,7 @@ def phones(text: str) -> Iterator[PersonalSpan]:
 
     Of the first 50 groups of digits that may be one; where there are more, a last span says so.
     """
+    text = _AMOUNT.sub(lambda amount: "_" * len(amount[0]), text)  # a column of prices ends at a number beside it
     tries = place = last = 0
     while candidate := _CANDIDATE.search(text, place):
         place = candidate.end()
@@ -79,7 +80,7 @@ def _readings(text: str, candidate: re.Match[str], last_number: int) -> Iterator
 
     `last_number` is where another one ended: a list of them goes on.
     """
-    if _DATE.search(candidate[0]) or _AMOUNT.search(candidate[0]):
+    if _DATE.search(candidate[0]):
         return
     first, last = candidate.span()
     if candidate[0].startswith("(") and ")" not in candidate[0]:
