@@ -1,9 +1,10 @@
 """QLoRA with an evaluation at every checkpoint, and the merged export, on the shipped base model.
 
 `qlora_cpu_repacks` says what the cosine proves: only where it is 1 (AVX512-BF16) does bitsandbytes repack 4-bit weights
-in an evaluation, and only there would a base that is not kept from it lose its gradient. The merge is compared in
-bfloat16 on both sides, as engines serve it; how far bfloat16 itself leaves float32, without any merge, stands beside
-it, and so does the same comparison in float32.
+in an evaluation, and only there would a base that is not kept from it lose its gradient. Merged weights and those of the
+base are bfloat16. `merge_logit_error` computes both with them in float32, so that it tells what merging lost; computed
+in bfloat16, as many engines serve, the two differ by `..._bfloat16`, most of which is `bfloat16_logit_error`: what that
+arithmetic alone makes of the adapter's logits, without any merge.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def _merge_errors(model: Any, material: Material, folder: Path) -> Figures:  # a
     served = {dtype: load_served(_load(BASE, dtype), folder / "adapter") for dtype in _DTYPES}
     merged = {dtype: _load(folder / "merged", dtype) for dtype in _DTYPES}
     return {
-        "merge_logit_error": _logit_error(served[torch.bfloat16], merged[torch.bfloat16], material),
-        "merge_logit_error_float32": _logit_error(served[torch.float32], merged[torch.float32], material),
+        "merge_logit_error": _logit_error(served[torch.float32], merged[torch.float32], material),
+        "merge_logit_error_bfloat16": _logit_error(served[torch.bfloat16], merged[torch.bfloat16], material),
         "bfloat16_logit_error": _logit_error(served[torch.float32], served[torch.bfloat16], material),
     }
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import resource
 import sys
 import tempfile
@@ -28,7 +27,6 @@ from transformers import AutoModelForCausalLM, get_linear_schedule_with_warmup
 
 from shared.adapter.validate import TARGET_MODULES
 from tests.bench.train_material import Material
-from trainer_svc.domain.plan import WARMUP_RATIO
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine.base import load_base
 from trainer_svc.engine.batching import collate
@@ -82,7 +80,7 @@ def trl(material: Material, seed: int, folder: Path) -> Train:
             learning_rate=plan.learning_rate,
             num_train_epochs=plan.epoch_count,
             per_device_train_batch_size=plan.batch_size,
-            warmup_steps=_warmup_steps(material),
+            warmup_steps=plan.warmup_step_count,
             seed=seed,
             max_length=None,
             use_cpu=True,
@@ -109,7 +107,7 @@ def plain(material: Material, seed: int, _folder: Path) -> Train:
     model: Any = get_peft_model(AutoModelForCausalLM.from_pretrained(material.base), _lora(material))
     loader = DataLoader(material.train, batch_size=plan.batch_size, shuffle=True, collate_fn=collate)  # type: ignore[arg-type,var-annotated]  # a list will do
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate)
-    schedule = get_linear_schedule_with_warmup(optimizer, _warmup_steps(material), plan.step_count)
+    schedule = get_linear_schedule_with_warmup(optimizer, plan.warmup_step_count, plan.step_count)
 
     def train() -> Any:
         model.train()
@@ -134,10 +132,6 @@ def _lora(material: Material) -> LoraConfig:
     return LoraConfig(
         r=material.plan.rank, lora_alpha=alpha, target_modules=list(TARGET_MODULES), task_type="CAUSAL_LM"
     )
-
-
-def _warmup_steps(material: Material) -> int:
-    return math.ceil(WARMUP_RATIO * material.plan.step_count)
 
 
 @torch.inference_mode()

@@ -158,6 +158,15 @@ class TestResume:
         assert len(told) > 3
         assert {path.name for path in folder.checkpoints.iterdir()} == {f"checkpoint-{step}" for step in told[-2:]}
 
+    def test_a_run_of_one_step_learns(self, prepare: Callable[..., RunFolder]) -> None:
+        """An adapter whose deltas are all zero would be refused."""
+        folder = prepare("short", epoch_count=1, batch_size=256)
+
+        run_here(folder)
+
+        assert [event["step"] for event in events_of(folder, "progress")] == [1]
+        assert folder.result.is_file()
+
     def test_another_seed_gives_another_adapter(self, prepare: Callable[..., RunFolder]) -> None:
         """The seed is an input of the run, and the same one gives the same bytes."""
         folders = [prepare(f"seed-{i}", epoch_count=1, seed=seed) for i, seed in enumerate((0, 1, 0))]

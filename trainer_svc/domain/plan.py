@@ -16,7 +16,7 @@ DEFAULT_BATCH_SIZE = 8
 _ALPHA_OVER_RANK = 2.0
 _RSLORA_ALPHA = 8.0
 """The same scaling, 2, at the default rank; PEFT's own default, 8 as well, is the usual one."""
-WARMUP_RATIO = 0.03
+_WARMUP_RATIO = 0.03
 _LLAMA_EXPONENT = 0.781
 _EXPONENTS = {"llama": _LLAMA_EXPONENT, "qwen": 0.0775}
 """How fast the learning rate falls with the width, by what an architecture's name begins with; see `learning_rate`."""
@@ -38,6 +38,11 @@ class TrainingPlan:
     early_stopping_patience: int = 0
     """0: off; there are rows to validate on otherwise."""
     validation_row_count: int = 0
+
+    @property
+    def warmup_step_count(self) -> int:
+        """Steps in which the rate rises from 0, at which the first of them learns nothing: never the only one."""
+        return min(math.ceil(_WARMUP_RATIO * self.step_count), self.step_count - 1)
 
     @property
     def validation_count(self) -> int:

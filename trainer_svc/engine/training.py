@@ -16,7 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from shared.errors import InvalidInput
 from trainer_svc.curation.compiled_example import IGNORED, Example
-from trainer_svc.domain.plan import WARMUP_RATIO, TrainingPlan
+from trainer_svc.domain.plan import TrainingPlan
 from trainer_svc.domain.run import Cancelled
 from trainer_svc.engine import process_group
 from trainer_svc.engine.adapter import new_adapter
@@ -187,7 +187,7 @@ def training_arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> Trai
         num_train_epochs=plan.epoch_count,
         learning_rate=plan.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=math.ceil(WARMUP_RATIO * plan.step_count),
+        warmup_steps=plan.warmup_step_count,
         weight_decay=0.0,
         max_grad_norm=1.0,
         bf16=compute_dtype() is torch.bfloat16,

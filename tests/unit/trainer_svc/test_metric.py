@@ -99,6 +99,13 @@ class TestPlan:
         assert (plan.rank, plan.alpha, plan.learning_rate, plan.epoch_count) == (8, 3.0, 0.1, 2)
         assert plan.step_count == 6
 
+    @pytest.mark.parametrize(("rows", "steps", "warmup"), [(8, 1, 0), (16, 2, 1), (800, 100, 3)])
+    def test_a_run_of_one_step_learns_in_it(self, rows: int, steps: int, warmup: int) -> None:
+        """The rate of the first of several is 0."""
+        plan = _plan(RunSpec("j", "b", "c", "{}", "d", "e", epoch_count=1, batch_size=8), rows)
+
+        assert (plan.step_count, plan.warmup_step_count) == (steps, warmup)
+
     def test_alpha_gives_the_same_scaling_in_both_ways_of_counting(self) -> None:
         """At the default rank rsLoRA begins where LoRA does; from there only it falls with the root of the rank."""
         plain, stabilised = (RunSpec("j", "b", "c", "{}", "d", "e", use_rslora=use) for use in (False, True))
