@@ -53,7 +53,7 @@ def judged(
     for finding in findings:
         row = rows[finding.row_number - 1]
         if finding.reason in ("ROW_DUPLICATED", "ROW_NEARLY_DUPLICATED"):
-            for number in _named_rows(finding.message):
+            for number in finding.related_rows:
                 is_copy = not sources.isdisjoint({(finding.row_number, number), (number, finding.row_number)})
                 exactly = finding.reason == "ROW_DUPLICATED"
                 is_true = is_copy or is_repeated(row, rows[number - 1], exactly=exactly)
@@ -65,11 +65,6 @@ def judged(
             for begin, end in spans:
                 is_planted = own is not None and _lies_within(own.value, text, begin, end)
                 yield Judged(PERSONAL, is_planted or is_personal(kind, text, begin, end), finding, text[begin:end])
-
-
-def _named_rows(message: str) -> list[int]:
-    named = re.search(r"rows? (\d[\d, ]*)", message)
-    return [int(number) for number in re.findall(r"\d+", named[1])] if named else []
 
 
 def _spans(finding: Finding) -> tuple[str, list[tuple[int, int]]]:

@@ -1,10 +1,10 @@
 """QLoRA with an evaluation at every checkpoint, and the merged export, on the shipped base model.
 
 `qlora_cpu_repacks` says what the cosine proves: only where it is 1 (AVX512-BF16) does bitsandbytes repack 4-bit weights
-in an evaluation, and only there would a base that is not kept from it lose its gradient. Merged weights and those of the
-base are bfloat16. `merge_logit_error` computes both with them in float32, so that it tells what merging lost; computed
-in bfloat16, as many engines serve, the two differ by `..._bfloat16`, most of which is `bfloat16_logit_error`: what that
-arithmetic alone makes of the adapter's logits, without any merge.
+in an evaluation, and only there would a base that is not kept from it lose its gradient. Weights of the base and of the
+merged model are bfloat16. `merge_logit_error` computes with both in float32, so that it tells what merging lost; in
+bfloat16, as many engines compute, they differ by `merge_logit_error_bfloat16`, most of which is `bfloat16_logit_error`:
+what that arithmetic alone makes of the adapter's logits, without any merge.
 """
 
 from __future__ import annotations
