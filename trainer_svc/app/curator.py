@@ -122,12 +122,14 @@ class Curator:
             return source, made
 
         source, made = await self._database.run(work)
-        # Shielded: a caller that hangs up must not open the place while a thread still reads.
-        return await asyncio.shield(asyncio.create_task(self._tell(found, source, made))), token
+        return await self._tell(found, source, made), token
 
     async def _tell(self, found: Sequence[Change], source: Dataset | None, made: Dataset) -> list[ToldChange]:
-        async with self._telling:  # stored rows may take 64 MiB each time
-            return await asyncio.to_thread(tell, self._blobs, found, source, made)
+        """One at a time: stored rows may take 64 MiB. Who hangs up gives up waiting, and no place that a thread has."""
+        await self._telling.acquire()
+        telling = asyncio.create_task(asyncio.to_thread(tell, self._blobs, found, source, made))
+        telling.add_done_callback(lambda _: self._telling.release())
+        return await asyncio.shield(telling)
 
     async def _make(self, name: DatasetName, source: Dataset, plan: _Plan) -> Dataset:
         contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(source.contract)))

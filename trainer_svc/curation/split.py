@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
@@ -31,8 +32,7 @@ def split_by_cluster(
         if 2 * len(held) >= wanted:
             break
     if not held and len(equal) > 1:
-        smallest = min(equal, key=len)
-        held.update(smallest)
+        held.update(min(equal, key=functools.partial(_size, inputs, seed)))
     train = [row for place, row in enumerate(rows) if place not in held]
     return train, [row for place, row in enumerate(rows) if place in held]
 
@@ -55,6 +55,11 @@ def _draw(
         if places[0] not in drawn and len(drawn) + len(places) <= wanted and len(groups) > 1:
             drawn.update(places)
     return drawn
+
+
+def _size(inputs: Sequence[str], seed: int, places: Sequence[int]) -> tuple[int, str]:
+    """By which equal inputs are told apart, and those of one size by the seeded hash."""
+    return len(places), _key(inputs[places[0]], seed)
 
 
 def _groups(labels: Iterable[Hashable]) -> list[list[int]]:

@@ -11,6 +11,8 @@ from trainer_svc.domain.job import Job, Priority
 
 AGING_SECONDS = 3600.0
 """In the queue for so long, a job rises by one priority: a few jobs of the shipped base, one of a large base."""
+_PATIENCE_SECONDS = 2 * AGING_SECONDS
+"""So long a LOW job takes to be HIGH; from then on it does not matter either what its tenant runs."""
 _LEVELS = {priority: level for level, priority in enumerate(Priority)}
 _HIGHEST = max(_LEVELS.values())
 
@@ -33,7 +35,8 @@ def next_job(
 
     The tenant with the fewest `running` jobs wins, then the one whose last turn (a number that grows with every start;
     absent: never) is the longest ago; of its jobs, or of all tenants that are equal in both, that of the highest level,
-    then the oldest. A level is the job's priority, and one more for each `AGING_SECONDS` in the queue, up to HIGH.
+    then the oldest. A level is the job's priority, and one more for each `AGING_SECONDS` in the queue, up to HIGH. Of a
+    job that has waited for two hours it does not count what its tenant runs: that may be one job that takes for days.
 
     Turns come before levels: with one worker no tenant has a running job when the next is chosen, and a tenant that
     calls all its jobs HIGH would keep out everybody else. So a job that has waited for two hours has, before it, at
@@ -43,14 +46,18 @@ def next_job(
 
     def order(place: tuple[int, Job]) -> tuple[int, int, int, int]:
         age, job = place
-        tenant = JobName.parse(job.name).tenant
-        return running.get(tenant, 0), turns.get(tenant, 0), -_level(job, now), age
+        tenant, waited = JobName.parse(job.name).tenant, _waited(job, now)
+        counted = running.get(tenant, 0) if waited < _PATIENCE_SECONDS else 0
+        return counted, turns.get(tenant, 0), -_level(job, waited), age
 
     return min(places, key=order, default=(0, None))[1]
 
 
-def _level(job: Job, now: datetime) -> int:
-    waited = (now - (job.queue_time or job.create_time)).total_seconds()
+def _waited(job: Job, now: datetime) -> float:
+    return (now - (job.queue_time or job.create_time)).total_seconds()
+
+
+def _level(job: Job, waited: float) -> int:
     return min(_HIGHEST, _LEVELS[job.priority] + max(0, int(waited // AGING_SECONDS)))
 
 

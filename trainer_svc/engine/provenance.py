@@ -16,7 +16,17 @@ from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.preparation import Prepared
 from trainer_svc.engine.recipe import RECIPE_VERSION
 
-_TRAINING = ("goldsmith", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "tokenizers")
+_TRAINING = (
+    "goldsmith",
+    "torch",
+    "transformers",
+    "peft",
+    "bitsandbytes",
+    "accelerate",
+    "tokenizers",
+    "safetensors",
+    "jinja2",
+)
 _CHOOSING = ("numpy", "scipy", "datasketch", "rapidfuzz", "outlines_core", "llguidance", "sqlglot")
 """They have a part in which rows are set aside, and in the answers by which the adapter to keep is chosen. Not every
 installation has all of them: a kind of contract may need one that others do without."""

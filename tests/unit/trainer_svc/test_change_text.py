@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
+import threading
 import unicodedata
 from collections.abc import Sequence
 
@@ -13,6 +16,7 @@ from shared.names import DatasetName
 from shared.rpc.page import Page
 from tests.unit.trainer_svc.test_curator import NEW, Desk, desk
 from tests.unit.trainer_svc.test_datasets import NAME
+from trainer_svc.app import curator
 from trainer_svc.app.curator import MAX_TEXT_CHANGES
 from trainer_svc.curation.row_file import dump_rows, find_rows
 from trainer_svc.domain.curation import MAX_TOLD_BYTES, CurationStep, RowText, ToldChange
@@ -119,6 +123,36 @@ class TestToldChanges:
 
         assert sizes == [MAX_TEXT_CHANGES, 20]
         assert found == list(range(41, 161))
+
+    def test_are_not_looked_up_for_callers_that_gave_up_waiting(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those before them may take seconds, and who tries again must not find his own requests before him."""
+        told, has_begun, is_free = [0], threading.Event(), threading.Event()
+
+        def slow(*_: object) -> list[ToldChange]:
+            told[0] += 1
+            has_begun.set()
+            assert is_free.wait(30)
+            return []
+
+        monkeypatch.setattr(curator, "tell", slow)
+
+        async def act() -> None:
+            await desk.source(b"".join(json.dumps(row).encode() + b"\n" for row in [*ROWS, ROWS[3]]))
+            await desk.curator.curate(NEW, NAME, [DROP], "")
+            ask = functools.partial(desk.curator.told_changes, NEW, Page.parse(0, ""), include_text=True)
+            callers = [asyncio.create_task(ask()) for _ in range(3)]
+            await asyncio.to_thread(has_begun.wait, 30)
+            for caller in callers:
+                caller.cancel()
+            await asyncio.wait(callers)
+            is_free.set()
+            await ask()
+
+        desk.run(act)
+
+        assert told == [2]
 
     def test_have_no_text_unless_it_is_asked_for(self, desk: Desk) -> None:
         """And of an uploaded dataset there are none."""

@@ -93,23 +93,25 @@ class TestOrder:
         own=st.integers(0, 3),
         workers=st.integers(1, 3),
         impatient=st.booleans(),
+        endless=st.integers(0, 2),
     )
     def test_starves_nobody(
-        self, others: list[Priority], minutes: int, own: int, workers: int, *, impatient: bool
+        self, others: list[Priority], minutes: int, own: int, workers: int, endless: int, *, impatient: bool
     ) -> None:
         """A LOW job starts: after two hours, and one turn of each other tenant for each older job of its own.
 
         Every other tenant always has a fresh job waiting, an impatient one of its own tenant is HIGH, and each job runs
-        for `minutes`. Without those no hours pass but in turns.
+        for `minutes`, but for `endless` ones of its own tenant. Without those no hours pass but in turns.
         """
         jobs = [_job("acme", f"j{i}", Priority.LOW) for i in range(own + 1)]
         waiting, running, turns, now = list(jobs), Counter[str](), Turns(), 0.0
         started: list[Job] = []
-        bound = 2 * AGING_SECONDS * impatient + (own + 2) * (len(others) + 1) * minutes * 60
+        bound = 2 * AGING_SECONDS * (impatient or endless > 0) + (own + 2) * (len(others) + 1) * minutes * 60
 
         while jobs[-1] not in started:
             assert now <= bound
             running.clear()  # a round: all workers are free again
+            running["acme"] = endless
             for _ in range(workers):
                 fresh = [_job(f"t{i}", f"at{now:.0f}", priority, now) for i, priority in enumerate(others)]
                 fresh += [_job("acme", f"at{now:.0f}", Priority.HIGH, now)] * impatient

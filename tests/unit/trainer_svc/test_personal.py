@@ -159,6 +159,7 @@ class TestPhone:
         found = _found("1 18.00 0412 373 552, 18.00\n5 3 0 2 0161 496 0758 5.56")
 
         assert found == [(_PHONE, "0412 373 552"), (_PHONE, "0161 496 0758")]
+        assert _found("Open 8.30-17.30/+43 664 1234567") == [(_PHONE, "+43 664 1234567")]
 
 
 class TestOverlap:

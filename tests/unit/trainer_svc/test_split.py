@@ -70,6 +70,16 @@ class TestSplitByCluster:
 
         assert ([row.row for row in train], [row.row for row in holdout]) == (list(range(6)), list(range(6, 10)))
 
+    def test_of_large_ones_alike_the_seed_chooses(self) -> None:
+        """And not the order of the rows."""
+        rows = [CheckedRow(i, "ab"[i % 2], "{}") for i in range(20)]
+
+        def held(given: list[CheckedRow], seed: int) -> set[str]:
+            return {row.input for row in split_by_cluster(given, [row.row % 2 for row in given], seed)[1]}
+
+        assert [held(rows, seed) for seed in range(9)] == [held(rows[::-1], seed) for seed in range(9)]
+        assert {*map(frozenset, (held(rows, seed) for seed in range(9)))} == {frozenset("a"), frozenset("b")}
+
     def test_does_not_hold_out_a_single_cluster(self) -> None:
         """Rows with one input measure nothing."""
         rows = [CheckedRow(i, "a", "{}") for i in range(3)]

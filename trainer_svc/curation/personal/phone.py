@@ -23,7 +23,7 @@ KIND = "a telephone number"
 _MAX_TRIES = 50
 """Of a text: each takes up to 5 ms, and 32 KiB of digits would take many seconds. A receipt has 10 at most."""
 _CANDIDATE = re.compile(
-    r"(?<![\w.,+-])(?<![^\d\s]/)(?:\+|\((?=\+))?\(?\d(?:[ \u00a0().\u2010-\u2014/-]{0,3}\d){6,16}(?![\w/-]|[.,]\d)"
+    r"(?<![\w.,+-])(?<![^\d\s_]/)(?:\+|\((?=\+))?\(?\d(?:[ \u00a0().\u2010-\u2014/-]{0,3}\d){6,16}(?![\w/-]|[.,]\d)"
 )
 _BREAK = re.compile(r"\s+|\s*/\s*")
 _NAMED = re.compile(

@@ -262,9 +262,9 @@ class GoldenDataset(_message.Message):
     format: Global___GoldenDatasetFormat.ValueType
     """Optional, immutable. How the uploaded bytes are to be read. Default JSONL."""
     split_seed: _builtins.int
-    """Optional, immutable. Chooses which rows are held out where none has the split "holdout": clusters of like rows, whole,
-    by a hash of this number, so that the same rows and number give the same split in any order of the rows. A dataset
-    curated from this one has it too. 0 or more. Default 0.
+    """Optional, immutable. Chooses which rows are held out where none has the split "holdout": clusters of like rows, whole
+    where that can be had, by a hash of this number, so that the same rows and number give the same split in any order of
+    the rows. A dataset curated from this one has it too. 0 or more. Default 0.
     """
     @_builtins.property
     def report(self) -> Global___DatasetReport:
