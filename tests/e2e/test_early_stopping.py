@@ -23,7 +23,7 @@ from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
 from shared.digest import sha256_file
 from shared.errors import InvalidInput
-from tests.e2e.training_sample import events_of, rows, run_here, tiny_llama, write_run
+from tests.e2e.training_sample import events_of, rows, run_here, write_run
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.run import Cancelled, Preset, RunFolder, RunSpec, TrainingMode
 from trainer_svc.engine import served, training_stage
@@ -35,12 +35,6 @@ from trainer_svc.evaluation.score import Score
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 _ROWS, _LEARNED, _STEPS = 72, 56, 7
 """Of an epoch: 16 rows are set aside, 8 are learned a step; steps 2, 4, 6 and the last are validated."""
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
-    """A tiny Llama with random weights."""
-    return tiny_llama(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture

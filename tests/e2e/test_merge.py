@@ -14,16 +14,10 @@ from transformers import AutoModelForCausalLM
 from shared.adapter.package import WEIGHTS_NAME
 from shared.base_model import BaseModel
 from tests.adapter_file import write_random_package
-from tests.e2e.training_sample import CONTRACT, tiny_llama
+from tests.e2e.training_sample import CONTRACT
 from trainer_svc.merge import main
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
-    """A tiny Llama with random weights."""
-    return tiny_llama(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture

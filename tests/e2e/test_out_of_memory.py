@@ -14,7 +14,7 @@ from deploy.quickstart.service_process import ServiceProcess
 from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
 from shared.base_model import BaseModel
 from shared.client import TrainerClient
-from tests.e2e.training_sample import CONTRACT, events_of, rows, start, tiny_llama, write_run
+from tests.e2e.training_sample import CONTRACT, events_of, rows, start, write_run
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.job import OUT_OF_MEMORY
 from trainer_svc.domain.run import EXIT_OUT_OF_MEMORY, RunFolder
@@ -30,12 +30,6 @@ _LARGE_BATCH = 256
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a GPU holds is not limited here."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
-    """A tiny Llama with random weights."""
-    return tiny_llama(tmp_path_factory.mktemp("base"))
 
 
 def _limit(pid: int) -> None:

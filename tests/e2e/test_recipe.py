@@ -11,7 +11,7 @@ import torch
 from shared.base_model import BaseModel
 from shared.errors import InvalidInput
 from shared.prompt import PromptRenderer
-from tests.e2e.training_sample import rows, tiny_llama
+from tests.e2e.training_sample import rows
 from trainer_svc.curation.compiled_example import IGNORED, Example, compile_examples
 from trainer_svc.domain.plan import TrainingPlan
 from trainer_svc.domain.run import Cancelled, Initialization, TrainingMode
@@ -20,12 +20,6 @@ from trainer_svc.engine.base import load_base
 from trainer_svc.engine.training import AdapterTrainer, training_arguments
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
-    """A tiny Llama with random weights."""
-    return tiny_llama(tmp_path_factory.mktemp("base"))
 
 
 def _plan(**settings: object) -> TrainingPlan:

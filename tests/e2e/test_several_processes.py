@@ -24,7 +24,6 @@ from tests.e2e.training_sample import (
     rows,
     run_here,
     start,
-    tiny_llama,
     wait_for_checkpoints,
     write_run,
 )
@@ -45,12 +44,6 @@ from trainer_svc.engine.process_group import cause_of
 _SETTINGS: dict[str, Any] = {"epoch_count": 2, "early_stopping_patience": 10, "train": rows(157)}
 """With validations on the way, which one process makes and all go by; 141 rows to learn do not fill their batches."""
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
-    """A tiny Llama with random weights."""
-    return tiny_llama(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")

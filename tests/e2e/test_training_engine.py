@@ -14,7 +14,7 @@ from transformers import LlamaForCausalLM
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.prompt import PromptRenderer
-from tests.e2e.training_sample import CONTRACT, rows, tiny_llama
+from tests.e2e.training_sample import CONTRACT, rows
 from tests.quantized_base import changed_share, cosine, gradient, stored_weights
 from trainer_svc.curation.compiled_example import IGNORED, compile_examples
 from trainer_svc.domain.run import TrainingMode
@@ -25,12 +25,6 @@ from trainer_svc.engine.generation import generate
 from trainer_svc.engine.loss import completion_loss
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
-    """A tiny Llama with random weights."""
-    return tiny_llama(tmp_path_factory.mktemp("base"))
 
 
 def _batch(base: BaseModel) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""A training job's child process on a tiny model: killed, cancelled, mistaken, started again."""
+"""A training job's child process on a tiny model: killed, cancelled, started again, in each of its modes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import dataclasses
 import json
 import shutil
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,60 +14,28 @@ import pytest
 from shared.adapter.package import WEIGHTS_NAME, read_package
 from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
-from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_bytes, sha256_file
 from shared.errors import InvalidInput
 from shared.prompt import PromptRenderer
-from tests.e2e.training_sample import events_of, rows, run_here, start, tiny_llama, wait_for_checkpoints, write_run
+from tests.e2e.training_sample import events_of, rows, run_here, start, wait_for_checkpoints
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.row_file import load_rows
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.run import (
-    EXIT_DISK_FULL,
     EXIT_DONE,
-    EXIT_INTERNAL_ERROR,
     EXIT_STOPPED,
     EXIT_USER_ERROR,
     VALIDATE_FLAG,
     Cancelled,
     Initialization,
     RunFolder,
-    RunSpec,
     TrainingMode,
 )
 from trainer_svc.engine.provenance import code_digest
 from trainer_svc.engine.recipe import RECIPE_VERSION
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
-    """A tiny Llama with random weights."""
-    return tiny_llama(tmp_path_factory.mktemp("base"))
-
-
-@pytest.fixture
-def prepare(base: BaseModel, tmp_path: Path) -> Callable[..., RunFolder]:
-    """Writes a run's folder as the service would."""
-
-    def write(name: str, train: list[CheckedRow] | None = None, **settings: Any) -> RunFolder:
-        return write_run(tmp_path / name, base, train, **settings)
-
-    return write
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a quarter of a megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("only root may mount a disk of its own")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def _phases(folder: RunFolder) -> list[str]:
@@ -286,69 +252,6 @@ class TestCancel:
         assert not folder.package.exists()
         run_here(folder)
         assert _phases(folder).count("training") == 1
-
-
-class TestFailure:
-    """Whose fault it is, and what is told."""
-
-    def test_a_row_that_does_not_fit_is_the_tenants_mistake(self, prepare: Callable[..., RunFolder]) -> None:
-        """Nothing is cut: the run fails naming the row."""
-        folder = prepare("long", [*rows(20), CheckedRow(21, "x" * 3000, '{"city":"Rome","count":1}')])
-
-        assert start(folder).wait() == EXIT_USER_ERROR
-
-        failure = json.loads(folder.failure.read_text())
-        assert (failure["reason"], failure["user_error"]) == ("CONTEXT_TOO_LONG", True)
-        assert "rows[21]" in failure["message"]
-
-    def test_a_base_model_without_weights_is_ours(self, prepare: Callable[..., RunFolder], base: BaseModel) -> None:
-        """An unexpected error is internal, and its text, which may hold paths, is not told."""
-        folder = prepare("broken")
-        empty = folder.path / "base"
-        empty.mkdir()
-        for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-            (empty / name).write_bytes((base.folder / name).read_bytes())
-        spec = dataclasses.replace(RunSpec.from_json(folder.spec.read_bytes()), base_model_dir=str(empty))
-        folder.spec.write_bytes(spec.to_json())
-
-        assert start(folder).wait() == EXIT_INTERNAL_ERROR
-
-        failure = json.loads(folder.failure.read_text())
-        assert (failure["reason"], failure["user_error"]) == ("INTERNAL", False)
-        assert str(folder.path) not in failure["message"]
-
-    def test_a_full_disk_is_told_by_the_status(self, prepare: Callable[..., RunFolder], small_disk: Path) -> None:
-        """The checkpoint does not fit, and neither would a file that says so; what was there before stays whole."""
-        folder = RunFolder(small_disk / "run")
-        shutil.copytree(prepare("full").path, folder.path)
-        rows_before = folder.train_rows.read_bytes()
-        process = start(folder)
-
-        assert process.wait() == EXIT_DISK_FULL, (folder.path / "log").read_text()[-2000:]
-
-        assert not folder.package.exists()
-        assert folder.train_rows.read_bytes() == rows_before
-
-    def test_a_diverging_loss_ends_the_run(self, prepare: Callable[..., RunFolder]) -> None:
-        """NaN is never trained on, evaluated or packaged."""
-        folder = prepare("diverging", learning_rate=1e30)
-
-        with pytest.raises(InvalidInput) as caught:
-            run_here(folder)
-
-        assert caught.value.reason == "LOSS_DIVERGED"
-        assert not folder.adapter.exists()
-
-    def test_a_database_that_cannot_be_built_is_told_before_training(self, prepare: Callable[..., RunFolder]) -> None:
-        """Execution match needs it only at the end, which would be an expensive moment to say so."""
-        contract = ContractSpec(ContractKind.SQL, ddl="CREATE TABLE city (name TEXT);").canonical().decode()
-        folder = prepare("database", contract=contract, database_sql="INSERT INTO town VALUES ('Oslo');")
-
-        with pytest.raises(InvalidInput) as caught:
-            run_here(folder)
-
-        assert caught.value.violations[0].path == "dataset.database_sql"
-        assert _phases(folder) == ["preparing"]
 
 
 class TestMode:
