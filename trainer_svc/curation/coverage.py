@@ -33,7 +33,8 @@ def coverage_findings(spec: ContractSpec, rows: Sequence[CheckedRow], last: int)
         yield _finding(last, "ANSWERS_ALIKE", message)
     parts = schema_parts(spec.json_schema, rows) if spec.kind is ContractKind.JSON else []
     yield from sorted(
-        (_rare(at, numbers, len(rows)) for at, numbers in rare_parts(parts).items()), key=lambda found: found.row_number
+        (_rare(at, shown, len(rows)) for at, shown in rare_parts(parts).items() if len(shown) < len(rows)),
+        key=lambda found: found.row_number,
     )
     if missing := _missing(spec, rows) or missing_parts(parts):
         shown = ", ".join(name[:SHOWN_CHARS] for name in missing[:_NAMED])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from shared.contracts.spec import ContractKind
 from trainer_svc.curation.form import FORMS
 from trainer_svc.curation.leaf import Leaf, leaves
-from trainer_svc.curation.unit import MONEY, is_money_of, unit_of
+from trainer_svc.curation.unit import KNOWN_CURRENCIES, MONEY, is_money_of, unit_of
 from trainer_svc.domain.dataset import CheckedRow, Finding
 
 _MIN_VALUES = 20
@@ -127,11 +127,13 @@ def _forms(known: _Field, leaf: Leaf) -> Iterator[tuple[str, str]]:
 def _units(known: _Field, leaf: Leaf, row: CheckedRow) -> Iterator[tuple[str, str]]:
     """Where an amount has another unit than the others: kg and g, EUR and USD.
 
-    Not where the field holds amounts of several things, nor of a currency that the input speaks of: a mass can be
-    written in any unit, a price cannot.
+    Not where the field holds amounts of several things, nor of a currency that the input speaks of, or may speak of by
+    a sign or word that is not known here: a mass can be written in any unit, a price cannot.
     """
     quantity, unit = unit_of(leaf.value)
-    if not unit or len(known.units) > 1 or (quantity == MONEY and is_money_of(unit, row.input)):
+    if not unit or len(known.units) > 1:
+        return
+    if quantity == MONEY and (unit not in KNOWN_CURRENCIES or is_money_of(unit, row.input)):
         return
     told = _unlike(known, leaf, MONEY if quantity == MONEY else f"unit of {quantity}", unit, known.units[quantity])
     is_free = len(known.units[quantity]) > _MAX_MIXED_UNITS

@@ -13,7 +13,7 @@ Scalar = str | int | float | bool | None
 
 _MAX_LEAVES = 256
 """Of one output: what goes for some items of a list goes for the others."""
-_MAX_POINTER_CHARS = 200
+MAX_POINTER_CHARS = 200
 """What is deeper, or within longer names, is not looked into."""
 
 
@@ -37,7 +37,7 @@ def leaves(kind: ContractKind, output: str) -> Iterator[Leaf]:
     count = 0
     while left and count < _MAX_LEAVES:
         value, pointer, field = left.pop()
-        if len(pointer) > _MAX_POINTER_CHARS:
+        if len(pointer) > MAX_POINTER_CHARS:
             continue
         if isinstance(value, dict) and value:
             names = ((escape(name), inner) for name, inner in reversed(value.items()))
@@ -53,17 +53,21 @@ def leaves(kind: ContractKind, output: str) -> Iterator[Leaf]:
 def fields_of(output: str) -> Iterator[tuple[str, Scalar]]:
     """Every field of an output of JSON with each of its values; an empty list or object has the value None.
 
-    All is walked, to the last item of the last list: what is said to be nowhere must not be there.
+    All is walked, to the last item of the last list: what is said to be nowhere must not be there. Of fields with more
+    than 200 characters the nearest around them that has fewer is told instead, with the value None.
     """
     left: list[tuple[object, str]] = [(json.loads(output), "")]
     while left:
         value, field = left.pop()
-        if len(field) > _MAX_POINTER_CHARS:
-            continue
         if isinstance(value, dict) and value:
-            left += [(inner, f"{field}/{escape(name)}") for name, inner in value.items()]
+            within = [(inner, f"{field}/{escape(name)}") for name, inner in value.items()]
         elif isinstance(value, list) and value:
-            within = f"{field}/*"
-            left += [(inner, within) for inner in value]
+            items = f"{field}/*"
+            within = [(inner, items) for inner in value]
         else:
             yield field, value if isinstance(value, Scalar) else None
+            continue
+        near = [found for found in within if len(found[1]) <= MAX_POINTER_CHARS]
+        left += near
+        if len(near) < len(within):
+            yield field, None

@@ -30,7 +30,16 @@ _CODES = (
     "AED ARS AUD BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY KRW MAD MXN MYR NGN NOK"
     " NZD PEN PHP PKR PLN RON RUB SAR SEK SGD THB TRY TWD UAH USD VND ZAR"
 ).split()
-_WORDS = {"EUR": "euro", "GBP": "pound", "USD": "dollar", "JPY": "yen", "INR": "rupee"}
+_WORDS = {
+    "EUR": "euro евро ευρώ ユーロ 欧元",
+    "GBP": "pound pfund libra livre sterl quid фунт ポンド 英镑",
+    "USD": "dollar dólar dolar dolár buck доллар ドル 美元",
+    "JPY": "yen yén ien иен 円 日元",
+    "INR": "rupee rupie rupia roupie रुपय रुपए рупи",
+}
+"""How words for a currency begin, in the languages that are asked in most."""
+KNOWN_CURRENCIES = frozenset(_WORDS)
+"""Those whose sign and words are known: of others nobody can tell that a text does not speak of them."""
 _QUANTITIES = {unit: quantity for quantity, units in _UNITS.items() for unit in units.split()}
 _IN_ANY_CASE = {unit.casefold(): quantity for unit, quantity in _QUANTITIES.items() if len(unit) > 1}
 
@@ -41,16 +50,20 @@ def unit_of(value: object) -> tuple[str, str]:
     Words that are no unit ("12 Oak Street", "5 pm") have none, so that texts are not taken for amounts.
     """
     text = value if isinstance(value, str) else ""
-    found = _BEFORE.fullmatch(text) or _AFTER.fullmatch(text)
+    before = _BEFORE.fullmatch(text)
+    found = before or _AFTER.fullmatch(text)
     unit = found["unit"] if found else ""
     code = _SIGNS.get(unit, unit)
     if code in _CODES:
         return MONEY, code
+    if before:  # SEC 1234 names something
+        return "", ""
     quantity = _QUANTITIES.get(unit) or _IN_ANY_CASE.get(unit.casefold(), "")
     return (quantity, unit) if quantity else ("", "")
 
 
 def is_money_of(code: str, text: str) -> bool:
-    """Whether a text speaks of this currency, by its code, sign or English name."""
+    """Whether a text speaks of this currency, one of those that are known, by its code, sign or a word for it."""
+    folded = text.casefold()
     signs = [sign for sign, own in _SIGNS.items() if own == code]
-    return code in text or any(sign in text for sign in signs) or _WORDS.get(code, code) in text.casefold()
+    return any(word in folded for word in (code.casefold(), *signs, *_WORDS[code].split()))

@@ -169,6 +169,27 @@ class TestNeverSeen:
         assert "shows /p3, /p4," in finding.message
         assert "and 77 more" in finding.message
 
+    def test_what_may_stand_too_deep_to_be_seen_is_not_said_to_be_missing(self) -> None:
+        """Nor a name that is too long to be looked into."""
+        long = "k" * 250
+        schema = {"type": "object", "properties": {long: {"const": "x"}, "a": {"type": "integer"}}}
+        spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(schema))
+
+        assert _find(spec, [json.dumps({long: "x", "a": row}) for row in range(100)]) == []
+
+    def test_a_schema_that_names_millions_of_fields_is_not_walked(self) -> None:
+        """Thousands of properties, each the whole schema again, at hundreds of fields: that would cost minutes."""
+        schema = {"type": "object", "properties": {f"p{number}": {"$ref": "#"} for number in range(4000)}}
+        spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(schema))
+        outputs: list[object] = []
+        for row in range(100):
+            output: object = {}
+            for depth in range(15):
+                output = {f"p{(row * 7 + depth) % 150}": output}
+            outputs.append(output)
+
+        assert _find(spec, [json.dumps(output) for output in outputs]) == []
+
 
 class TestFieldRare:
     """Fields that next to no row shows."""
@@ -201,8 +222,59 @@ class TestFieldRare:
 
         assert (found.row_number, "shows /lines/*/a~1b, which 1 of" in found.message) == (6, True)
 
-    def test_a_part_that_stands_in_several_places_is_counted_in_all(self) -> None:
-        """Three rows show it, each in another place."""
+    def test_a_part_that_is_referred_to_is_counted_at_each_field(self) -> None:
+        """One field says nothing of another, however often that is shown."""
+        address = {"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "string"}}}
+        both = {"bill": {"$ref": "#/$defs/address"}, "ship": {"$ref": "#/$defs/address"}}
+        schema = {"type": "object", "$defs": {"address": address}, "properties": both}
+        often: list[object] = [{"bill": {"city": "a", "zip": "1"}, "ship": {"city": "b"}}] * 20
+        never: list[object] = [{"bill": {"city": "a"}, "ship": {"city": "b"}}] * 20
+        often[3] = never[3] = {"bill": {"city": "a"}, "ship": {"city": "b", "zip": "1"}}
+        spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(schema))
+
+        found = [
+            [(f.row_number, f.message) for f in _find(spec, [json.dumps(output) for output in outputs])][-1]
+            for outputs in (often, never)
+        ]
+
+        assert found == [(4, "shows /ship/zip, which 1 of 20 rows to train on show")] * 2
+
+    def test_what_is_too_deep_or_too_long_a_name_is_not_judged(self) -> None:
+        """Nor is what is around it: it is shown by what it holds."""
+        name = "k" * 120
+        tree = {"type": "object", "properties": {name: {"$ref": "#/$defs/tree"}, "leaf": {"type": "string"}}}
+        schema = {"$defs": {"tree": tree}, "type": "object", "properties": {"a": {"$ref": "#/$defs/tree"}}}
+        outputs: list[object] = [{"a": {name: {name: {"leaf": "x"}}}}] * 19
+        spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(schema))
+
+        found = _find(spec, [json.dumps(output) for output in [*outputs, {"a": {}}]])
+
+        assert [finding.reason for finding in found] == ["ANSWERS_ALIKE"]
+
+    def test_what_all_rows_show_is_not_rare(self) -> None:
+        """However few they are."""
+        spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(_SCHEMA))
+
+        found = _find(spec, ['{"state":"open"}', '{"state":"lost"}'])
+
+        assert "FIELD_RARE" not in [finding.reason for finding in found]
+
+    def test_the_depths_of_what_holds_itself_are_left_alone(self) -> None:
+        """Few trees are alike; a field that no three rows have at any depth is told where it is."""
+        schema = {"type": "object", "properties": {"kind": {"type": "string"}}}
+        schema["properties"] |= {"left": {"$ref": "#"}, "right": {"$ref": "#"}, "note": {"type": "string"}}
+        leaf = {"kind": "x"}
+        outputs: list[object] = [{"kind": f"{row}", "left": leaf, "right": leaf} for row in range(20)]
+        outputs[4] = {"kind": "x", "left": {"kind": "y", "right": {"kind": "z", "left": leaf}}, "right": leaf}
+        outputs[6] = {"kind": "x", "left": {"kind": "y", "right": {"kind": "z", "note": "?"}}, "right": leaf}
+        spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(schema))
+
+        found = _find(spec, [json.dumps(output) for output in outputs])
+
+        assert [(f.row_number, f.message.partition(",")[0]) for f in found] == [(7, "shows /left/right/note")]
+
+    def test_a_field_deep_within_a_list_of_lists_is_told_with_its_rows(self) -> None:
+        """The field that is rare as a whole, though its part stands in the other rows elsewhere."""
         deep = [{"lines": [{"lines": [{"lines": [{"kind": "x"}]}]}]}, {"lines": [{"lines": [{"kind": "y"}]}]}]
         outputs: list[object] = [{"state": "open", "lines": [{"kind": "x"}, {"a/b": "c"}]}] * 30
         spec = ContractSpec(ContractKind.JSON, json_schema=json.dumps(_SCHEMA))

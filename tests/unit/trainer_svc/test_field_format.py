@@ -168,6 +168,26 @@ class TestUnit:
 
         assert (_told(prices), _told(masses)) == ([], [(41, "FORMAT_DIFFERS")])
 
+    @pytest.mark.parametrize(
+        ("other", "source"),
+        [
+            ("PLN 5", "Suma 5 zł"),
+            ("CHF 5", "Fr. 5"),
+            ("USD 5", "price 5 usd"),
+            ("USD 5", "cinco dólares"),
+            ("GBP 5", "fünf Pfund"),
+        ],
+    )
+    def test_a_currency_that_the_input_may_speak_of_is_left_alone(self, other: str, source: str) -> None:
+        """By a sign that is not known here, in lower case, or in another language."""
+        values = [f"EUR {number}" for number in range(1, 41)]
+
+        assert _find([*values, other], [*["?"] * 40, source]) == []
+
+    def test_a_name_before_a_number_is_no_unit(self) -> None:
+        """Of money it is; the others name a paragraph or a part."""
+        assert _find([*(f"SEC {number}" for number in range(1000, 1040)), "MIN 4"]) == []
+
 
 class TestSpelling:
     """Words that are meant to be the same."""

@@ -57,5 +57,7 @@ class TestFields:
         assert {field for field, _ in found} == {"/list/*", "/list/*/b~1c", "/empty", "/none", "/last"}
 
     def test_names_without_end_are_passed_over(self) -> None:
-        """With what is within."""
-        assert list(fields_of(json.dumps({"k" * 5000: [1], "a": 2}))) == [("/a", 2)]
+        """With what is within; what is around them is told, and once."""
+        output = json.dumps({"o": {"k" * 5000: [1], "l" * 5000: 1}, "a": 2, "d": {"k" * 120: {"k" * 120: "x"}}})
+
+        assert sorted(fields_of(output), key=str) == [("/a", 2), (f"/d/{'k' * 120}", None), ("/o", None)]

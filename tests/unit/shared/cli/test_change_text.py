@@ -43,6 +43,27 @@ class TestShowTexts:
         assert "\x1b[31m-input" in coloured
         assert "\x1b[32m+input" in coloured
 
+    def test_texts_of_too_many_lines_are_not_compared(self) -> None:
+        """All of before, then all of after: lines that are made for it would cost minutes."""
+        before, after = (pb.RowText(input="\n".join([*["x"] * 600, text]), output="1") for text in ("a", "b"))
+
+        shown = _shown(_change("UNICODE_NFC", before, after)).splitlines()
+
+        assert shown[1] == "  too long to compare, 602 lines before and 602 after"
+        assert [shown.count(f"{sign}input: x") for sign in "-+"] == [600, 600]
+        assert shown[602:604] == ["-input: a", "-output: 1"]
+        assert shown[-3:] == ["+input: b", "+output: 1", ""]
+
+    def test_a_long_row_is_compared_with_a_short_one(self) -> None:
+        """That costs little, and a dropped one has nothing to compare with."""
+        long = pb.RowText(input="x\n" * 2000, output="1")
+
+        changed = _shown(_change("UNICODE_NFC", long, pb.RowText(input="x", output="1")))
+        dropped = _shown(_change("DROP_DUPLICATES", long))
+
+        assert " input: x" in changed.splitlines()
+        assert dropped.count("\n-") == 2002
+
     def test_a_dropped_row_is_gone_whole(self) -> None:
         """Every line of it."""
         shown = _shown(_change("DROP_DUPLICATES", pb.RowText(input="a", output="1")))
