@@ -56,7 +56,7 @@ def gradient(model: Any, ids: torch.Tensor, labels: torch.Tensor, weights: list[
     """Of the training loss, by these weights, as one vector."""
     model.train()
     model.zero_grad()
-    completion_loss(model, ids, torch.ones_like(ids), labels).backward()
+    completion_loss(model, ids, labels).backward()
     return torch.cat([weight.grad.flatten().float() for weight in weights if weight.grad is not None]).clone()
 
 

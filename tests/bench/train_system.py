@@ -8,13 +8,12 @@ the plain loop what `from_pretrained` gives: the type of the base model's files,
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,33 +21,25 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, get_linear_schedule_with_warmup
 
 from shared.adapter.validate import TARGET_MODULES
 from tests.bench.train_material import Material
+from trainer_svc.curation.compiled_example import IGNORED, Example
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine.base import load_base
-from trainer_svc.engine.batching import collate
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
 from trainer_svc.engine.training import train_adapter
 
 THREADS = 2
-_LORAPLUS_RATIO = 4.0
-"""Batches of like rows learn a little less a step than random ones (0.047 to 0.050 nats on the holdout after an epoch,
-instead of 0.046 to 0.047), and LoRA+ more (0.044 and 0.045 with this ratio, 0.057 with 16; 2026-11)."""
 Train = Callable[[], Any]
 """Trains; the model that it returns is one of PEFT."""
 
 
 def ours(material: Material, seed: int, folder: Path) -> Train:
-    """Goldsmith's training loop with LoRA+."""
-    plan = dataclasses.replace(material.plan, loraplus_ratio=_LORAPLUS_RATIO)
-    return ours_default(dataclasses.replace(material, plan=plan), seed, folder)
-
-
-def ours_default(material: Material, seed: int, folder: Path) -> Train:
     """Goldsmith's training loop with its journal and its checkpoints, as a job that sets nothing."""
     base = load_base(material.base, TrainingMode.LORA)
 
@@ -105,7 +96,7 @@ def plain(material: Material, seed: int, _folder: Path) -> Train:
     plan = material.plan
     torch.manual_seed(seed)
     model: Any = get_peft_model(AutoModelForCausalLM.from_pretrained(material.base), _lora(material))
-    loader = DataLoader(material.train, batch_size=plan.batch_size, shuffle=True, collate_fn=collate)  # type: ignore[arg-type,var-annotated]  # a list will do
+    loader = DataLoader(material.train, batch_size=plan.batch_size, shuffle=True, collate_fn=_padded)  # type: ignore[arg-type,var-annotated]  # a list will do
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate)
     schedule = get_linear_schedule_with_warmup(optimizer, plan.warmup_step_count, plan.step_count)
 
@@ -122,9 +113,17 @@ def plain(material: Material, seed: int, _folder: Path) -> Train:
     return train
 
 
-SYSTEMS: dict[str, Callable[[Material, int, Path], Train]] = {
-    "ours": ours, "ours_default": ours_default, "trl": trl, "plain": plain,
-}  # fmt: skip
+SYSTEMS: dict[str, Callable[[Material, int, Path], Train]] = {"ours": ours, "trl": trl, "plain": plain}
+
+
+def _padded(rows: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """To the longest, as the library's collators do."""
+    ids, labels = ([torch.tensor(getattr(row, name)) for row in rows] for name in ("input_ids", "labels"))
+    return {
+        "input_ids": pad_sequence(ids, batch_first=True),
+        "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+        "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+    }
 
 
 def _lora(material: Material) -> LoraConfig:
@@ -140,7 +139,7 @@ def _holdout_loss(model: Any, material: Material) -> float:
     model, total, count = model.float().eval(), 0.0, 0
     for example in material.holdout:
         ids, labels = torch.tensor([example.input_ids, example.labels])[:, None]
-        total += float(completion_loss(model, ids, torch.ones_like(ids), labels))
+        total += float(completion_loss(model, ids, labels))
         count += len(example.input_ids) - example.prompt_length
     return total / count
 

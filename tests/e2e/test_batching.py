@@ -68,10 +68,16 @@ class TestLengthGroupedSampler:
 class TestCollate:
     """Rows as tensors."""
 
-    def test_pads_to_the_longest_with_tokens_that_are_neither_read_nor_learned(self) -> None:
-        """Shorter rows end in padding that the mask and the labels leave out."""
-        batch = collate([Example((5, 6, 7), (IGNORED, 6, 7), 1), Example((8, 9), (IGNORED, 9), 1)])
+    def test_pads_with_tokens_that_are_neither_read_nor_learned(self) -> None:
+        """Rows end in padding that the mask and the labels leave out, up to one of few widths."""
+        longest = tuple(range(5, 12))
+        batch = collate([Example(longest, (IGNORED, *longest[1:]), 1), Example((8, 9), (IGNORED, 9), 1)])
 
-        assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 9, 0]]
-        assert batch["labels"].tolist() == [[IGNORED, 6, 7], [IGNORED, 9, IGNORED]]
-        assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
+        assert batch["input_ids"].tolist() == [[*longest, 0], [8, 9, *[0] * 6]]
+        assert batch["labels"].tolist() == [[IGNORED, *longest[1:], IGNORED], [IGNORED, 9, *[IGNORED] * 6]]
+        assert batch["attention_mask"].tolist() == [[1] * 7 + [0], [1, 1, *[0] * 6]]
+
+    @pytest.mark.parametrize(("longest", "width"), [(1, 8), (8, 8), (9, 16), (2048, 2048)])
+    def test_widths_are_multiples_of_eight(self, longest: int, width: int) -> None:
+        """And a batch that has such a width is not made wider."""
+        assert collate([Example((1,) * longest, (1,) * longest, 0)])["input_ids"].shape == (1, width)

@@ -42,9 +42,16 @@ class TestInitialization:
     """Where the first matrix begins."""
 
     @pytest.mark.parametrize("initialization", list(Initialization))
-    def test_the_untrained_adapter_changes_nothing(self, base: BaseModel, initialization: Initialization) -> None:
-        """The second matrix is zero, every layer has the plan's rank, and the base's weights are those of the file."""
+    def test_the_untrained_adapter_changes_nothing(
+        self, base: BaseModel, initialization: Initialization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The second matrix is zero, every layer has the plan's rank, and the base's weights are those of the file.
+
+        What learns is float32, whatever the base computes in.
+        """
+        monkeypatch.setattr("trainer_svc.engine.base.compute_dtype", lambda: torch.bfloat16)
         model = _model(base, _plan(initialization=initialization))
+        assert {weight.dtype for weight in model.parameters() if weight.requires_grad} == {torch.float32}
 
         assert all(not weight.any() for weight in _matrices(model, "B").values())
         assert {weight.shape[0] for weight in _matrices(model, "A").values()} == {4}

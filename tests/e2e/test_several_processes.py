@@ -12,7 +12,6 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
 from safetensors.torch import load_file
 
 from shared.adapter.package import WEIGHTS_NAME, read_package
@@ -107,7 +106,8 @@ class TestProcesses:
         mine, theirs = (load_file(run.package / WEIGHTS_NAME) for run in (alone, together))
         assert mine.keys() == theirs.keys()
         for name, weights in mine.items():
-            torch.testing.assert_close(theirs[name].float(), weights.float(), rtol=0.02, atol=1e-4)
+            error = float((theirs[name].float() - weights.float()).norm() / weights.float().norm())
+            assert error < 0.02, f"{name} differs by {error}, where bfloat16 gives 0.006"
         steps = [[event["step"] for event in events_of(run, "progress")] for run in (alone, together)]
         assert steps[0] == steps[1]
         assert [read_package(run.package).training["processes"] for run in (alone, together)] == [1, 2]

@@ -38,15 +38,17 @@ def _batch(base: BaseModel) -> tuple[torch.Tensor, torch.Tensor]:
 class TestCompletionLoss:
     """Loss over learned tokens only, in chunks."""
 
+    @pytest.mark.parametrize("least_chunk_tokens", [7, 4096], ids=["chunks", "whole"])
     def test_equals_the_naive_loss_in_value_and_gradient(
-        self, base: BaseModel, monkeypatch: pytest.MonkeyPatch
+        self, base: BaseModel, monkeypatch: pytest.MonkeyPatch, least_chunk_tokens: int
     ) -> None:
-        """Chunks and the selection of learned tokens change nothing."""
-        monkeypatch.setattr("trainer_svc.engine.loss.CHUNK_TOKENS", 7)
+        """Chunks, and the selection of learned tokens, change nothing; no mask is needed for what is padded."""
+        monkeypatch.setattr("trainer_svc.engine.loss.LEAST_CHUNK_TOKENS", least_chunk_tokens)
+        monkeypatch.setattr("trainer_svc.engine.loss.CHUNK_BYTES", 0)
         model = LlamaForCausalLM.from_pretrained(base.folder, dtype=torch.float32)
         ids, labels = _batch(base)
 
-        ours = completion_loss(model, ids, torch.ones_like(ids), labels)
+        ours = completion_loss(model, ids, labels)
         ours.backward()
         gradient = model.model.layers[0].mlp.up_proj.weight.grad.clone()
         model.zero_grad()

@@ -14,7 +14,7 @@ from shared.names import DatasetName, TenantName, invalid_field
 from trainer_svc.app.calibrator import Calibrator, Wanted
 from trainer_svc.app.free_memory import free_bytes
 from trainer_svc.app.jobs import check_spec
-from trainer_svc.domain.batch import padded_tokens
+from trainer_svc.domain.batch import padded_tokens, width_of
 from trainer_svc.domain.dataset import Dataset, DatasetState, Report
 from trainer_svc.domain.early_stopping import check_rows_set_aside, is_enough, wanted_rows
 from trainer_svc.domain.estimate import Estimate, Price, Usage, Work, estimate
@@ -111,7 +111,7 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
         epoch_tokens=round(lengths.train_token_count * count / report.train_count),
         epoch_count=plan.epoch_count,
         step_count=plan.step_count,
-        batch_tokens=rows * lengths.longest_train_tokens,
+        batch_tokens=rows * width_of(lengths.longest_train_tokens),
         holdout_count=report.holdout_count,
         padded_tokens=_padded_tokens(lengths, count, plan),
         answer_tokens=round(answers * lengths.learned_token_count / lengths.row_count),

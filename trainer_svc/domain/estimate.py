@@ -41,7 +41,7 @@ class Usage:
     trained_tokens: int
     """Tokens of all epochs, read and learned, without padding."""
     batch_tokens: int
-    """Tokens of the largest batch there can be: its rows times the longest row. Peak memory grows with it."""
+    """Tokens of the largest batch there can be: its rows times the width of the longest. Peak memory grows with it."""
     holdout_count: int
     """Rows held out of which the loss was taken; all of them were answered, too, where it was a whole run."""
     startup_seconds: float

@@ -7,13 +7,16 @@ from typing import Any
 
 import torch
 from peft import EvaConfig, LoraConfig, get_peft_model, initialize_lora_eva_weights
+from peft.tuners.tuners_utils import cast_adapter_dtype
 
 from shared.adapter.validate import TARGET_MODULES
 from shared.names import invalid_field
 from trainer_svc.curation.compiled_example import Example
 from trainer_svc.domain.plan import TrainingPlan
 from trainer_svc.domain.run import Cancelled, Initialization
+from trainer_svc.engine.attention import use_short_row_attention
 from trainer_svc.engine.batching import collate
+from trainer_svc.engine.low_rank import use_low_rank_update
 
 _INITIAL = {Initialization.KAIMING: True, Initialization.GAUSSIAN: "gaussian", Initialization.EVA: "eva"}
 _EVA_ROWS_PER_RANK = 16
@@ -49,6 +52,10 @@ def new_adapter(
     if is_eva:
         batches, forward = list(_wide_batches(examples, plan)), _BoundedForward(is_cancelled)
         initialize_lora_eva_weights(model, batches, forward_fn=forward, show_progress_bar=False)
+        # On a base in bfloat16 so are the matrices that EVA made, in which small steps are lost.
+        cast_adapter_dtype(model, "default")
+    use_low_rank_update(model)
+    use_short_row_attention(model)
     return model
 
 

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Sampler
 
 from trainer_svc.curation.compiled_example import IGNORED, Example
-from trainer_svc.domain.batch import grouped
+from trainer_svc.domain.batch import grouped, width_of
 
 _SEED_STRIDE = 1_000_003
 """Keeps one seed's epochs apart from another's."""
@@ -52,8 +52,8 @@ class LengthGroupedSampler(Sampler[int]):
 
 
 def collate(rows: Sequence[Example]) -> dict[str, torch.Tensor]:
-    """A batch of shape (rows, tokens of the longest): padded on the right, where a causal model needs no mask."""
-    width = max(len(row.input_ids) for row in rows)
+    """A batch of shape (rows, `width_of` the longest): padded on the right, where a causal model needs no mask."""
+    width = width_of(max(len(row.input_ids) for row in rows))
     gaps = [width - len(row.input_ids) for row in rows]
     pairs = list(zip(rows, gaps, strict=True))
     return {

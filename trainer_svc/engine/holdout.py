@@ -24,6 +24,6 @@ def holdout_loss(
         if example is None or compiled.faults:
             continue
         ids, labels = torch.tensor([example.input_ids, example.labels], device=model.device)[:, None]
-        total += float(completion_loss(model, ids, torch.ones_like(ids), labels))
+        total += float(completion_loss(model, ids, labels))
         count += example.completion_length
     return total / count if count else 0.0

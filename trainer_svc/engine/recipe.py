@@ -13,9 +13,10 @@ from trainer_svc.domain.run import RunFolder
 
 _log = logging.getLogger(__name__)
 
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
 """Grows when the same rows and settings give other weights: 2 has batches of an order of its own, 3 a learning rate of
-its own for bases of the Qwen family."""
+its own for bases of the Qwen family, 4 sums in another order (attention, low-rank
+updates, padding)."""
 
 
 def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer, processes: int = 1) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import torch
 
+from trainer_svc.domain.batch import width_of
 from trainer_svc.engine.base import best_device
 from trainer_svc.engine.preparation import Prepared
 from trainer_svc.engine.step_gauge import StepGauge
@@ -55,7 +56,8 @@ class Stopwatch:
 
     def usage(self, ready: Prepared, *, trained_tokens: int, holdout_count: int) -> dict[str, Any]:  # as its class
         """The fields of `trainer_svc.domain.estimate.Usage`, now that the run is at its end."""
-        widest, steps = max(len(example.input_ids) for example in ready.examples), self.gauge.usage
+        widest = width_of(max(len(example.input_ids) for example in ready.examples))
+        steps = self.gauge.usage
         return {
             "base_model_digest": ready.base.digest,
             "mode": ready.spec.mode.value,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from trainer_svc.domain.batch import grouped, padded_tokens
+from trainer_svc.domain.batch import grouped, padded_tokens, width_of
 
 LENGTHS = [random.Random(row).randint(20, 400) for row in range(503)]
 
@@ -12,17 +12,18 @@ LENGTHS = [random.Random(row).randint(20, 400) for row in range(503)]
 class TestPaddedTokens:
     """Tokens of an epoch, as it is trained."""
 
-    def test_rows_of_one_length_have_no_padding(self) -> None:
+    def test_rows_of_one_width_have_no_padding(self) -> None:
         """Whatever the number of rows, also beyond those that are simulated, and in a set smaller than a batch."""
-        assert padded_tokens([50], 90, 8) == 4_500
-        assert padded_tokens([50], 1_000_003, 8) == 50 * 1_000_003
+        assert padded_tokens([56], 90, 8) == 56 * 90
+        assert padded_tokens([56], 1_000_003, 8) == 56 * 1_000_003
         assert padded_tokens([10, 40], 2, 8) == 80
+        assert padded_tokens([50], 90, 8) == 56 * 90
 
     def test_is_that_of_the_batches(self) -> None:
         """Within a hundredth of another shuffle of the same rows, and a little more than their tokens."""
         order = random.Random(7).sample(range(len(LENGTHS)), len(LENGTHS))
         batches = list(grouped(order, LENGTHS, 8))
-        truth = sum(len(batch) * max(LENGTHS[row] for row in batch) for batch in batches)
+        truth = sum(len(batch) * width_of(max(LENGTHS[row] for row in batch)) for batch in batches)
 
         told = padded_tokens(sorted(LENGTHS), len(LENGTHS), 8)
 

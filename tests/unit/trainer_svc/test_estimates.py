@@ -80,13 +80,13 @@ class TestEstimates:
     def test_counts_the_padding_of_the_rows(
         self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
-        """Ninety rows in batches of nine: every batch is as wide as its longest row."""
+        """Ninety rows in batches of nine: every batch is as wide as its longest row, in eights."""
         uneven = dataclasses.replace(lengths, train_lengths=(40,) * 81 + (140,) * 9)
         self._store(database, clock, uneven, measured(base_model_digest=tiny_base.digest))
 
         found, _ = self._of(estimates, JobSpec(epoch_count=2, batch_size=9))
 
-        assert (found.work.epoch_tokens, found.work.padded_tokens) == (4_500, 2 * 4_500)
+        assert (found.work.epoch_tokens, found.work.padded_tokens) == (4_500, 2 * (40 * 81 + 144 * 9))
 
     def test_tells_whether_memory_is_free(
         self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
