@@ -19,6 +19,7 @@ from tests.quantized_base import changed_share, cosine, gradient, stored_weights
 from trainer_svc.curation.compiled_example import IGNORED, compile_examples
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine import base as engine_base
+from trainer_svc.engine.batching import collate
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
 from trainer_svc.engine.generation import generate
@@ -27,12 +28,8 @@ from trainer_svc.engine.loss import completion_loss
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 
-def _batch(base: BaseModel) -> tuple[torch.Tensor, torch.Tensor]:
-    examples = compile_examples(rows(4), PromptRenderer.load(base), 512)
-    width = max(len(e.input_ids) for e in examples)
-    ids = torch.tensor([list(e.input_ids) + [0] * (width - len(e.input_ids)) for e in examples])
-    labels = torch.tensor([list(e.labels) + [IGNORED] * (width - len(e.labels)) for e in examples])
-    return ids, labels
+def _batch(base: BaseModel) -> dict[str, torch.Tensor]:
+    return collate(compile_examples(rows(4), PromptRenderer.load(base), 512))
 
 
 class TestCompletionLoss:
@@ -46,13 +43,14 @@ class TestCompletionLoss:
         monkeypatch.setattr("trainer_svc.engine.loss.LEAST_CHUNK_TOKENS", least_chunk_tokens)
         monkeypatch.setattr("trainer_svc.engine.loss.CHUNK_BYTES", 0)
         model = LlamaForCausalLM.from_pretrained(base.folder, dtype=torch.float32)
-        ids, labels = _batch(base)
+        batch = _batch(base)
+        ids, labels = batch["input_ids"], batch["labels"]
 
         ours = completion_loss(model, ids, labels)
         ours.backward()
         gradient = model.model.layers[0].mlp.up_proj.weight.grad.clone()
         model.zero_grad()
-        logits = model(input_ids=ids).logits[:, :-1]
+        logits = model(input_ids=ids, attention_mask=batch["attention_mask"]).logits[:, :-1]
         naive = functional.cross_entropy(
             logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="sum"
         )
@@ -67,7 +65,8 @@ def _evaluation_harm(base: BaseModel) -> tuple[float, float]:
     model = engine_base.load_base(base.folder, TrainingMode.QLORA)
     embedding = model.model.embed_tokens.weight
     embedding.requires_grad_(requires_grad=True)
-    ids, labels = _batch(base)
+    batch = _batch(base)
+    ids, labels = batch["input_ids"], batch["labels"]
     before, stored = gradient(model, ids, labels, [embedding]), stored_weights(model)
     model.eval()
     with torch.inference_mode():
@@ -101,7 +100,7 @@ class TestQuantizedBase:
 
         model = engine_base.load_base(base.folder, TrainingMode.QLORA)
         with torch.inference_mode():
-            model(input_ids=_batch(base)[0])
+            model(input_ids=_batch(base)["input_ids"])
 
         layers = [module for module in model.modules() if isinstance(module, bitsandbytes_layers.Linear4bit)]
         assert len(layers) == 7 * base.layer_count

@@ -15,7 +15,7 @@ THREAD_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 """How threads wait for each other. Those that sleep at once take as long to wake as many of a small base's operations:
 two are then no faster than one. Those that spin for long take the time of whoever shares the processors. A thousand
 turns, some microseconds, are the middle (30 steps of 8 rows on two Zen 5 cores: alone 5.8 to 6.3 s and without spinning
-8.6 to 8.9; beside a process that never rests 11.0 and 10.4, and with 10,000 turns 27; other OpenMPs than GNU's sleep).
+8.6 to 8.9; beside a process that never rests 11.0 and 10.4, and with 10,000 turns 27). Only GNU's OpenMP reads them.
 """
 _LOOK_SECONDS = 0.25
 _MOST_GPUS = 64

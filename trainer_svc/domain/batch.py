@@ -23,7 +23,10 @@ def grouped(order: Sequence[int], lengths: Sequence[int], batch_size: int) -> It
 
 
 def width_of(longest: int) -> int:
-    """Tokens to which each row of a batch is padded, whose longest row has so many."""
+    """Tokens to which each row of a batch is padded, whose longest row has so many.
+
+    No more than a base has positions, or its first ones before it scales them: those are multiples of eight.
+    """
     return -(-longest // _WIDTH_STEP) * _WIDTH_STEP
 
 

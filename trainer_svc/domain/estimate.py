@@ -68,6 +68,8 @@ class Usage:
     """Validations on the way, each with a base of its own beside the one that is trained on."""
     calibration: Calibration | None = None
     """Set where it was measured on demand, and is no whole run."""
+    recipe_version: int = 0
+    """Of the training code: another may be twice as fast."""
 
     @property
     def seconds(self) -> float:

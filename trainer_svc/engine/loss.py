@@ -1,4 +1,4 @@
-"""Cross-entropy over the learned tokens only, in chunks, so that no logits of a whole batch ever exist."""
+"""Cross-entropy over the learned tokens only, in chunks, so that logits never take more memory than a bound."""
 
 from __future__ import annotations
 

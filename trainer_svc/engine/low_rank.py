@@ -1,4 +1,4 @@
-"""PEFT's low-rank update with fewer passes over the activations, which is where a small base spends its time."""
+"""PEFT's low-rank update in the base's type and in fewer passes, which is where a small base spends its time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from torch.nn import functional
 class LowRankUpdate(LoraVariant):
     """`result + scaling * B A x`, its last product, scaling and sum in one call.
 
-    PEFT casts the activations to the type of the adapter's weights, float32, which autocast casts back, and scales and
-    adds in passes of their own. Here the weights, which are small, take the activations' type.
+    PEFT casts the activations to the type of the adapter's weights, float32, and scales and adds in passes of their
+    own. Here the weights, which are small, are cast to the activations' type, as those that are served are; what
+    learns, and what the optimizer keeps, stays float32.
     """
 
     @staticmethod

@@ -20,7 +20,7 @@ from trainer_svc.domain.plan import TrainingPlan
 from trainer_svc.domain.run import Cancelled
 from trainer_svc.engine import process_group
 from trainer_svc.engine.adapter import new_adapter
-from trainer_svc.engine.base import best_device, compute_dtype
+from trainer_svc.engine.base import best_device
 from trainer_svc.engine.batching import LengthGroupedSampler, collate
 from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
 from trainer_svc.engine.export import load_weights
@@ -196,7 +196,7 @@ def training_arguments(plan: TrainingPlan, seed: int, checkpoints: Path) -> Trai
         warmup_steps=plan.warmup_step_count,
         weight_decay=0.0,
         max_grad_norm=1.0,
-        bf16=compute_dtype() is torch.bfloat16,
+        bf16=False,  # no autocast: the base has the type that it computes in, and the adapter's layers take its type
         use_cpu=best_device().type == "cpu",
         ddp_backend=process_group.backend(),
         ddp_find_unused_parameters=False,

@@ -14,6 +14,7 @@ import torch
 from trainer_svc.domain.batch import width_of
 from trainer_svc.engine.base import best_device
 from trainer_svc.engine.preparation import Prepared
+from trainer_svc.engine.recipe import RECIPE_VERSION
 from trainer_svc.engine.step_gauge import StepGauge
 
 _STATUS = Path("/proc/self/status")
@@ -77,6 +78,7 @@ class Stopwatch:
             "validation_count": self._validation_count,
             "free_bytes": self._free_bytes,
             "peak_bytes": peak_bytes(),
+            "recipe_version": RECIPE_VERSION,
         }
 
 

@@ -24,11 +24,16 @@ def add_usage(connection: Connection, usage: Usage) -> None:
 
 
 def list_usages(connection: Connection, base_model_digest: str, mode: TrainingMode, threads: int) -> list[Usage]:
-    """Runs and calibrations that are kept, oldest first; only those on the device that the newest ran on."""
+    """Runs and calibrations that are kept, oldest first; only those like the newest in device and training code."""
     values = {"base_model_digest": base_model_digest, "mode": mode.value, "threads": threads}
     query = select(calibrations.c.body).filter_by(**values).order_by(calibrations.c.number)
     found = [load(Usage, body) for body in connection.execute(query).scalars()]
-    return [usage for usage in found if usage.device == found[-1].device]
+    return [usage for usage in found if _maker(usage) == _maker(found[-1])]
+
+
+def _maker(usage: Usage) -> tuple[str, int]:
+    """What decides how fast the same work is done."""
+    return usage.device, usage.recipe_version
 
 
 def _owner(usage: Usage) -> str | None:

@@ -66,7 +66,7 @@ class TestStore:
         """Fields that came later have their defaults."""
         added = (
             "padded_tokens step_count steps answer_tokens answering_seconds scoring_seconds free_bytes calibration "
-            "validation_count"
+            "validation_count recipe_version"
         ).split()
         body = json.loads(dump(RUN))
         old = json.dumps({key: value for key, value in body.items() if key not in added})
@@ -77,6 +77,19 @@ class TestStore:
             return calibration.list_usages(connection, "sha256:0", TrainingMode.LORA, 2)
 
         assert transact(work) == [RUN]
+
+    def test_forgets_other_training_code(self, transact: Callable[..., Any]) -> None:
+        """Which may be as fast as it likes; until the first run of the new one it is all there is."""
+        newer = dataclasses.replace(RUN, recipe_version=RUN.recipe_version + 1)
+
+        def work(connection: Any) -> list[list[Usage]]:
+            listed = []
+            for usage in (RUN, RUN, newer):
+                calibration.add_usage(connection, usage)
+                listed.append(calibration.list_usages(connection, "sha256:0", TrainingMode.LORA, 2))
+            return listed
+
+        assert transact(work) == [[RUN], [RUN, RUN], [newer]]
 
     def test_forgets_another_device(self, transact: Callable[..., Any]) -> None:
         """What was measured before the machine got a GPU says nothing now."""
