@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 _POOL_BATCHES = 16
 """Batches that are sorted together: padding falls with it, and so does the variety of a row's neighbours."""
 _WIDTH_STEP = 8
-"""Tokens. A CPU library compiles its products anew for each shape and keeps them: 63 steps of the shipped base on
-invoices took 1,490 MB with as many widths as came, and 1,000 with these, where a tenth of a step was compiling."""
+"""Tokens. On a CPU oneDNN compiles its products anew for each shape and keeps a thousand of them: 63 steps of the
+shipped base on invoices took 1,490 MB with as many widths as came, and 1,000 with these."""
 _SIMULATED_ROWS = 10_000
 """An estimate costs milliseconds however many rows there are; padding of more is in proportion."""
 
@@ -25,7 +25,7 @@ def grouped(order: Sequence[int], lengths: Sequence[int], batch_size: int) -> It
 def width_of(longest: int) -> int:
     """Tokens to which each row of a batch is padded, whose longest row has so many.
 
-    No more than a base has positions, or its first ones before it scales them: those are multiples of eight.
+    A base's limits, like its number of positions, are multiples of eight: no row crosses one by this.
     """
     return -(-longest // _WIDTH_STEP) * _WIDTH_STEP
 

@@ -75,8 +75,8 @@ class _Attended(torch.autograd.Function):
 
 def _is_short(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> bool:
     """Rows from their beginning, with nothing kept of earlier tokens, and heads of one size."""
-    is_even = query.shape[-1] == value.shape[-1]
-    return is_even and query.device.type == "cpu" and query.shape[2] == key.shape[2] <= MOST_TOKENS
+    has_one_size = query.shape[-1] == value.shape[-1]
+    return has_one_size and query.device.type == "cpu" and query.shape[2] == key.shape[2] <= MOST_TOKENS
 
 
 def _is_plain(module: Any, kwargs: dict[str, Any]) -> bool:
