@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-_POOL_BATCHES = 16
-"""Batches that are sorted together: padding falls with it, and so does the variety of a row's neighbours."""
+_POOL_BATCHES = 4
+"""Batches that are sorted together. Padding falls with it, and so does the variety of a row's neighbours: with 16 the
+shipped base's loss on held-out invoices is 2.7 % higher than with 1 (ten seeds, standard error 1.2 %), with 4 (twenty)
+1.3 %. Of rows of 20 to 400 tokens 43 % of what is computed is padding with 1, 19 % with 4, 7 % with 16."""
 _WIDTH_STEP = 8
 """Tokens. On a CPU oneDNN compiles its products anew for each shape and keeps a thousand of them: 63 steps of the
 shipped base on invoices took 1,490 MB with as many widths as came, and 1,000 with these."""

