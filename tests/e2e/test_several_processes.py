@@ -40,6 +40,7 @@ from trainer_svc.domain.run import (
     ShareFailed,
 )
 from trainer_svc.engine.base import compute_dtype
+from trainer_svc.engine.checkpoint import last_whole
 from trainer_svc.engine.process_group import cause_of
 
 _SETTINGS: dict[str, Any] = {"epoch_count": 2, "early_stopping_patience": 10, "train": rows(157)}
@@ -66,6 +67,12 @@ def _heard_outside(process: subprocess.Popen[bytes]) -> list[str]:
     family = [parent := psutil.Process(process.pid), *parent.children(recursive=True)]
     listened = [each.laddr.ip for one in family for each in one.net_connections("inet") if each.status == "LISTEN"]
     return [address for address in listened if address not in ("127.0.0.1", "::1", "::ffff:127.0.0.1")]
+
+
+def _last_checkpoint(folder: RunFolder) -> Path:
+    found = last_whole(folder.checkpoints)
+    assert found is not None
+    return found
 
 
 class TestCause:
@@ -101,19 +108,25 @@ class TestProcesses:
     """That share each batch."""
 
     def test_train_the_adapter_that_one_would(self, base: BaseModel, together: RunFolder, tmp_path: Path) -> None:
-        """Sums are added up in another order, nothing else differs; the manifest says how many there were."""
+        """Sums are added up in another order, nothing else differs; the manifest says how many there were.
+
+        At the last step, and not in what is published: of validations that end even, rounding chooses the best.
+        """
         alone = write_run(tmp_path / "alone", base, **_SETTINGS)
         run_here(alone)
 
-        mine, theirs = (load_file(run.package / WEIGHTS_NAME) for run in (alone, together))
+        mine, theirs = (load_file(_last_checkpoint(run) / WEIGHTS_NAME) for run in (alone, together))
         assert mine.keys() == theirs.keys()
         for name, weights in mine.items():
             if compute_dtype() is torch.float32:
                 torch.testing.assert_close(theirs[name].float(), weights.float(), rtol=0.02, atol=1e-4)
             error = float((theirs[name].float() - weights.float()).norm() / weights.float().norm())
-            assert error < 0.02, f"{name} differs by {error}, where bfloat16 gives 0.006"
-        steps = [[event["step"] for event in events_of(run, "progress")] for run in (alone, together)]
-        assert steps[0] == steps[1]
+            assert error < 0.03, f"{name} differs by {error}, where bfloat16 gives 0.006"
+        told = [
+            [(event["step"], event["train_loss"]) for event in events_of(run, "progress")] for run in (alone, together)
+        ]
+        assert [step for step, _ in told[0]] == [step for step, _ in told[1]]
+        assert [loss for _, loss in told[0]] == pytest.approx([loss for _, loss in told[1]], rel=3e-4)
         assert [read_package(run.package).training["processes"] for run in (alone, together)] == [1, 2]
 
     def test_must_be_able_to_share_a_batch(self, base: BaseModel, tmp_path: Path) -> None:
