@@ -116,6 +116,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_NOT_MEASURED: _ErrorReason.ValueType  # 40
     """FAILED_PRECONDITION: what an estimate rests on was not measured yet; the message says what to run or upload."""
+    ERROR_REASON_SIGNATURE_REFUSED: _ErrorReason.ValueType  # 41
+    """FAILED_PRECONDITION: the server has a list of trusted keys, and no signature of the package is by one of them, or it
+    does not match the bytes; metadata fault says why: missing, malformed, untrusted or mismatch.
+    """
+    ERROR_REASON_PROMOTION_REFUSED: _ErrorReason.ValueType  # 42
+    """FAILED_PRECONDITION: the promotion policy of the adapter does not let the revision through; the violations name each
+    check that failed with its figures. A person may promote it in spite of that, with a reason.
+    """
+    ERROR_REASON_NOT_EVALUATED: _ErrorReason.ValueType  # 43
+    """FAILED_PRECONDITION: the revision has no stored evaluation, or not of the rows that are asked for; the message says
+    which job to run.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Machine-readable causes. The name without the prefix is sent as google.rpc.ErrorInfo.reason with domain
@@ -216,4 +228,16 @@ does not serve that revision again. Train a new one, or point the alias at an ol
 """
 ERROR_REASON_NOT_MEASURED: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION: what an estimate rests on was not measured yet; the message says what to run or upload."""
+ERROR_REASON_SIGNATURE_REFUSED: ErrorReason.ValueType  # 41
+"""FAILED_PRECONDITION: the server has a list of trusted keys, and no signature of the package is by one of them, or it
+does not match the bytes; metadata fault says why: missing, malformed, untrusted or mismatch.
+"""
+ERROR_REASON_PROMOTION_REFUSED: ErrorReason.ValueType  # 42
+"""FAILED_PRECONDITION: the promotion policy of the adapter does not let the revision through; the violations name each
+check that failed with its figures. A person may promote it in spite of that, with a reason.
+"""
+ERROR_REASON_NOT_EVALUATED: ErrorReason.ValueType  # 43
+"""FAILED_PRECONDITION: the revision has no stored evaluation, or not of the rows that are asked for; the message says
+which job to run.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
