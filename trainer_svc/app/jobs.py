@@ -20,6 +20,7 @@ from trainer_svc.domain.dataset import DatasetState
 from trainer_svc.domain.early_stopping import VALIDATIONS
 from trainer_svc.domain.job import FINAL, Event, Job, JobSpec, Priority
 from trainer_svc.domain.job_queue import check_room
+from trainer_svc.domain.milestone import MAX_MILESTONES
 from trainer_svc.domain.plan import RANKS
 from trainer_svc.store import catalog, history, shelf
 from trainer_svc.store.codec import dump
@@ -33,7 +34,9 @@ _MAX_EPOCHS, _MAX_BATCH = 100, 256
 _MAX_LORAPLUS_RATIO = 64
 """Hayou et al. recommend 16."""
 _MAX_RUN_TIME_SECONDS = 365 * 86_400.0
-_ADDED_SETTINGS = ("use_rslora", "loraplus_ratio", "initialization", "preset", "early_stopping_patience")
+_ADDED_SETTINGS = (
+    "use_rslora", "loraplus_ratio", "initialization", "preset", "early_stopping_patience", "evaluated_checkpoint_count",
+)  # fmt: skip
 """Fields of `JobSpec` that came after its first release; any later one belongs here, too."""
 _OPEN = JobSpec()
 
@@ -200,5 +203,8 @@ def check_spec(spec: JobSpec) -> None:
     patience = spec.early_stopping_patience
     if patience is not None and not 0 <= patience <= VALIDATIONS:
         raise invalid_field("job.spec.early_stopping_patience", f"must lie in 0..{VALIDATIONS}, got {patience}")
+    count = spec.evaluated_checkpoint_count
+    if count is not None and not 1 <= count <= MAX_MILESTONES:
+        raise invalid_field("job.spec.evaluated_checkpoint_count", f"must lie in 1..{MAX_MILESTONES}, got {count}")
     if not 0 <= spec.seed < 2**32:
         raise invalid_field("job.spec.seed", f"must lie in [0, 2^32), got {spec.seed}")

@@ -20,7 +20,7 @@ from trainer_svc.store.codec import load
 
 _SPEC_FIELDS = (
     "rank", "alpha", "learning_rate", "epoch_count", "batch_size", "use_rslora", "loraplus_ratio",
-    "early_stopping_patience",
+    "early_stopping_patience", "evaluated_checkpoint_count",
 )  # fmt: skip
 
 

@@ -92,6 +92,8 @@ class JobSpec:
     preset: Preset = Preset.BALANCED
     early_stopping_patience: int | None = None
     """0: off."""
+    evaluated_checkpoint_count: int | None = None
+    """States of the adapter that are evaluated, the published one among them."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from trainer_svc.domain.early_stopping import validation_count
 from trainer_svc.domain.job import JobSpec
+from trainer_svc.domain.milestone import DEFAULT_MILESTONES, milestone_steps
 from trainer_svc.domain.preset import RECIPES
 from trainer_svc.domain.run import Initialization, RunSpec
 
@@ -38,6 +39,12 @@ class TrainingPlan:
     early_stopping_patience: int = 0
     """0: off; there are rows to validate on otherwise."""
     validation_row_count: int = 0
+    evaluated_checkpoint_count: int = 1
+
+    @property
+    def milestone_steps(self) -> tuple[int, ...]:
+        """Steps after which the adapter is kept and evaluated; the last is that of a run that is not stopped."""
+        return milestone_steps(self.step_count, self.evaluated_checkpoint_count)
 
     @property
     def warmup_step_count(self) -> int:
@@ -73,18 +80,20 @@ def plan_training(
     batch = spec.batch_size or DEFAULT_BATCH_SIZE
     least, most = recipe.epochs
     epochs = spec.epoch_count or min(most, max(least, round(recipe.seen_examples / train_count)))
+    step_count = math.ceil(train_count / batch) * epochs
     return TrainingPlan(
         rank=rank,
         alpha=spec.alpha or (_RSLORA_ALPHA if spec.use_rslora else _ALPHA_OVER_RANK * rank),
         learning_rate=spec.learning_rate or learning_rate(hidden_size, model_type),
         epoch_count=epochs,
         batch_size=batch,
-        step_count=math.ceil(train_count / batch) * epochs,
+        step_count=step_count,
         use_rslora=spec.use_rslora,
         loraplus_ratio=spec.loraplus_ratio or recipe.loraplus_ratio,
         initialization=spec.initialization,
         early_stopping_patience=patience_of(spec) if validation_row_count else 0,
         validation_row_count=validation_row_count,
+        evaluated_checkpoint_count=min(spec.evaluated_checkpoint_count or DEFAULT_MILESTONES, step_count),
     )
 
 

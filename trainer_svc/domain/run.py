@@ -86,6 +86,7 @@ class RunSpec:
     initialization: Initialization = Initialization.KAIMING
     preset: Preset = Preset.BALANCED
     early_stopping_patience: int | None = None
+    evaluated_checkpoint_count: int | None = None
     threads: int = 1
     """Of each process."""
     processes: int = 1
@@ -183,6 +184,35 @@ class RunFolder:
     def former_best(self) -> Path:
         """Child: the one before, while `best` is replaced."""
         return self.path / "best.former"
+
+    @property
+    def milestones(self) -> Path:
+        """Child: the adapter at steps that are evaluated."""
+        return self.path / "milestones"
+
+    def milestone(self, step: int) -> Path:
+        """Child: the adapter after a step, whole once it exists."""
+        return self.milestones / f"step-{step}"
+
+    @property
+    def live(self) -> Path:
+        """Service: the package of the revision that serves now, to be compared with, where there is one."""
+        return self.path / "live"
+
+    @property
+    def evaluations(self) -> Path:
+        """Child: what was measured of each adapter, so that a death does not cost it all."""
+        return self.path / "evaluations"
+
+    @property
+    def evaluation(self) -> Path:
+        """Child: the whole evaluation."""
+        return self.path / "evaluation.json"
+
+    @property
+    def evaluated_rows(self) -> Path:
+        """Child: JSON Lines of the held-out rows with the answers that were given to them."""
+        return self.path / "evaluated_rows.jsonl"
 
     @property
     def adapter(self) -> Path:

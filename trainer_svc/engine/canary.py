@@ -11,7 +11,7 @@ import torch
 from shared.adapter.manifest import Canary
 from shared.contracts.compiled import CompiledContract
 from trainer_svc.domain.canary import Candidate, choose_canaries
-from trainer_svc.engine.generation import allowed_tokens
+from trainer_svc.engine.decoding import allowed_tokens
 
 _CANDIDATES = 24
 """Shortest prompts that are measured: every load of the adapter replays the chosen ones."""

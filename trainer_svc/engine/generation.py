@@ -1,17 +1,13 @@
-"""Greedy generation under a contract, in batches: what the inference service does, for evaluation and canaries."""
+"""Greedy generation in batches: under a contract what the inference service does, for evaluation and canaries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from shared.contracts.compiled import CompiledContract
-from shared.contracts.guide import Guide
+from trainer_svc.engine.decoding import Decoding
 
 MAX_BATCH_ROWS = 64
 """A step of the shipped base takes about as long for 64 rows as for 16: calls, not arithmetic, cost the time."""
@@ -24,25 +20,24 @@ DEFAULT_OUTPUT_TOKENS = 512
 
 
 def generate(
-    model: Any, contract: CompiledContract, prompts: Sequence[Sequence[int]], context_tokens: int,
+    model: Any, decoding: Decoding, prompts: Sequence[Sequence[int]], context_tokens: int,
     before_batch: Callable[[], None] = lambda: None, *, output_tokens: int = DEFAULT_OUTPUT_TOKENS,
 ) -> list[list[int]]:  # fmt: skip  # a transformers model
     """Token ids of each prompt's answer, the stop token included; in the order of the prompts.
 
-    Each answer is the greedy one among those that the contract and the budget allow, so it is complete. A prompt that
-    leaves less room than the contract's minimum gets an empty answer. `before_batch` may raise to stop between batches.
-    An answer takes at most `output_tokens`, or the contract's minimum where that is more.
+    A prompt that leaves less room than the shortest answer gets an empty one. `before_batch` may raise to stop between
+    batches. An answer takes at most `output_tokens`, or the shortest answer's where that is more.
     """
     answers: list[list[int]] = [[] for _ in prompts]
-    most = max(output_tokens, contract.min_tokens)
-    fitting = (i for i, prompt in enumerate(prompts) if context_tokens - len(prompt) >= contract.min_tokens)
+    most = max(output_tokens, decoding.min_tokens)
+    fitting = (i for i, prompt in enumerate(prompts) if context_tokens - len(prompt) >= decoding.min_tokens)
     order = sorted(fitting, key=lambda index: len(prompts[index]))
     while order:  # the longest first, so that want of memory shows at once
         before_batch()
         longest = min(context_tokens, len(prompts[order[-1]]) + most)
         count = max(1, min(MAX_BATCH_ROWS, _CACHE_BYTES // (longest * _cache_bytes_per_token(model))))
         chosen, order = order[-count:], order[:-count]
-        batch = _generate_batch(model, contract, [prompts[i] for i in chosen], context_tokens, most)
+        batch = _generate_batch(model, decoding, [prompts[i] for i in chosen], context_tokens, most)
         for index, answer in zip(chosen, batch, strict=True):
             answers[index] = answer
     return answers
@@ -55,41 +50,14 @@ def _cache_bytes_per_token(model: Any) -> int:  # a transformers model
     return int(config.num_hidden_layers * 2 * key_value_heads * head_size * model.dtype.itemsize)
 
 
-@dataclass
-class _Answering:
-    """An answer in the making."""
-
-    guide: Guide
-    budget: int
-    ids: list[int] = field(default_factory=list)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the stop token was taken."""
-        return self.guide.is_finished()
-
-    def extend(self, logits_V: np.ndarray[Any, Any]) -> int:  # tensor shapes in names
-        """Appends the best allowed token and returns it."""
-        allowed = allowed_tokens(self.guide, self.budget - len(self.ids))
-        token = int(allowed[np.argmax(logits_V[allowed])])
-        self.ids.append(token)
-        assert self.guide.advance(token), token
-        return token
-
-
-def allowed_tokens(guide: Guide, remaining: int) -> NDArray[np.intp]:
-    """Ids of the tokens that a guide allows with `remaining` tokens left, ascending."""
-    return np.flatnonzero(np.unpackbits(guide.mask(remaining).view(np.uint8), bitorder="little"))
-
-
 @torch.inference_mode()
 def _generate_batch(
-    model: Any, contract: CompiledContract, prompts: list[Sequence[int]], context_tokens: int, most: int
+    model: Any, decoding: Decoding, prompts: list[Sequence[int]], context_tokens: int, most: int
 ) -> list[list[int]]:
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device)
-    answers = [_Answering(contract.guide(), min(most, context_tokens - len(p))) for p in prompts]
+    answers = [decoding.begin(min(most, context_tokens - len(p))) for p in prompts]
     rows, cache = answers, None
     while rows:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]

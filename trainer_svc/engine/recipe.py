@@ -24,7 +24,8 @@ def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer,
     recipe = {"version": RECIPE_VERSION, "base_model_digest": base.digest, "prompt_digest": renderer.digest}
     several = {"processes": processes} if processes > 1 else {}  # the random state of each is kept
     data = json.dumps(recipe | several).encode()
-    made = (folder.checkpoints, folder.best, folder.former_best, folder.adapter, folder.package, folder.result)
+    trained = (folder.checkpoints, folder.best, folder.former_best, folder.milestones, folder.adapter)
+    made = (*trained, folder.evaluations, folder.package, folder.result)
     state = [path for path in made if path.exists()]
     if state and not (folder.recipe.is_file() and folder.recipe.read_bytes() == data):
         _log.warning("the run begins anew: its state is another version's, or another base model's")

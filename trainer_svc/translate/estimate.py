@@ -26,6 +26,7 @@ def estimate(found: Estimate, plan: TrainingPlan, spec: JobSpec, price: Price) -
         batch_size=plan.batch_size,
         loraplus_ratio=plan.loraplus_ratio,
         early_stopping_patience=plan.early_stopping_patience,
+        evaluated_checkpoint_count=plan.evaluated_checkpoint_count,
     )
     return pb.TrainingEstimate(
         spec=spec_message(complete),

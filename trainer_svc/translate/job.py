@@ -58,6 +58,9 @@ def job_spec(spec: pb.TrainingSpec) -> JobSpec:
         initialization=_member(_INITIALIZATION_OF, spec.initialization, "job.spec.initialization"),
         preset=_member(_PRESET_OF, spec.preset, "job.spec.preset"),
         early_stopping_patience=spec.early_stopping_patience if spec.HasField("early_stopping_patience") else None,
+        evaluated_checkpoint_count=(
+            spec.evaluated_checkpoint_count if spec.HasField("evaluated_checkpoint_count") else None
+        ),
     )
 
 
@@ -120,6 +123,7 @@ def spec_message(spec: JobSpec) -> pb.TrainingSpec:
         initialization=_INITIALIZATIONS[spec.initialization],
         preset=_PRESETS[spec.preset],
         early_stopping_patience=spec.early_stopping_patience,
+        evaluated_checkpoint_count=spec.evaluated_checkpoint_count,
     )
 
 

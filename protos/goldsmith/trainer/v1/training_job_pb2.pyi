@@ -417,6 +417,7 @@ class TrainingSpec(_message.Message):
     INITIALIZATION_FIELD_NUMBER: _builtins.int
     PRESET_FIELD_NUMBER: _builtins.int
     EARLY_STOPPING_PATIENCE_FIELD_NUMBER: _builtins.int
+    EVALUATED_CHECKPOINT_COUNT_FIELD_NUMBER: _builtins.int
     mode: Global___TrainingMode.ValueType
     """Optional. Default LORA."""
     rank: _builtins.int
@@ -453,6 +454,10 @@ class TrainingSpec(_message.Message):
     than 64 rows, fewer than 16 golden ones, or they are too much alike to set 16 aside, a value that is set ends the
     job FAILED before it is QUEUED, and that of a preset is filled in as 0.
     """
+    evaluated_checkpoint_count: _builtins.int
+    """Optional. States of the adapter that are evaluated on the holdout, evenly spread over the steps, 1 to 20; the
+    published one is always among them. The choice of what is published never looks at the holdout. Default 4.
+    """
     def __init__(
         self,
         *,
@@ -468,10 +473,11 @@ class TrainingSpec(_message.Message):
         initialization: Global___AdapterInitialization.ValueType | None = ...,
         preset: Global___TrainingPreset.ValueType | None = ...,
         early_stopping_patience: _builtins.int | None = ...,
+        evaluated_checkpoint_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_early_stopping_patience", b"_early_stopping_patience", "_epoch_count", b"_epoch_count", "_learning_rate", b"_learning_rate", "_loraplus_ratio", b"_loraplus_ratio", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "early_stopping_patience", b"early_stopping_patience", "epoch_count", b"epoch_count", "learning_rate", b"learning_rate", "loraplus_ratio", b"loraplus_ratio", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_early_stopping_patience", b"_early_stopping_patience", "_epoch_count", b"_epoch_count", "_evaluated_checkpoint_count", b"_evaluated_checkpoint_count", "_learning_rate", b"_learning_rate", "_loraplus_ratio", b"_loraplus_ratio", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "early_stopping_patience", b"early_stopping_patience", "epoch_count", b"epoch_count", "evaluated_checkpoint_count", b"evaluated_checkpoint_count", "learning_rate", b"learning_rate", "loraplus_ratio", b"loraplus_ratio", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_early_stopping_patience", b"_early_stopping_patience", "_epoch_count", b"_epoch_count", "_learning_rate", b"_learning_rate", "_loraplus_ratio", b"_loraplus_ratio", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "early_stopping_patience", b"early_stopping_patience", "epoch_count", b"epoch_count", "initialization", b"initialization", "learning_rate", b"learning_rate", "loraplus_ratio", b"loraplus_ratio", "mode", b"mode", "preset", b"preset", "rank", b"rank", "seed", b"seed", "use_rslora", b"use_rslora"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_early_stopping_patience", b"_early_stopping_patience", "_epoch_count", b"_epoch_count", "_evaluated_checkpoint_count", b"_evaluated_checkpoint_count", "_learning_rate", b"_learning_rate", "_loraplus_ratio", b"_loraplus_ratio", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "early_stopping_patience", b"early_stopping_patience", "epoch_count", b"epoch_count", "evaluated_checkpoint_count", b"evaluated_checkpoint_count", "initialization", b"initialization", "learning_rate", b"learning_rate", "loraplus_ratio", b"loraplus_ratio", "mode", b"mode", "preset", b"preset", "rank", b"rank", "seed", b"seed", "use_rslora", b"use_rslora"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
     _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
@@ -481,6 +487,8 @@ class TrainingSpec(_message.Message):
     _WhichOneofArgType__early_stopping_patience: _TypeAlias = _typing.Literal["_early_stopping_patience", b"_early_stopping_patience"]  # noqa: Y015
     _WhichOneofReturnType__epoch_count: _TypeAlias = _typing.Literal["epoch_count"]  # noqa: Y015
     _WhichOneofArgType__epoch_count: _TypeAlias = _typing.Literal["_epoch_count", b"_epoch_count"]  # noqa: Y015
+    _WhichOneofReturnType__evaluated_checkpoint_count: _TypeAlias = _typing.Literal["evaluated_checkpoint_count"]  # noqa: Y015
+    _WhichOneofArgType__evaluated_checkpoint_count: _TypeAlias = _typing.Literal["_evaluated_checkpoint_count", b"_evaluated_checkpoint_count"]  # noqa: Y015
     _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
     _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
     _WhichOneofReturnType__loraplus_ratio: _TypeAlias = _typing.Literal["loraplus_ratio"]  # noqa: Y015
@@ -497,6 +505,8 @@ class TrainingSpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__early_stopping_patience) -> _WhichOneofReturnType__early_stopping_patience | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__epoch_count) -> _WhichOneofReturnType__epoch_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__evaluated_checkpoint_count) -> _WhichOneofReturnType__evaluated_checkpoint_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
     @_typing.overload
