@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 
 import grpc
 
@@ -14,6 +15,8 @@ from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grp
 from goldsmith.trainer.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
+    evaluation_service_pb2,
+    evaluation_service_pb2_grpc,
     training_service_pb2,
     training_service_pb2_grpc,
 )
@@ -29,6 +32,7 @@ from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.estimates import Estimates
+from trainer_svc.app.evaluations import Evaluations
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.labelling import Labeller
 from trainer_svc.app.publisher import Publisher
@@ -42,8 +46,10 @@ from trainer_svc.config import Settings
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.personal.plugin import load_finder
 from trainer_svc.domain.estimate import Price
+from trainer_svc.evaluation.benchmark import load_benchmarks
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
+from trainer_svc.service.evaluation import EvaluationServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
 from trainer_svc.store.database import Database
@@ -73,6 +79,7 @@ class TrainerApplication:
             threads=settings.training_threads,
             processes=settings.training_processes,
             parallel_jobs=settings.parallel_jobs,
+            benchmark_dir=_benchmarks(settings.benchmark_dir),
         )
         self._runner = Runner(
             database=self._database,
@@ -121,19 +128,21 @@ class TrainerApplication:
             tenant_limit=settings.tenant_waiting_jobs, limit=settings.waiting_jobs, observer=observer,
         )  # fmt: skip
         self._training = TrainingServicer(jobs, estimates, clock)
+        self._evaluations = EvaluationServicer(Evaluations(self._database, blobs))
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None
         self._sweeping: list[asyncio.Task[None]] = []
 
     @property
     def service_names(self) -> Sequence[str]:
-        """All four services."""
+        """All services."""
         return [
             module.DESCRIPTOR.services_by_name[name].full_name
             for module, name in (
                 (contract_service_pb2, "ContractService"),
                 (dataset_service_pb2, "DatasetService"),
                 (training_service_pb2, "TrainingService"),
+                (evaluation_service_pb2, "EvaluationService"),
                 (registry_service_pb2, "RegistryService"),
             )
         ]
@@ -148,6 +157,7 @@ class TrainerApplication:
         contract_service_pb2_grpc.add_ContractServiceServicer_to_server(self._contracts, server)
         dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(self._datasets, server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
+        evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(self._evaluations, server)
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, server)
 
     async def start(self) -> Mapping[str, object]:
@@ -194,3 +204,10 @@ class TrainerApplication:
 async def build(settings: Settings) -> TrainerApplication:
     """Wires the service; starts nothing."""
     return TrainerApplication(settings)
+
+
+def _benchmarks(folder: Path | None) -> Path | None:
+    """The folder, once its files could be read: a mistake in them is told now, and not by every job."""
+    if folder is not None:
+        load_benchmarks(folder)
+    return folder.resolve() if folder is not None else None

@@ -55,6 +55,12 @@ class Settings(SecuritySettings):
     price_per_hour: float = field(default=0.0, metadata={"help": "of a training hour, for estimates; 0 is none"})
     currency: str = field(default="", metadata={"help": "of price_per_hour, for example EUR"})
     watts: float = field(default=0.0, metadata={"help": "drawn while training, for estimates; 0 is unknown"})
+    benchmark_dir: Path | None = field(
+        default=None,
+        metadata={
+            "help": "folder of *.jsonl with prompts and answers that an adapter should not unlearn; none: none"
+        },
+    )
     parallel_jobs: int = field(default=1, metadata={"help": "training jobs at once"})
     tenant_waiting_jobs: int = field(
         default=100, metadata={"help": "training jobs of one tenant that may wait or be paused"}

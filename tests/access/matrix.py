@@ -43,6 +43,8 @@ MAY_CALL: dict[str, str] = {
     "TrainingService/ResumeTrainingJob": "AO",
     "TrainingService/WatchTrainingJob": "UAO",
     "TrainingService/EstimateTrainingJob": "UAO",
+    "EvaluationService/GetJobEvaluation": "UAO",
+    "EvaluationService/ListEvaluatedRows": "UAO",
     "RegistryService/GetRevision": "UAOS",
     "RegistryService/ListRevisions": "UAO",
     "RegistryService/DownloadRevision": "AOS",

@@ -22,6 +22,7 @@ from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.row_file import load_rows
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.job import JobSpec
+from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.run import (
     EXIT_DONE,
     EXIT_STOPPED,
@@ -33,7 +34,6 @@ from trainer_svc.domain.run import (
     TrainingMode,
 )
 from trainer_svc.engine.provenance import code_digest
-from trainer_svc.engine.recipe import RECIPE_VERSION
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 

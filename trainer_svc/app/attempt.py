@@ -14,7 +14,7 @@ from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.clock import Clock
 from shared.errors import DomainError
-from shared.names import JobName, RevisionName
+from shared.names import AdapterName, AliasName, JobName, RevisionName
 from shared.storage.base import BlobStore
 from trainer_svc.app.journal_reader import ingest
 from trainer_svc.app.publisher import Publisher
@@ -24,7 +24,7 @@ from trainer_svc.app.worker_process import run_worker
 from trainer_svc.domain.fault import FAILURES, fault_of
 from trainer_svc.domain.job import DISK_FULL, MAX_VALIDATION_SECONDS, OUT_OF_MEMORY, Failure, Job, JobState
 from trainer_svc.domain.outcome import after_death
-from trainer_svc.domain.registry import Revision
+from trainer_svc.domain.registry import DEFAULT_ALIAS, NO_ALIAS, Revision
 from trainer_svc.domain.run import (
     EXIT_DISK_FULL,
     EXIT_DONE,
@@ -66,8 +66,8 @@ class Attempts:
     async def _attempt(self, job: Job, flags: tuple[str, ...]) -> None:
         folder = run_folder(self._settings.runs_dir, job.name)
         try:
-            start = await self._start_of(job)
-            await self._files.write(folder, job.spec, job=job.name, dataset=job.dataset, start=start)
+            start, live = await self._start_of(job), await self._live_of(job)
+            await self._files.write(folder, job.spec, job=job.name, dataset=job.dataset, start=start, live=live)
             begin = self._clock.now()
             look = lambda: self._look(job.name, folder, begin)  # noqa: E731
             use = self._settings
@@ -84,6 +84,17 @@ class Attempts:
             return None
         name = RevisionName.parse(job.base_revision)
         return await self._database.run(lambda c: shelf.get_revision(c, name))
+
+    async def _live_of(self, job: Job) -> Revision | None:
+        """The revision that its adapter is compared with: what the alias means that it would move."""
+        adapter = AdapterName.parse(job.adapter)
+        alias = AliasName(adapter.tenant, adapter.id, job.alias_id if job.alias_id != NO_ALIAS else DEFAULT_ALIAS)
+
+        def work(connection: Connection) -> Revision | None:
+            found = shelf.find_alias(connection, alias)
+            return shelf.get_revision(connection, RevisionName.parse(found.revision)) if found is not None else None
+
+        return await self._database.run(work)
 
     async def _look(self, name: str, folder: RunFolder, begin: datetime) -> str:
         """Moves the journal into the history; why the child, at it since `begin`, shall stop, if it shall."""

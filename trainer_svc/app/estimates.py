@@ -18,6 +18,7 @@ from trainer_svc.domain.batch import padded_tokens, width_of
 from trainer_svc.domain.dataset import Dataset, DatasetState, Report
 from trainer_svc.domain.early_stopping import check_rows_set_aside, is_enough, wanted_rows
 from trainer_svc.domain.estimate import Estimate, Price, Usage, Work, estimate
+from trainer_svc.domain.evaluation import answered_rows, scored_rows
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.plan import TrainingPlan, patience_of, plan_training
 from trainer_svc.domain.token_length import TokenLengths
@@ -106,16 +107,20 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
         spec, train_count=count, hidden_size=base.hidden_size, model_type=base.model_type,
         validation_row_count=validating,
     )  # fmt: skip
-    rows, answers = min(plan.batch_size, count), report.holdout_count + plan.validation_answer_count
+    rows, checkpoints = min(plan.batch_size, count), plan.evaluated_checkpoint_count
+    answers = plan.validation_answer_count + answered_rows(
+        report.holdout_count, count, checkpoints, has_instructions=bool(dataset.instruction_prompt)
+    )
     work = Work(
         epoch_tokens=round(lengths.train_token_count * count / report.train_count),
         epoch_count=plan.epoch_count,
         step_count=plan.step_count,
         batch_tokens=rows * width_of(lengths.longest_train_tokens),
-        holdout_count=report.holdout_count,
+        scored_count=scored_rows(report.holdout_count, checkpoints),
         padded_tokens=_padded_tokens(lengths, count, plan),
         answer_tokens=round(answers * lengths.learned_token_count / lengths.row_count),
         validation_count=plan.validation_count,
+        checkpoint_count=checkpoints,
         base_bytes=base.weights_bytes,
     )
     return work, plan

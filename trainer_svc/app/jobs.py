@@ -22,12 +22,12 @@ from trainer_svc.domain.job import FINAL, Event, Job, JobSpec, Priority
 from trainer_svc.domain.job_queue import check_room
 from trainer_svc.domain.milestone import MAX_MILESTONES
 from trainer_svc.domain.plan import RANKS
+from trainer_svc.domain.registry import NO_ALIAS
 from trainer_svc.store import catalog, history, shelf
 from trainer_svc.store.codec import dump
 from trainer_svc.store.database import Database
 
 HEARTBEAT_SECONDS = 15.0
-NO_ALIAS = "-"
 DEFAULT_TENANT_LIMIT, DEFAULT_LIMIT = 100, 1_000
 """Jobs that may wait: of one tenant, paused ones included, and of all without them."""
 _MAX_EPOCHS, _MAX_BATCH = 100, 256

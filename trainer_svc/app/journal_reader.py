@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from shared.names import JobName
 from trainer_svc.domain.estimate import Usage
-from trainer_svc.domain.job import Event, Job, JobSpec, JobState, Progress
+from trainer_svc.domain.job import CheckpointScore, Event, Job, JobSpec, JobState, Progress
 from trainer_svc.domain.run import Phase
 from trainer_svc.store import calibration, history
 from trainer_svc.store.codec import load
@@ -83,6 +83,11 @@ def _checkpoint(connection: Connection, job: Job, body: dict[str, Any], now: dat
     return dataclasses.replace(job, stalled_attempts=0)
 
 
+def _evaluated(connection: Connection, job: Job, body: dict[str, Any], now: datetime) -> Job:
+    history.append_event(connection, job.name, Event(0, now, evaluated=CheckpointScore(**body)))
+    return job
+
+
 def _usage(connection: Connection, job: Job, body: dict[str, Any], now: datetime) -> Job:
     calibration.add_usage(connection, load(Usage, json.dumps(body)))
     return job
@@ -93,5 +98,6 @@ _KINDS: dict[str, Callable[[Connection, Job, dict[str, Any], datetime], Job]] = 
     "settings": _settings,
     "progress": _progress,
     "checkpoint": _checkpoint,
+    "evaluated": _evaluated,
     "usage": _usage,
 }

@@ -14,14 +14,12 @@ from shared.names import AdapterName, AliasName, JobName, RevisionName
 from shared.rpc.access.audit import write_audit
 from shared.storage.base import BlobStore
 from trainer_svc.domain.job import Job, JobState
-from trainer_svc.domain.registry import Revision
+from trainer_svc.domain.registry import NO_ALIAS, Revision
 from trainer_svc.domain.run import RunFolder, RunResult
 from trainer_svc.store import history, shelf
 from trainer_svc.store.database import Database
 
 _log = logging.getLogger(__name__)
-
-_NO_ALIAS = "-"
 
 
 class Publisher:
@@ -38,6 +36,8 @@ class Publisher:
         """
         result = RunResult.from_json(folder.result.read_bytes())
         manifest, files = await asyncio.to_thread(self._store, folder, result.manifest_digest)
+        evaluation = await asyncio.to_thread(self._blobs.put_file, folder.evaluation)
+        rows = await asyncio.to_thread(self._blobs.put_file, folder.evaluated_rows)
 
         def work(connection: Connection) -> tuple[Job, AliasName | None]:
             now, stored = self._clock.now(), history.get_job(connection, JobName.parse(job))
@@ -54,14 +54,15 @@ class Publisher:
             )
             named = shelf.add_revision(connection, adapter, revision)
             alias, ended = None, ""
-            if stored.alias_id != _NO_ALIAS:
+            if stored.alias_id != NO_ALIAS:
                 alias = AliasName(adapter.tenant, adapter.id, stored.alias_id)
                 before = shelf.find_alias(connection, alias)
                 ended = str(before.canary.revision) if before is not None and before.canary is not None else ""
                 shelf.set_alias(connection, alias, RevisionName.parse(named.name), "", now)
             done = stored.move(
-                JobState.SUCCEEDED, now, revision=named.name, evaluation=result.evaluation, ended_canary=ended
-            )
+                JobState.SUCCEEDED, now, revision=named.name, evaluation=result.evaluation, ended_canary=ended,
+                evaluation_digest=evaluation, evaluated_rows_digest=rows,
+            )  # fmt: skip
             history.save_job(connection, done)
             history.record(connection, done, now)
             return done, alias

@@ -29,17 +29,20 @@ class RunnerSettings:
     parallel_jobs: int
     processes: int = 1
     """Of one job."""
+    benchmark_dir: Path | None = None
+    """The operator's benchmark files, absolute."""
 
 
 class RunFiles:
-    """Writes what a run reads: its spec, its rows, and the revision to begin with."""
+    """Writes what a run reads: its spec, its rows, and the revisions to begin with and to compare with."""
 
     def __init__(self, database: Database, blobs: BlobStore, base: BaseModel, settings: RunnerSettings) -> None:
         self._database, self._blobs, self._base, self._settings = database, blobs, base, settings
 
     async def write(
-        self, folder: RunFolder, spec: JobSpec, *, job: str, dataset: str, start: Revision | None = None
-    ) -> None:
+        self, folder: RunFolder, spec: JobSpec, *, job: str, dataset: str, start: Revision | None = None,
+        live: Revision | None = None,
+    ) -> None:  # fmt: skip
         """Everything anew; what an earlier attempt said of its end goes."""
         golden = await self._database.run(lambda c: catalog.get_dataset(c, DatasetName.parse(dataset)))
         contract = await self._database.run(lambda c: catalog.get_contract(c, ContractName.parse(golden.contract)))
@@ -56,24 +59,27 @@ class RunFiles:
             database_sql=golden.database_sql,
             split_seed=golden.split_seed,
             start_digest=start.digest if start is not None else "",
+            live_revision=live.name if live is not None else "",
+            benchmark_dir=str(self._settings.benchmark_dir or ""),
             **dataclasses.asdict(spec),
         )
 
         def write() -> None:
             write_atomic(folder.train_rows, self._blobs.read(golden.train_rows))
             write_atomic(folder.holdout_rows, self._blobs.read(golden.holdout_rows))
-            if start is not None:
-                self._write_start(folder.start, start)
+            for place, revision in ((folder.start, start), (folder.live, live)):
+                if revision is not None:
+                    self._write_package(place, revision)
             write_atomic(folder.spec, wanted.to_json())
             folder.failure.unlink(missing_ok=True)
             folder.stop.unlink(missing_ok=True)
 
         await asyncio.to_thread(write)
 
-    def _write_start(self, folder: Path, start: Revision) -> None:
+    def _write_package(self, folder: Path, revision: Revision) -> None:
         """Lays out a package, whose bytes the child checks against the digest; what a crash left of one goes first."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        for file in start.files:
+        for file in revision.files:
             with (folder / file.filename).open("wb") as copy:
                 copy.writelines(self._blobs.chunks(file.digest, 0, 1 << 20))

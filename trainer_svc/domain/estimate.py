@@ -42,8 +42,6 @@ class Usage:
     """Tokens of all epochs, read and learned, without padding."""
     batch_tokens: int
     """Tokens of the largest batch there can be: its rows times the width of the longest. Peak memory grows with it."""
-    holdout_count: int
-    """Rows held out of which the loss was taken; all of them were answered, too, where it was a whole run."""
     startup_seconds: float
     """From the start of the process to the first step: tokenizing, compiling the contract, loading the base."""
     training_seconds: float
@@ -56,12 +54,18 @@ class Usage:
     """Tokens of all steps, padding included; 0 where nobody counted."""
     steps: StepSums | None = None
     """Of the steps after the first, which also warms up."""
+    scored_count: int = 0
+    """Held-out rows of which the loss was taken, once for each evaluated state of the adapter."""
     answer_tokens: int = 0
-    """Tokens of all answers to the holdout, stop tokens included."""
+    """Tokens of all answers to rows, stop tokens included."""
     answering_seconds: float = 0.0
     """Of `evaluation_seconds`: generating them."""
     scoring_seconds: float = 0.0
-    """Of `evaluation_seconds`: the loss on the holdout."""
+    """Of `evaluation_seconds`: the loss on held-out rows."""
+    forgetting_seconds: float = 0.0
+    """Of `evaluation_seconds`: what each evaluated state of the adapter did to the base."""
+    checkpoint_count: int = 0
+    """States of the adapter that were evaluated."""
     free_bytes: int | None = None
     """Memory of the GPU that was free before; None on CPU, where it can be asked at any time."""
     validation_count: int = 0
@@ -85,13 +89,16 @@ class Work:
     epoch_count: int
     step_count: int
     batch_tokens: int
-    holdout_count: int
+    scored_count: int
+    """As in `Usage`."""
     padded_tokens: int
     """Of all epochs, padding included."""
     answer_tokens: int
-    """Of the golden answers to what will be answered: the holdout, and rows to validate on, each time."""
+    """Of the golden answers to what will be answered, each time it is."""
     validation_count: int = 0
     """As if it did not stop early."""
+    checkpoint_count: int = 1
+    """States of the adapter that will be evaluated."""
     base_bytes: int = 0
     """Of the base's weights on disk."""
 
@@ -145,7 +152,8 @@ def estimate(work: Work, rank: int, runs: Sequence[Usage], *, is_calibrated: boo
 
     `seconds = startup + level * (steps * fixed + padded tokens * pace) + evaluation`. Fixed time and pace are fitted to
     the steps of all runs, `level` is by how much a run was slower than they say. `evaluation = (1 + validations) * load
-    + holdout rows * seconds per row + answer tokens * seconds per token`, where `load` is mostly that of a base.
+    + scored rows * seconds per row + answer tokens * seconds per token + checkpoints * seconds of measuring what one
+    forgot`, where `load` is mostly that of a base.
     Startup, level and evaluation are each the median over the runs; low and high take the best and the worst of each.
     Runs of releases that did not tell their steps count only where there are no others. Peak memory is that of the run
     with the largest batches, in proportion where the job's are larger still: more than it will take, since the weights
@@ -184,12 +192,14 @@ def _seconds(work: Work, runs: Sequence[Usage], pick: Callable[[Sequence[float]]
 
 def _evaluation_seconds(work: Work, run: Usage) -> float:
     """That of the job, at the pace of one run; one that did not tell its parts counts by its rows."""
-    rows = work.holdout_count / max(1, run.holdout_count)
+    rows = work.scored_count / max(1, run.scored_count)
     if not run.answer_tokens:
         return run.evaluation_seconds * rows
-    loads = (run.evaluation_seconds - run.answering_seconds - run.scoring_seconds) / (1 + run.validation_count)
+    told = run.answering_seconds + run.scoring_seconds + run.forgetting_seconds
+    loads = (run.evaluation_seconds - told) / (1 + run.validation_count)
     answering = run.answering_seconds * work.answer_tokens / run.answer_tokens
-    return (1 + work.validation_count) * loads + run.scoring_seconds * rows + answering
+    forgetting = run.forgetting_seconds * work.checkpoint_count / max(1, run.checkpoint_count)
+    return (1 + work.validation_count) * loads + run.scoring_seconds * rows + answering + forgetting
 
 
 def _peak_bytes(work: Work, runs: Sequence[Usage]) -> int:
@@ -215,6 +225,6 @@ def _past_error_ratio(runs: Sequence[Usage]) -> float | None:
 def _work_of(run: Usage) -> Work:
     padded = run.padded_tokens or run.trained_tokens
     return Work(
-        run.trained_tokens, 1, run.step_count, run.batch_tokens, run.holdout_count, padded, run.answer_tokens,
-        run.validation_count,
+        run.trained_tokens, 1, run.step_count, run.batch_tokens, run.scored_count, padded, run.answer_tokens,
+        run.validation_count, run.checkpoint_count,
     )  # fmt: skip

@@ -142,6 +142,10 @@ class Job:
     progress: Progress = field(default_factory=Progress)
     evaluation: Evaluation | None = None
     revision: str = ""
+    evaluation_digest: str = ""
+    """Of the blob with all that was measured; empty until it has succeeded, and in jobs of earlier releases."""
+    evaluated_rows_digest: str = ""
+    """Of the blob with the held-out rows and the answers to them."""
     ended_canary: str = ""
     """Revision that was the alias's canary until the job moved the alias; empty when none was on trial."""
     failure: Failure | None = None
@@ -213,11 +217,23 @@ class Job:
 
 
 @dataclass(frozen=True)
+class CheckpointScore:
+    """How a state of the adapter answered held-out rows; `trainer_svc.domain.evaluation` has all that was measured."""
+
+    step: int
+    row_count: int
+    task_metric: float
+    exact_match: float
+    holdout_loss: float
+
+
+@dataclass(frozen=True)
 class Event:
-    """One entry of a job's history: exactly one of the three is set."""
+    """One entry of a job's history: exactly one of the four is set."""
 
     sequence: int
     time: datetime
     changed: Job | None = None
     progress: Progress | None = None
     checkpoint_step: int | None = None
+    evaluated: CheckpointScore | None = None

@@ -10,6 +10,10 @@ from shared.adapter.manifest import PackageFile
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordVerdict
 from shared.contracts.spec import ContractSpec
 
+DEFAULT_ALIAS = "live"
+NO_ALIAS = "-"
+"""Of a job that publishes without moving an alias."""
+
 
 @dataclass(frozen=True)
 class Contract:

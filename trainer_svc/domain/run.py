@@ -95,6 +95,10 @@ class RunSpec:
     database_sql: str = ""
     split_seed: int = 0
     """That chose the rows held out, if none said so; told in the manifest, of no other use here."""
+    live_revision: str = ""
+    """Resource name of the revision to compare with, which lies in `RunFolder.live`; empty without one."""
+    benchmark_dir: str = ""
+    """The operator's benchmark files; empty without any."""
     start_digest: str = ""
     """Digest of the manifest of the revision to begin with, which lies in `RunFolder.start`; empty without one."""
 

@@ -21,6 +21,7 @@ from trainer_svc.engine.base import load_base
 from trainer_svc.engine.batching import collate
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.export import save_adapter
+from trainer_svc.engine.forgetting import ForgettingGauge, benchmarks_of
 from trainer_svc.engine.generation import MAX_BATCH_ROWS
 from trainer_svc.engine.holdout import holdout_loss
 from trainer_svc.engine.journal import Journal
@@ -53,12 +54,12 @@ def calibrate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: 
     stopwatch = Stopwatch()
     ready = prepare(spec, folder, journal)
     rows = list(sample(ready.examples, ready.plan.batch_size))
-    server = Server(ready.base, ready.contract, partial(_stop_if, is_cancelled))
+    server = Server(ready.base, ready.renderer, ready.contract, partial(_stop_if, is_cancelled))
     _train(ready, rows, stopwatch, folder, is_cancelled, partial(_validate, ready, stopwatch, server, folder.candidate))
-    count = _answer(ready, stopwatch, server, folder.adapter)
+    _answer(ready, stopwatch, server, folder.adapter)
     read = rows[: ready.plan.batch_size * len(stopwatch.gauge.steps)]
     trained = sum(len(row.input_ids) for row in read)
-    journal.usage(stopwatch.usage(ready, trained_tokens=trained, holdout_count=count))
+    journal.usage(stopwatch.usage(ready, trained_tokens=trained))
 
 
 def sample(examples: Sequence[Example], batch_size: int) -> Iterator[Example]:
@@ -136,16 +137,17 @@ def _validate(ready: Prepared, stopwatch: Stopwatch, server: Server, candidate: 
         stopwatch.answered(lambda: server.answer(served, _longest(ready, ready.validation), _ANSWER_TOKENS))
 
 
-def _answer(ready: Prepared, stopwatch: Stopwatch, server: Server, adapter: Path) -> int:
-    """Evaluates as a run would, on one batch and with short answers; how many rows the loss was taken of."""
+def _answer(ready: Prepared, stopwatch: Stopwatch, server: Server, adapter: Path) -> None:
+    """Evaluates as a run would, on one batch and with short answers."""
     served = server.load(adapter)
     prompts = _longest(ready, ready.holdout)
     answers = stopwatch.answered(lambda: server.answer(served, prompts, _ANSWER_TOKENS))
     scored = ready.holdout[:_SCORED_ROWS]
-    with stopwatch.scoring():
+    with stopwatch.scoring(len(scored)):
         holdout_loss(served, ready.renderer, ready.base.max_positions, scored)
+    with stopwatch.measuring_forgetting():
+        ForgettingGauge(server, benchmarks_of(ready.spec)).measure(served)
     pick_canaries(served, ready.contract, prompts, answers)
-    return len(scored)
 
 
 def _longest(ready: Prepared, rows: Sequence[CheckedRow]) -> list[list[int]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +62,16 @@ def load_weights(model: Any, folder: Path) -> None:  # a PEFT model
 def load_served(base: Any, folder: Path) -> Any:  # transformers and PEFT models
     """The base with the adapter's files applied in the base's own type: the combination that is served."""
     return PeftModel.from_pretrained(base, folder, autocast_adapter_dtype=False, local_files_only=True).eval()
+
+
+@contextmanager
+def serving(model: Any, folder: Path, name: str) -> Iterator[None]:  # a PEFT model of `load_served`
+    """Within, the model answers with another adapter's files; the base is loaded once for all of them."""
+    own = model.active_adapter
+    model.load_adapter(folder, name, autocast_adapter_dtype=False, local_files_only=True)
+    model.set_adapter(name)
+    try:
+        yield
+    finally:
+        model.set_adapter(own)
+        model.delete_adapter(name)

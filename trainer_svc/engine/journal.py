@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from trainer_svc.domain.evaluation import CheckpointEvaluation
 from trainer_svc.domain.job import Progress
 from trainer_svc.domain.run import Phase
 
@@ -36,6 +37,19 @@ class Journal:
     def checkpoint(self, step: int) -> None:
         """State from which a new attempt can go on is on disk."""
         self._write({"type": "checkpoint", "step": step})
+
+    def evaluated(self, checkpoint: CheckpointEvaluation) -> None:
+        """A state of the adapter was evaluated; the whole of it comes with the run's result."""
+        self._write(
+            {
+                "type": "evaluated",
+                "step": checkpoint.step,
+                "row_count": checkpoint.constrained.row_count,
+                "task_metric": checkpoint.constrained.task_metric,
+                "exact_match": checkpoint.constrained.exact_match.value,
+                "holdout_loss": checkpoint.holdout_loss,
+            }
+        )
 
     def usage(self, values: dict[str, Any]) -> None:  # numbers, texts, and sums of steps
         """What the whole run took, by the fields of `trainer_svc.domain.estimate.Usage`."""

@@ -2,63 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import torch
 
-from shared.adapter.manifest import AdapterManifest, Canary
-from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, read_package, write_package
-from shared.adapter.validate import TARGET_MODULES, validate_adapter
-from shared.base_model import BaseModel
-from shared.contracts.compiled import CompiledContract
-from shared.files import publish_folder, write_atomic
-from shared.prompt import PromptRenderer
-from trainer_svc.domain.dataset import CheckedRow
-from trainer_svc.domain.plan import RANKS, TrainingPlan, settings
-from trainer_svc.domain.run import (
-    Cancelled,
-    Evaluation,
-    Initialization,
-    Phase,
-    RunFolder,
-    RunResult,
-    RunSpec,
-)
+from shared.files import write_atomic
+from trainer_svc.domain.run import Cancelled, Initialization, Phase, RunFolder, RunResult, RunSpec
 from trainer_svc.engine.canary import pick_canaries
-from trainer_svc.engine.holdout import holdout_loss
+from trainer_svc.engine.evaluation_stage import EvaluationStage
+from trainer_svc.engine.forgetting import ForgettingGauge, benchmarks_of
 from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.packaging import pack, summary_of
 from trainer_svc.engine.preparation import Prepared, prepare
 from trainer_svc.engine.provenance import provenance
 from trainer_svc.engine.recipe import keep_to_recipe
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.training_stage import train
 from trainer_svc.engine.usage import Stopwatch
-from trainer_svc.engine.validation import record_of
-from trainer_svc.evaluation.score import score_outputs
-
-
-@dataclass(frozen=True)
-class _Ground:
-    """What all steps of a run stand on."""
-
-    spec: RunSpec
-    folder: RunFolder
-    base: BaseModel
-    renderer: PromptRenderer
-    contract: CompiledContract
-    plan: TrainingPlan
-    journal: Journal
-    is_cancelled: Callable[[], bool]
-    stopwatch: Stopwatch
-    provenance: Mapping[str, str | int]
-
-    def stop_if_cancelled(self) -> None:
-        """Raises Cancelled once the run was asked to stop."""
-        if self.is_cancelled():
-            raise Cancelled
+from trainer_svc.store.codec import dump
 
 
 def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> RunResult:
@@ -76,21 +37,21 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     if folder.result.is_file():
         return RunResult.from_json(folder.result.read_bytes())
     made_of = provenance(ready)  # now: an update may replace sources while this run, which has read them, trains
-    ground = _Ground(
-        ready.spec, folder, ready.base, ready.renderer, ready.contract, ready.plan, journal, is_cancelled, stopwatch,
-        made_of,
-    )  # fmt: skip
-    ground.stop_if_cancelled()
+
+    def stop_if_cancelled() -> None:
+        if is_cancelled():
+            raise Cancelled
+
+    stop_if_cancelled()
     if not folder.adapter.is_dir():
         journal.phase(Phase.TRAINING)
         train(ready, folder, journal, is_cancelled, stopwatch)
-    result = _publish(ground, ready.holdout)
+    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled)
+    result = _publish(ready, folder, server, made_of, stopwatch, journal)
     # How long EVA looks at the rows says nothing of other runs, nor do several processes of one.
     is_typical = ready.plan.initialization is not Initialization.EVA and spec.processes == 1
     if stopwatch.gauge.has_measured and is_typical:
-        journal.usage(
-            stopwatch.usage(ready, trained_tokens=_trained_tokens(ready, stopwatch), holdout_count=len(ready.holdout))
-        )
+        journal.usage(stopwatch.usage(ready, trained_tokens=_trained_tokens(ready, stopwatch)))
     return result
 
 
@@ -100,67 +61,20 @@ def _trained_tokens(ready: Prepared, stopwatch: Stopwatch) -> int:
     return tokens * len(stopwatch.gauge.steps) // ready.plan.step_count
 
 
-def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
-    ground.journal.phase(Phase.EVALUATING)
-    server = Server(ground.base, ground.contract, ground.stop_if_cancelled)
-    served = server.load(ground.folder.adapter)
-    prompts = [ground.renderer.prompt_ids(row.input) for row in holdout]
-    answers = ground.stopwatch.answered(lambda: server.answer(served, prompts))
-    evaluation = _evaluate(ground, served, holdout, answers)
-    ground.journal.phase(Phase.PUBLISHING)
-    manifest = _manifest(ground, evaluation, pick_canaries(served, ground.contract, prompts, answers))
-    temporary = ground.folder.path / "package.partial"
-    shutil.rmtree(temporary, ignore_errors=True)
-    sources = {name: ground.folder.adapter / name for name in (WEIGHTS_NAME, CONFIG_NAME)}
-    manifest = write_package(temporary, manifest, sources)
-    validate_adapter(temporary, manifest, ground.base, max_rank=max(RANKS))
-    shutil.rmtree(ground.folder.package, ignore_errors=True)
-    publish_folder(temporary, ground.folder.package)
-    read_package(ground.folder.package, manifest.digest)
-    result = RunResult(manifest.digest, evaluation)
-    write_atomic(ground.folder.result, result.to_json())
+def _publish(
+    ready: Prepared, folder: RunFolder, server: Server, made_of: dict[str, str | int], stopwatch: Stopwatch,
+    journal: Journal,
+) -> RunResult:  # fmt: skip
+    journal.phase(Phase.EVALUATING)
+    served = server.load(folder.adapter)
+    gauge = ForgettingGauge(server, benchmarks_of(ready.spec))
+    evaluated = EvaluationStage(ready, folder, server, gauge, stopwatch, journal).run(served)
+    journal.phase(Phase.PUBLISHING)
+    canaries = pick_canaries(served, ready.contract, evaluated.prompts, evaluated.answers)
+    summary = summary_of(ready, evaluated.evaluation)
+    manifest = pack(ready, folder, evaluated.evaluation, summary, canaries, made_of)
+    write_atomic(folder.evaluation, dump(evaluated.evaluation).encode())
+    write_atomic(folder.evaluated_rows, b"".join(dump(row).encode() + b"\n" for row in evaluated.rows))
+    result = RunResult(manifest.digest, summary)
+    write_atomic(folder.result, result.to_json())
     return result
-
-
-def _evaluate(
-    ground: _Ground, model: Any, holdout: list[CheckedRow], answers: list[list[int]]
-) -> Evaluation:  # a PEFT model
-    texts = [ground.renderer.decode(answer) for answer in answers]
-    score = score_outputs(ground.contract.spec, [row.output for row in holdout], texts, ground.spec.database_sql)
-    plain = [len(ground.renderer.prompt_ids(row.input)) for row in holdout]
-    instructed = [len(ground.renderer.prompt_ids(row.input, ground.spec.instruction_prompt)) for row in holdout]
-    with ground.stopwatch.scoring():
-        loss = holdout_loss(model, ground.renderer, ground.base.max_positions, holdout)
-    return Evaluation(
-        holdout_count=len(holdout),
-        exact_match=score.exact_match,
-        field_f1=score.field_f1,
-        execution_match=score.execution_match,
-        instruction_prompt_tokens=sum(instructed) / len(instructed),
-        adapter_prompt_tokens=sum(plain) / len(plain),
-        holdout_loss=loss,
-    )
-
-
-def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, ...]) -> AdapterManifest:
-    spec, plan = ground.spec, ground.plan
-    saved = evaluation.instruction_prompt_tokens - evaluation.adapter_prompt_tokens if spec.instruction_prompt else 0.0
-    metrics = {"exact_match": evaluation.exact_match, "field_f1": evaluation.field_f1}
-    if evaluation.execution_match is not None:
-        metrics["execution_match"] = evaluation.execution_match
-    return AdapterManifest(
-        base_model_id=ground.base.model_id,
-        base_model_digest=ground.base.digest,
-        prompt_digest=ground.renderer.digest,
-        contract_name=spec.contract_name,
-        contract=ground.contract.spec,
-        rank=plan.rank,
-        alpha=plan.alpha,
-        use_rslora=plan.use_rslora,
-        target_modules=TARGET_MODULES,
-        dataset_digest=spec.dataset_digest,
-        canaries=canaries,
-        instruction_prompt_tokens=round(saved),
-        training={**settings(plan, spec), **record_of(ground.folder.adapter), **ground.provenance},
-        metrics=metrics,
-    )

@@ -39,6 +39,8 @@ class Prepared:
     examples: list[Example]
     validation: list[CheckedRow]
     """Rows of the train split that are set aside, where the plan validates on the way."""
+    train: list[CheckedRow]
+    """Golden rows that are trained on; a teacher's are not among them."""
     holdout: list[CheckedRow]
     row_digests: Mapping[str, str]
     """Of both files of rows as they were read, by the manifest's names."""
@@ -74,7 +76,8 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal | None) -> Prepar
         with open_database(contract.spec.ddl, spec.database_sql):
             pass  # a database that cannot be built is told now, not after the training
     digests = {"train_rows_digest": train_digest, "holdout_rows_digest": holdout_digest}
-    return Prepared(spec, base, renderer, contract, plan, examples, validation, holdout, digests)
+    known = [row for place, row in enumerate(train) if place not in aside and not row.synthetic]
+    return Prepared(spec, base, renderer, contract, plan, examples, validation, known, holdout, digests)
 
 
 def _read(path: Path) -> tuple[list[CheckedRow], str]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 from shared.digest import hex_part, sha256_bytes, sha256_file
+from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.run import RunSpec
 from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.preparation import Prepared
-from trainer_svc.engine.recipe import RECIPE_VERSION
 
 _TRAINING = (
     "goldsmith",

@@ -9,14 +9,10 @@ import shutil
 from shared.base_model import BaseModel
 from shared.files import write_atomic
 from shared.prompt import PromptRenderer
+from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.run import RunFolder
 
 _log = logging.getLogger(__name__)
-
-RECIPE_VERSION = 4
-"""Grows when the same rows and settings give other weights: 2 has batches of an order of its own, 3 a learning rate of
-its own for bases of the Qwen family, 4 computes the adapter in the base's type, sums in another order, and has batches
-of rows that are less alike."""
 
 
 def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer, processes: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Answers of an adapter as it is served: on a fresh base, under the contract, greedily."""
+"""Answers of adapters as they are served: on a fresh base, greedily, under the contract; and freely, to compare."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 
 from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
+from shared.prompt import PromptRenderer
+from trainer_svc.domain.row_score import Generated
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine.base import best_device, load_base
+from trainer_svc.engine.decoding import Constrained, Decoding, Free
 from trainer_svc.engine.export import load_served
 from trainer_svc.engine.generation import DEFAULT_OUTPUT_TOKENS, generate
 
@@ -20,9 +23,10 @@ class Server:
     """What adapters of one run are answered with."""
 
     base: BaseModel
+    renderer: PromptRenderer
     contract: CompiledContract
-    before_batch: Callable[[], None]
-    """May raise to stop."""
+    stop_if_asked: Callable[[], None]
+    """Called before each batch; may raise to stop."""
 
     def load(self, adapter: Path) -> Any:  # a PEFT model
         """On a fresh base, never the one that is trained on: that one may be quantised."""
@@ -31,6 +35,29 @@ class Server:
     def answer(
         self, model: Any, prompts: Sequence[Sequence[int]], output_tokens: int = DEFAULT_OUTPUT_TOKENS
     ) -> list[list[int]]:  # as above
-        """Token ids of each prompt's answer, in the order of the prompts."""
+        """Token ids of each prompt's answer under the contract, in the order of the prompts."""
+        return self._generate(model, Constrained(self.contract), prompts, output_tokens)
+
+    def answer_freely(
+        self, model: Any, prompts: Sequence[Sequence[int]], output_tokens: int
+    ) -> list[list[int]]:  # as above
+        """The same without the contract."""
+        return self._generate(model, Free(self.base.stop_ids), prompts, output_tokens)
+
+    def free_texts(self, model: Any, inputs: Sequence[str], output_tokens: int) -> list[str]:  # as above
+        """Texts of free answers to inputs, without an instruction prompt."""
+        prompts = [self.renderer.prompt_ids(text) for text in inputs]
+        return [self.read(answer).text for answer in self.answer_freely(model, prompts, output_tokens)]
+
+    def read(self, answer: Sequence[int]) -> Generated:
+        """An answer as text. Of a free one what is no text, control tokens and halves of characters, is left out."""
+        ended = bool(answer) and answer[-1] in self.base.stop_ids
+        kept = answer[:-1] if ended else answer
+        pieces = (self.renderer.token_bytes(token) or b"" for token in kept)
+        return Generated(b"".join(pieces).decode(errors="replace"), len(kept), ended)
+
+    def _generate(
+        self, model: Any, decoding: Decoding, prompts: Sequence[Sequence[int]], output_tokens: int
+    ) -> list[list[int]]:
         context = self.base.max_positions
-        return generate(model, self.contract, prompts, context, self.before_batch, output_tokens=output_tokens)
+        return generate(model, decoding, prompts, context, self.stop_if_asked, output_tokens=output_tokens)

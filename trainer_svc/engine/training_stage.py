@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,6 +16,7 @@ from trainer_svc.engine import process_group
 from trainer_svc.engine.base import load_base
 from trainer_svc.engine.export import save_adapter
 from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.milestones import Milestones
 from trainer_svc.engine.preparation import Prepared, prepare
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.training import train_adapter
@@ -69,7 +72,7 @@ def _train(
         is_cancelled=is_cancelled,
         start=folder.start if ready.spec.start_digest else None,
         validation=validation,
-        callbacks=[stopwatch.gauge],
+        callbacks=[stopwatch.gauge, Milestones(folder, ready.plan.milestone_steps, partial(_save, ready))],
     )
     if process_group.is_first():
         if validation is None:
@@ -88,7 +91,7 @@ def _validation(
         if is_cancelled():
             raise Cancelled
 
-    server = Server(ready.base, ready.contract, stop_if_cancelled)
+    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled)
 
     def measure(adapter: Path) -> float:
         stop_if_cancelled()
@@ -99,5 +102,8 @@ def _validation(
             texts = [ready.renderer.decode(answer) for answer in answers]
             return score_outputs(ready.contract.spec, golden, texts, ready.spec.database_sql).task_metric
 
-    save = lambda model, folder: save_adapter(model, ready.plan, ready.base, folder)  # noqa: E731
-    return Validation(folder, ready.plan.early_stopping_patience, journal, save=save, measure=measure)
+    return Validation(folder, ready.plan.early_stopping_patience, journal, save=partial(_save, ready), measure=measure)
+
+
+def _save(ready: Prepared, model: Any, folder: Path) -> None:  # a PEFT model
+    save_adapter(model, ready.plan, ready.base, folder)

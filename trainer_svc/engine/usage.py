@@ -12,9 +12,9 @@ import psutil
 import torch
 
 from trainer_svc.domain.batch import width_of
+from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.engine.base import best_device
 from trainer_svc.engine.preparation import Prepared
-from trainer_svc.engine.recipe import RECIPE_VERSION
 from trainer_svc.engine.step_gauge import StepGauge
 
 _STATUS = Path("/proc/self/status")
@@ -26,8 +26,8 @@ class Stopwatch:
     def __init__(self) -> None:
         # Importing torch and its kin takes longer than some trainings, and every run does it.
         self._start = time.monotonic() - (time.time() - psutil.Process().create_time())
-        self._answering_seconds = self._scoring_seconds = self._validating_seconds = 0.0
-        self._answer_tokens = self._validation_count = 0
+        self._answering_seconds = self._scoring_seconds = self._validating_seconds = self._forgetting_seconds = 0.0
+        self._answer_tokens = self._scored_count = self._validation_count = self._checkpoint_count = 0
         self._free_bytes = None if best_device().type == "cpu" else torch.cuda.mem_get_info()[0]
         self.gauge = StepGauge()
         """To be told of the training."""
@@ -49,13 +49,22 @@ class Stopwatch:
         self._validation_count += 1
 
     @contextmanager
-    def scoring(self) -> Iterator[None]:
-        """Around the loss on the holdout."""
+    def scoring(self, row_count: int) -> Iterator[None]:
+        """Around the loss on so many held-out rows."""
         began = time.monotonic()
         yield
         self._scoring_seconds += time.monotonic() - began
+        self._scored_count += row_count
 
-    def usage(self, ready: Prepared, *, trained_tokens: int, holdout_count: int) -> dict[str, Any]:  # as its class
+    @contextmanager
+    def measuring_forgetting(self) -> Iterator[None]:
+        """Around what one state of the adapter did to the base."""
+        began = time.monotonic()
+        yield
+        self._forgetting_seconds += time.monotonic() - began
+        self._checkpoint_count += 1
+
+    def usage(self, ready: Prepared, *, trained_tokens: int) -> dict[str, Any]:  # as its class
         """The fields of `trainer_svc.domain.estimate.Usage`, now that the run is at its end."""
         widest = width_of(max(len(example.input_ids) for example in ready.examples))
         steps = self.gauge.usage
@@ -67,13 +76,15 @@ class Stopwatch:
             "device": device_name(),
             "trained_tokens": trained_tokens,
             "batch_tokens": min(ready.plan.batch_size, len(ready.examples)) * widest,
-            "holdout_count": holdout_count,
+            "scored_count": self._scored_count,
             "startup_seconds": self.gauge.began - self._start,
             **steps,
             "training_seconds": steps["training_seconds"] - self._validating_seconds,
             "evaluation_seconds": time.monotonic() - self.gauge.ended + self._validating_seconds,
             "answering_seconds": self._answering_seconds,
             "scoring_seconds": self._scoring_seconds,
+            "forgetting_seconds": self._forgetting_seconds,
+            "checkpoint_count": self._checkpoint_count,
             "answer_tokens": self._answer_tokens,
             "validation_count": self._validation_count,
             "free_bytes": self._free_bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, insert, select
 
 from trainer_svc.domain.estimate import Usage
+from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.store.codec import dump, load
 from trainer_svc.store.table import calibrations
@@ -24,16 +25,12 @@ def add_usage(connection: Connection, usage: Usage) -> None:
 
 
 def list_usages(connection: Connection, base_model_digest: str, mode: TrainingMode, threads: int) -> list[Usage]:
-    """Runs and calibrations that are kept, oldest first; only those like the newest in device and training code."""
+    """Runs and calibrations of this training code that are kept, oldest first; only those on the newest's device."""
     values = {"base_model_digest": base_model_digest, "mode": mode.value, "threads": threads}
     query = select(calibrations.c.body).filter_by(**values).order_by(calibrations.c.number)
     found = [load(Usage, body) for body in connection.execute(query).scalars()]
-    return [usage for usage in found if _maker(usage) == _maker(found[-1])]
-
-
-def _maker(usage: Usage) -> tuple[str, int]:
-    """What decides how fast the same work is done."""
-    return usage.device, usage.recipe_version
+    present = [usage for usage in found if usage.recipe_version == RECIPE_VERSION]
+    return [usage for usage in present if usage.device == present[-1].device]
 
 
 def _owner(usage: Usage) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
@@ -9,10 +10,10 @@ from typing import TypeVar
 from goldsmith.trainer.v1 import training_job_pb2 as pb
 from shared.names import JobName, invalid_field
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
+from trainer_svc.domain.registry import DEFAULT_ALIAS
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
 from trainer_svc.translate.time import duration, seconds, timestamp
 
-DEFAULT_ALIAS = "live"
 _STATES = {state: pb.TrainingJobState.Value(f"TRAINING_JOB_STATE_{state.name}") for state in JobState}
 _PHASES = {phase: pb.TrainingPhase.Value(f"TRAINING_PHASE_{phase.name}") for phase in Phase}
 _PRIORITIES = {priority: pb.TrainingPriority.Value(f"TRAINING_PRIORITY_{priority.name}") for priority in Priority}
@@ -105,6 +106,8 @@ def event(entry: Event) -> pb.TrainingEvent:
         message.progress.CopyFrom(_progress(entry.progress))
     elif entry.checkpoint_step is not None:
         message.checkpoint.step = entry.checkpoint_step
+    elif entry.evaluated is not None:
+        message.evaluated.CopyFrom(pb.CheckpointScore(**dataclasses.asdict(entry.evaluated)))
     return message
 
 

@@ -28,7 +28,7 @@ from trainer_svc.store import calibration, catalog, history
 Result = TypeVar("Result")
 USAGE = Usage(
     base_model_digest="", mode=TrainingMode.LORA, rank=16, threads=1, device="cpu", trained_tokens=1_000,
-    batch_tokens=100, holdout_count=5, startup_seconds=1.0, training_seconds=2.0, evaluation_seconds=3.0,
+    batch_tokens=100, scored_count=5, startup_seconds=1.0, training_seconds=2.0, evaluation_seconds=3.0,
     peak_bytes=1 << 20, step_count=10, padded_tokens=1_000, steps=StepSums.of([(100, 0.2), (50, 0.1)]),
 )  # fmt: skip
 COUNT = 'echo >> "$(dirname "$3")/children"; '

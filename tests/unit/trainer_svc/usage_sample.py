@@ -12,12 +12,12 @@ from trainer_svc.domain.run import TrainingMode
 GIB = 1 << 30
 RUN = Usage(
     base_model_digest="sha256:0", mode=TrainingMode.LORA, rank=16, threads=2, device="cpu", trained_tokens=100_000,
-    batch_tokens=1_000, holdout_count=50, startup_seconds=10.0, training_seconds=100.0, evaluation_seconds=50.0,
+    batch_tokens=1_000, scored_count=50, startup_seconds=10.0, training_seconds=100.0, evaluation_seconds=50.0,
     peak_bytes=GIB,
 )  # fmt: skip
 """Of an earlier release: it does not tell its steps."""
 WORK = Work(
-    epoch_tokens=50_000, epoch_count=4, step_count=80, batch_tokens=1_000, holdout_count=100, padded_tokens=200_000,
+    epoch_tokens=50_000, epoch_count=4, step_count=80, batch_tokens=1_000, scored_count=100, padded_tokens=200_000,
     answer_tokens=2_000,
 )  # fmt: skip
 

@@ -672,6 +672,7 @@ class TrainingEvent(_message.Message):
     CHANGED_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
+    EVALUATED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 ... per job, without gaps."""
     @_builtins.property
@@ -690,6 +691,10 @@ class TrainingEvent(_message.Message):
     def checkpoint(self) -> Global___Checkpoint:
         """A durable checkpoint from which a new attempt can go on."""
 
+    @_builtins.property
+    def evaluated(self) -> Global___CheckpointScore:
+        """A state of the adapter was evaluated; GetJobEvaluation has all of it when the job is done."""
+
     def __init__(
         self,
         *,
@@ -698,16 +703,55 @@ class TrainingEvent(_message.Message):
         changed: Global___TrainingJob | None = ...,
         progress: Global___TrainingProgress | None = ...,
         checkpoint: Global___Checkpoint | None = ...,
+        evaluated: Global___CheckpointScore | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "checkpoint", b"checkpoint", "event", b"event", "event_time", b"event_time", "progress", b"progress"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "checkpoint", b"checkpoint", "evaluated", b"evaluated", "event", b"event", "event_time", b"event_time", "progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "checkpoint", b"checkpoint", "event", b"event", "event_time", b"event_time", "progress", b"progress", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "checkpoint", b"checkpoint", "evaluated", b"evaluated", "event", b"event", "event_time", b"event_time", "progress", b"progress", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["changed", "progress", "checkpoint"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["changed", "progress", "checkpoint", "evaluated"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___TrainingEvent: _TypeAlias = TrainingEvent  # noqa: Y015
+
+@_typing.final
+class CheckpointScore(_message.Message):
+    """How a state of the adapter answered held-out rows under the contract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    ROW_COUNT_FIELD_NUMBER: _builtins.int
+    TASK_METRIC_FIELD_NUMBER: _builtins.int
+    EXACT_MATCH_FIELD_NUMBER: _builtins.int
+    HOLDOUT_LOSS_FIELD_NUMBER: _builtins.int
+    step: _builtins.int
+    """Optimizer step."""
+    row_count: _builtins.int
+    """Rows answered."""
+    task_metric: _builtins.float
+    """As AnswerMetrics.task_metric, 0..1."""
+    exact_match: _builtins.float
+    """Share of answers equal to the golden output, 0..1."""
+    holdout_loss: _builtins.float
+    """Mean loss per target token, in nats."""
+    def __init__(
+        self,
+        *,
+        step: _builtins.int | None = ...,
+        row_count: _builtins.int | None = ...,
+        task_metric: _builtins.float | None = ...,
+        exact_match: _builtins.float | None = ...,
+        holdout_loss: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exact_match", b"exact_match", "holdout_loss", b"holdout_loss", "row_count", b"row_count", "step", b"step", "task_metric", b"task_metric"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckpointScore: _TypeAlias = CheckpointScore  # noqa: Y015
 
 @_typing.final
 class Checkpoint(_message.Message):

@@ -1,0 +1,204 @@
+"""Evaluates a trained adapter: the states kept on the way, the published one, the base, and the revision that is live.
+
+After the training and not during it: nothing is held beside the model that is trained, and no evaluation can change
+what is learned.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.digest import sha256_bytes
+from trainer_svc.domain.dataset import CheckedRow
+from trainer_svc.domain.evaluation import (
+    MAX_CHECKPOINT_ROWS,
+    MAX_TRAIN_ROWS,
+    AdapterEvaluation,
+    CheckpointEvaluation,
+    EvaluatedRow,
+    ScoredAnswer,
+)
+from trainer_svc.domain.row_score import Generated, RowScore
+from trainer_svc.domain.run import RunFolder
+from trainer_svc.engine.export import serving
+from trainer_svc.engine.forgetting import ForgettingGauge
+from trainer_svc.engine.generation import DEFAULT_OUTPUT_TOKENS
+from trainer_svc.engine.holdout import holdout_loss
+from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.live import LiveRevision, live_revision
+from trainer_svc.engine.memo import Memo
+from trainer_svc.engine.preparation import Prepared
+from trainer_svc.engine.served import Server
+from trainer_svc.engine.usage import Stopwatch
+from trainer_svc.engine.validation import record_of
+from trainer_svc.evaluation.summary import metrics_of
+from trainer_svc.evaluation.comparison import compare_all, contrast
+from trainer_svc.evaluation.score import score_rows
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found, with what the manifest's canaries are chosen from."""
+
+    evaluation: AdapterEvaluation
+    rows: tuple[EvaluatedRow, ...]
+    """The holdout, the worst answers first."""
+    prompts: list[list[int]]
+    answers: list[list[int]]
+    """Of the published adapter under the contract, as token ids."""
+
+
+class EvaluationStage:
+    """Evaluates the adapter in a run's folder; what was measured before a death is not measured again."""
+
+    def __init__(
+        self, ready: Prepared, folder: RunFolder, server: Server, gauge: ForgettingGauge, stopwatch: Stopwatch,
+        journal: Journal,
+    ) -> None:  # fmt: skip
+        self._ready, self._folder, self._server, self._gauge = ready, folder, server, gauge
+        self._stopwatch, self._journal, self._memo = stopwatch, journal, Memo(folder.evaluations)
+
+    def run(self, model: Any) -> Evaluated:  # a PEFT model with the adapter to publish
+        """Measures everything. Raises what the server's stop raises."""
+        ready, holdout = self._ready, self._ready.holdout
+        prompts = [ready.renderer.prompt_ids(row.input) for row in holdout]
+        published = self._published_step()
+        answers = self._answers(model, "published", prompts)
+        own, free = self._scored(holdout, answers), self._free(model, "published", holdout)
+        checkpoints = [*self._on_the_way(model, published), self._checkpoint(model, published, holdout, own, free)]
+        live = live_revision(ready, self._folder)
+        lived = self._live(model, live, prompts)
+        based = self._base(model)
+        train = _sample(ready.train, MAX_TRAIN_ROWS)
+        known = self._scored(train, self._answers(model, "train", [ready.renderer.prompt_ids(r.input) for r in train]))
+        chance = _score(ready, holdout, [Generated(row.output, 0, ended=True) for row in _shuffled(holdout)])
+        scores = [one.score for one in own]
+        evaluation = AdapterEvaluation(
+            checkpoints=tuple(sorted(checkpoints, key=lambda checkpoint: checkpoint.step)),
+            train=metrics_of([one.score for one in known]),
+            memorised=contrast([one.score for one in known], scores),
+            against_chance=compare_all(scores, chance),
+            base=metrics_of([one.score for one in based]) if based else None,
+            against_base=compare_all(scores, [one.score for one in based]) if based else (),
+            live_revision=ready.spec.live_revision,
+            live=metrics_of([one.score for one in lived]) if lived else None,
+            against_live=compare_all(scores, [one.score for one in lived]) if lived else (),
+        )
+        rows = _rows(holdout, own, free, based, lived)
+        return Evaluated(evaluation, rows, prompts, answers)
+
+    def _published_step(self) -> int:
+        """The step of the adapter that is published: the last one, unless validations chose another."""
+        return int(record_of(self._folder.adapter).get("best_step", self._ready.plan.step_count))
+
+    def _on_the_way(self, model: Any, published: int) -> Iterator[CheckpointEvaluation]:
+        rows = _sample(self._ready.holdout, MAX_CHECKPOINT_ROWS)
+        prompts = [self._ready.renderer.prompt_ids(row.input) for row in rows]
+        for step in self._ready.plan.milestone_steps:
+            place = self._folder.milestone(step)
+            if step == published or not place.is_dir():  # a run that stopped early never came there
+                continue
+            name = f"step-{step}"
+            with serving(model, place, name):
+                own = self._scored(rows, self._answers(model, name, prompts))
+                yield self._checkpoint(model, step, rows, own, self._free(model, name, rows), name)
+
+    def _checkpoint(
+        self, model: Any, step: int, rows: Sequence[CheckedRow], own: list[ScoredAnswer], free: list[ScoredAnswer],
+        name: str = "published",
+    ) -> CheckpointEvaluation:  # fmt: skip
+        def measure() -> CheckpointEvaluation:
+            with self._stopwatch.scoring(len(rows)):
+                loss = holdout_loss(model, self._ready.renderer, self._ready.base.max_positions, rows)
+            with self._stopwatch.measuring_forgetting():
+                forgetting = self._gauge.measure(model)
+            return CheckpointEvaluation(
+                step=step,
+                is_published=name == "published",
+                constrained=metrics_of([one.score for one in own]),
+                unconstrained=metrics_of([one.score for one in free]),
+                holdout_loss=loss,
+                forgetting=forgetting,
+            )
+
+        found = self._memo.thing(CheckpointEvaluation, f"{name}.evaluation", measure)
+        self._journal.evaluated(found)
+        return found
+
+    def _base(self, model: Any) -> list[ScoredAnswer]:
+        """Of the base with the instruction prompt; nothing where there is none."""
+        ready, instructions = self._ready, self._ready.spec.instruction_prompt
+        if not instructions:
+            return []
+        prompts = [ready.renderer.prompt_ids(row.input, instructions) for row in ready.holdout]
+        with model.disable_adapter():
+            return self._scored(ready.holdout, self._answers(model, "base", prompts))
+
+    def _live(self, model: Any, live: LiveRevision | None, prompts: list[list[int]]) -> list[ScoredAnswer]:
+        """Of the revision that serves now; nothing where it cannot answer these rows."""
+        if live is None:
+            return []
+        with serving(model, live.folder, "live"):
+            return self._scored(self._ready.holdout, self._answers(model, f"live-{live.digest}", prompts))
+
+    def _answers(self, model: Any, name: str, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Under the contract."""
+        generate = lambda: self._stopwatch.answered(lambda: self._server.answer(model, prompts))  # noqa: E731
+        return self._memo.tokens(f"{name}.answers", generate)
+
+    def _free(self, model: Any, name: str, rows: Sequence[CheckedRow]) -> list[ScoredAnswer]:
+        """Without it: as long as twice the longest golden answer, which tells who does not end."""
+        renderer = self._ready.renderer
+        longest = max(len(renderer.completion_ids(row.output)) for row in rows)
+        limit, prompts = min(2 * longest, DEFAULT_OUTPUT_TOKENS), [renderer.prompt_ids(row.input) for row in rows]
+        generate = lambda: self._stopwatch.answered(  # noqa: E731
+            lambda: self._server.answer_freely(model, prompts, limit)
+        )
+        return self._scored(rows, self._memo.tokens(f"{name}.free", generate))
+
+    def _scored(self, rows: Sequence[CheckedRow], answers: Sequence[Sequence[int]]) -> list[ScoredAnswer]:
+        read = [self._server.read(answer) for answer in answers]
+        scores = _score(self._ready, rows, read)
+        return [ScoredAnswer(answer.text, score) for answer, score in zip(read, scores, strict=True)]
+
+
+def _score(ready: Prepared, rows: Sequence[CheckedRow], answers: Sequence[Generated]) -> list[RowScore]:
+    golden, contract = [row.output for row in rows], ready.contract
+    return score_rows(contract.spec, contract.check, golden, answers, database_sql=ready.spec.database_sql)
+
+
+def _sample(rows: Sequence[CheckedRow], count: int) -> list[CheckedRow]:
+    """Always the same of the same rows, in their order; neighbours in an upload are often alike."""
+    places = sorted(random.Random(0).sample(range(len(rows)), min(count, len(rows))))
+    return [rows[place] for place in places]
+
+
+def _shuffled(rows: Sequence[CheckedRow]) -> list[CheckedRow]:
+    """Each row once, none in its own place unless it is alone."""
+    places = list(range(len(rows)))
+    random.Random(0).shuffle(places)
+    after = dict(zip(places, [*places[1:], *places[:1]], strict=True))
+    return [rows[after[place]] for place in range(len(rows))]
+
+
+def _rows(
+    holdout: Sequence[CheckedRow], own: Sequence[ScoredAnswer], free: Sequence[ScoredAnswer],
+    base: Sequence[ScoredAnswer], live: Sequence[ScoredAnswer],
+) -> tuple[EvaluatedRow, ...]:  # fmt: skip
+    found = (
+        EvaluatedRow(
+            row=row.row,
+            key=sha256_bytes(f"{row.input}\x00{row.output}".encode(errors="surrogatepass")),
+            input=row.input,
+            golden=row.output,
+            adapter=own[place],
+            unconstrained=free[place],
+            base=base[place] if base else None,
+            live=live[place] if live else None,
+        )
+        for place, row in enumerate(holdout)
+    )
+    return tuple(sorted(found, key=lambda row: row.badness, reverse=True))
