@@ -33,11 +33,12 @@ from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.preparation import Prepared, prepare
 from trainer_svc.engine.provenance import provenance
 from trainer_svc.engine.recipe import keep_to_recipe
-from trainer_svc.engine.served import Server
+from trainer_svc.engine.served import Server, complete_answer
 from trainer_svc.engine.training_stage import train
 from trainer_svc.engine.usage import Stopwatch
 from trainer_svc.engine.validation import record_of
-from trainer_svc.evaluation.score import score_outputs
+from trainer_svc.evaluation.score import score_rows
+from trainer_svc.evaluation.summary import metrics_of
 
 
 @dataclass(frozen=True)
@@ -125,17 +126,18 @@ def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
 def _evaluate(
     ground: _Ground, model: Any, holdout: list[CheckedRow], answers: list[list[int]]
 ) -> Evaluation:  # a PEFT model
-    texts = [ground.renderer.decode(answer) for answer in answers]
-    score = score_outputs(ground.contract.spec, [row.output for row in holdout], texts, ground.spec.database_sql)
+    read = [complete_answer(ground.renderer, answer) for answer in answers]
+    golden, contract = [row.output for row in holdout], ground.contract
+    metrics = metrics_of(score_rows(contract.spec, contract.check, golden, read, database_sql=ground.spec.database_sql))
     plain = [len(ground.renderer.prompt_ids(row.input)) for row in holdout]
     instructed = [len(ground.renderer.prompt_ids(row.input, ground.spec.instruction_prompt)) for row in holdout]
     with ground.stopwatch.scoring():
         loss = holdout_loss(model, ground.renderer, ground.base.max_positions, holdout)
     return Evaluation(
         holdout_count=len(holdout),
-        exact_match=score.exact_match,
-        field_f1=score.field_f1,
-        execution_match=score.execution_match,
+        exact_match=metrics.exact_match.value,
+        field_f1=metrics.field_f1.value,
+        execution_match=metrics.execution_match.value if metrics.execution_match else None,
         instruction_prompt_tokens=sum(instructed) / len(instructed),
         adapter_prompt_tokens=sum(plain) / len(plain),
         holdout_loss=loss,

@@ -9,6 +9,8 @@ from typing import Any
 
 from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
+from shared.prompt import PromptRenderer
+from trainer_svc.domain.row_score import Generated
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine.base import best_device, load_base
 from trainer_svc.engine.export import load_served
@@ -34,3 +36,8 @@ class Server:
         """Token ids of each prompt's answer, in the order of the prompts."""
         context = self.base.max_positions
         return generate(model, self.contract, prompts, context, self.before_batch, output_tokens=output_tokens)
+
+
+def complete_answer(renderer: PromptRenderer, answer: Sequence[int]) -> Generated:
+    """An answer under a contract as text: the stop token ends it, unless the prompt left no room for any."""
+    return Generated(renderer.decode(answer), max(len(answer) - 1, 0), ended=bool(answer))

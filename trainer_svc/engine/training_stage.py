@@ -15,11 +15,12 @@ from trainer_svc.engine.base import load_base
 from trainer_svc.engine.export import save_adapter
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.preparation import Prepared, prepare
-from trainer_svc.engine.served import Server
+from trainer_svc.engine.served import Server, complete_answer
 from trainer_svc.engine.training import train_adapter
 from trainer_svc.engine.usage import Stopwatch
 from trainer_svc.engine.validation import Validation
-from trainer_svc.evaluation.score import score_outputs
+from trainer_svc.evaluation.score import score_rows
+from trainer_svc.evaluation.summary import metrics_of
 
 
 def train(
@@ -96,8 +97,10 @@ def _validation(
         with stopwatch.validating(), torch.random.fork_rng():
             served = server.load(adapter)
             answers = stopwatch.answered(lambda: server.answer(served, prompts))
-            texts = [ready.renderer.decode(answer) for answer in answers]
-            return score_outputs(ready.contract.spec, golden, texts, ready.spec.database_sql).task_metric
+            read = [complete_answer(ready.renderer, answer) for answer in answers]
+            contract = ready.contract
+            rows = score_rows(contract.spec, contract.check, golden, read, database_sql=ready.spec.database_sql)
+            return metrics_of(rows).task_metric
 
     save = lambda model, folder: save_adapter(model, ready.plan, ready.base, folder)  # noqa: E731
     return Validation(folder, ready.plan.early_stopping_patience, journal, save=save, measure=measure)
