@@ -41,6 +41,8 @@ _STYLES = (
     _Style(1, 0.6, 0.15, 2),
     _Style(1.5, 0.85, 0.05, 3),
     _Style(2, 0.45, 0.1, 6),
+    _Style(2, 0.6, 0.2, 4),
+    _Style(2.5, 0.6, 0.1, 0),
 )
 """An empty database comes first, without a style."""
 
