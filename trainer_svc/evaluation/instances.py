@@ -135,9 +135,9 @@ class _Draw:
             return None
         if pool is None:
             return self._free(column, index)
-        if pool.near and (not pool.far or self._random.random() < self._style.near_ratio):
+        if self._random.random() < self._style.near_ratio:
             return self._random.choice(pool.near) if self._style.rows_per_count else pool.near[0]
-        return self._random.choice(pool.far)
+        return self._random.choice(pool.far) if pool.far else self._free(column, index)
 
     def _distinct(self, column: Column, pool: Boundary | None, index: int) -> Value:
         """Values that satisfy the statement first, then those beside, then others."""
