@@ -57,9 +57,7 @@ class Settings(SecuritySettings):
     watts: float = field(default=0.0, metadata={"help": "drawn while training, for estimates; 0 is unknown"})
     benchmark_dir: Path | None = field(
         default=None,
-        metadata={
-            "help": "folder of *.jsonl with prompts and answers that an adapter should not unlearn; none: none"
-        },
+        metadata={"help": "folder of *.jsonl with prompts and answers that an adapter should not unlearn; none: none"},
     )
     parallel_jobs: int = field(default=1, metadata={"help": "training jobs at once"})
     tenant_waiting_jobs: int = field(

@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from deploy.quickstart.tenant import DemoTenant, GoldenRow
 from shared.client import Answer, InferenceClient
 from shared.contracts.check import canonicalise, check_output
 from shared.contracts.spec import ContractKind
 from shared.errors import DomainError, InvalidInput
-from trainer_svc.evaluation.score import Score, score_outputs
+from trainer_svc.domain.measure import Metrics
+from trainer_svc.domain.row_score import Generated
+from trainer_svc.evaluation.score import score_rows
+from trainer_svc.evaluation.summary import metrics_of
 
 _PARALLEL_REQUESTS = 8
 
@@ -33,7 +37,7 @@ class Tally:
 class Run:
     """One pass over rows with one kind of prompt."""
 
-    score: Score
+    metrics: Metrics
     prompt_tokens: float
     latency_p50_ms: float
 
@@ -81,11 +85,14 @@ class Meter:
             latencies.append((time.perf_counter() - begin) * 1000)
         with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
             answers += pool.map(lambda row: self.ask(row, adapter, **options), rows[latency_rows:])
-        texts = [answer.text if answer else "" for answer in answers]
-        gold = [golden_text(self._tenant, row.output) for row in rows]
+        spec, gold = self._tenant.spec, [golden_text(self._tenant, row.output) for row in rows]
+        scored = score_rows(
+            spec, partial(check_output, spec), gold, [_generated(answer) for answer in answers],
+            database_sql=self._tenant.database_sql,
+        )  # fmt: skip
         tokens = [answer.summary.usage.prompt_tokens for answer in answers if answer]
         return Run(
-            score_outputs(self._tenant.spec, gold, texts, self._tenant.database_sql),
+            metrics_of(scored),
             statistics.mean(tokens) if tokens else 0.0,
             statistics.median(latencies),
         )
@@ -97,6 +104,13 @@ class Meter:
                 lambda index: self.ask(rows[index % len(rows)], adapter, seed=index, **options), range(count)
             ):
                 pass
+
+
+def _generated(answer: Answer | None) -> Generated:
+    """A request that failed counts as an empty answer."""
+    if answer is None:
+        return Generated("", 0, ended=False)
+    return Generated(answer.text, answer.summary.usage.output_tokens - 1, ended=True)
 
 
 def golden_text(tenant: DemoTenant, output: str) -> str:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,6 @@ from trainer_svc.engine import served, training_stage
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.preparation import Prepared, prepare
 from trainer_svc.engine.validation import Validation, record_of
-from trainer_svc.evaluation.score import Score
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 _ROWS, _LEARNED, _STEPS = 72, 56, 7
@@ -54,7 +54,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def give(*values: float) -> None:
         left: Iterator[float] = iter(values)
-        monkeypatch.setattr(training_stage, "score_outputs", lambda *_: Score(value := next(left, 0.0), value, None))
+        monkeypatch.setattr(training_stage, "metrics_of", lambda _: SimpleNamespace(task_metric=next(left, 0.0)))
 
     return give
 
@@ -133,7 +133,7 @@ class TestResume:
         bests = [event["best_step"] for event in events_of(whole, "progress") if "best_step" in event]
         assert len(set(bests)) > 2, "a best one must follow a best one for this to tell anything"
 
-        _kill_at(killed, "training_stage", "score_outputs", 2)
+        _kill_at(killed, "training_stage", "score_rows", 2)
         _kill_at(killed, "validation", "replace_folder", 2)
         assert killed.best.exists()
         _kill_at(killed, "training", "seal", 1)

@@ -34,9 +34,9 @@ from trainer_svc.engine.preparation import Prepared
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.usage import Stopwatch
 from trainer_svc.engine.validation import record_of
-from trainer_svc.evaluation.summary import metrics_of
 from trainer_svc.evaluation.comparison import compare_all, contrast
 from trainer_svc.evaluation.score import score_rows
+from trainer_svc.evaluation.summary import metrics_of
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,10 @@ class EvaluationStage:
         if not instructions:
             return []
         prompts = [ready.renderer.prompt_ids(row.input, instructions) for row in ready.holdout]
+        # A small base goes on for as long as it may. What it saves to be short is not counted as saved.
+        limit = self._limit(ready.holdout)
         with model.disable_adapter():
-            return self._scored(ready.holdout, self._answers(model, "base", prompts))
+            return self._scored(ready.holdout, self._answers(model, "base", prompts, limit))
 
     def _live(self, model: Any, live: LiveRevision | None, prompts: list[list[int]]) -> list[ScoredAnswer]:
         """Of the revision that serves now; nothing where it cannot answer these rows."""
@@ -144,16 +146,21 @@ class EvaluationStage:
         with serving(model, live.folder, "live"):
             return self._scored(self._ready.holdout, self._answers(model, f"live-{live.digest}", prompts))
 
-    def _answers(self, model: Any, name: str, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    def _answers(
+        self, model: Any, name: str, prompts: Sequence[Sequence[int]], limit: int = DEFAULT_OUTPUT_TOKENS
+    ) -> list[list[int]]:
         """Under the contract."""
-        generate = lambda: self._stopwatch.answered(lambda: self._server.answer(model, prompts))  # noqa: E731
+        generate = lambda: self._stopwatch.answered(lambda: self._server.answer(model, prompts, limit))  # noqa: E731
         return self._memo.tokens(f"{name}.answers", generate)
 
+    def _limit(self, rows: Sequence[CheckedRow]) -> int:
+        """Twice the longest golden answer in tokens: room for what is wrong, and soon told from what has no end."""
+        longest = max(len(self._ready.renderer.completion_ids(row.output)) for row in rows)
+        return min(2 * longest, DEFAULT_OUTPUT_TOKENS)
+
     def _free(self, model: Any, name: str, rows: Sequence[CheckedRow]) -> list[ScoredAnswer]:
-        """Without it: as long as twice the longest golden answer, which tells who does not end."""
-        renderer = self._ready.renderer
-        longest = max(len(renderer.completion_ids(row.output)) for row in rows)
-        limit, prompts = min(2 * longest, DEFAULT_OUTPUT_TOKENS), [renderer.prompt_ids(row.input) for row in rows]
+        """Without it."""
+        limit, prompts = self._limit(rows), [self._ready.renderer.prompt_ids(row.input) for row in rows]
         generate = lambda: self._stopwatch.answered(  # noqa: E731
             lambda: self._server.answer_freely(model, prompts, limit)
         )

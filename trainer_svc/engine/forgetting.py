@@ -62,9 +62,8 @@ class ForgettingGauge:
         texts = self._server.free_texts(model, GENERAL_PROMPTS, _LEAK_TOKENS)
         leaks = [leaks_format(self._server.contract, text) for text in texts]
         known = [leak for leak in leaks if leak is not None]
-        return (share(sum(known), len(known)) if known else None), [
-            self._score(model, benchmark) for benchmark in self._benchmarks
-        ]
+        scores = [self._score(model, benchmark) for benchmark in self._benchmarks]
+        return (rate(sum(known), len(known)) if known else None), scores
 
     def _score(self, model: Any, benchmark: Benchmark) -> Measure:
         prompts = [question.prompt for question in benchmark.questions]

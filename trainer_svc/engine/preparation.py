@@ -23,7 +23,7 @@ from trainer_svc.domain.plan import TrainingPlan, patience_of, plan_training, se
 from trainer_svc.domain.run import RunFolder, RunSpec
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.start import adopt
-from trainer_svc.evaluation.execution import open_database
+from trainer_svc.evaluation.database import open_database
 
 
 @dataclass(frozen=True)

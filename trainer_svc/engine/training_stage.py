@@ -22,7 +22,8 @@ from trainer_svc.engine.served import Server
 from trainer_svc.engine.training import train_adapter
 from trainer_svc.engine.usage import Stopwatch
 from trainer_svc.engine.validation import Validation
-from trainer_svc.evaluation.score import score_outputs
+from trainer_svc.evaluation.score import score_rows
+from trainer_svc.evaluation.summary import metrics_of
 
 
 def train(
@@ -99,8 +100,10 @@ def _validation(
         with stopwatch.validating(), torch.random.fork_rng():
             served = server.load(adapter)
             answers = stopwatch.answered(lambda: server.answer(served, prompts))
-            texts = [ready.renderer.decode(answer) for answer in answers]
-            return score_outputs(ready.contract.spec, golden, texts, ready.spec.database_sql).task_metric
+            read = [server.read(answer) for answer in answers]
+            contract = ready.contract
+            rows = score_rows(contract.spec, contract.check, golden, read, database_sql=ready.spec.database_sql)
+            return metrics_of(rows).task_metric
 
     return Validation(folder, ready.plan.early_stopping_patience, journal, save=partial(_save, ready), measure=measure)
 

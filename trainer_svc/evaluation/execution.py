@@ -1,119 +1,75 @@
-"""Execution match: two statements are equal when they give the same result on a database."""
+"""Execution match: two statements are equal when they give the same result on every database that is tried."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from shared.errors import FieldViolation, InvalidInput
+from shared.contracts.spec import ContractSpec
+from shared.errors import InvalidInput
+from trainer_svc.evaluation.database import Rows, open_database, result
+from trainer_svc.evaluation.instances import InstanceMaker
+from trainer_svc.evaluation.statement import is_ordered
 
-_STEPS_PER_CALLBACK = 10_000
 _MAX_QUERY_CALLBACKS = 5_000
 """Of one statement: about 1.5 s (SQLite takes 33 million virtual-machine steps a second on a 2024 server core)."""
-_MAX_SETUP_CALLBACKS = 100_000
-"""Of the tables and of the rows: about 30 s; a database of some MB of INSERTs takes one."""
-_MAX_ROWS = 10_000
-_MAX_VALUE_BYTES = 16 << 20
-"""Of a value or a statement: keeps `randomblob(1e9)` from taking the trainer's memory."""
-_MAX_PAGES = 65_536
-"""256 MiB at SQLite's page of 4,096 bytes."""
-_READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
-# What builds a database in memory. Left out on purpose: ATTACH (which VACUUM INTO uses too) writes files anywhere;
-# virtual tables and triggers run code of their own.
-_BUILDING = _READING | {
-    sqlite3.SQLITE_CREATE_TABLE,
-    sqlite3.SQLITE_CREATE_INDEX,
-    sqlite3.SQLITE_CREATE_VIEW,
-    sqlite3.SQLITE_INSERT,
-    sqlite3.SQLITE_UPDATE,
-    sqlite3.SQLITE_DELETE,
-    sqlite3.SQLITE_TRANSACTION,
-    sqlite3.SQLITE_REINDEX,
-}
+_MAX_INSTANCE_CALLBACKS = 500
+"""On a generated database: they are small."""
 
 
-def execution_match(ddl: str, inserts: str, golden: Sequence[str], generated: Sequence[str]) -> float:
-    """Share of rows whose result equals the golden one, 0..1.
+def executes_alike(
+    spec: ContractSpec, database_sql: str, golden: Sequence[str], generated: Sequence[str]
+) -> list[bool | None]:
+    """For each pair whether both results are equal on the supplied database, if any, and on each generated instance.
 
-    Results are compared as multisets, in order where the golden statement orders; a statement that fails or takes too
-    long never matches.
+    Results are compared as multisets, in order where the golden statement orders. A statement that fails or takes too
+    long never matches; an instance on which the golden one does tells nothing. All None for another dialect than
+    SQLite's, and for a DDL that SQLite cannot build without a database that needs it.
 
     Raises:
-        InvalidInput: as `open_database`.
+        InvalidInput: as `open_database`, where `database_sql` is given.
     """
-    if not golden:
-        return 0.0
-    with open_database(ddl, inserts) as database:
-        hits = [_is_same(database, gold, text) for gold, text in zip(golden, generated, strict=True)]
-    return sum(hits) / len(hits)
+    nothing: list[bool | None] = [None] * len(golden)
+    if spec.dialect != "sqlite":
+        return nothing
+    try:
+        maker = InstanceMaker(spec.ddl)
+    except InvalidInput:
+        if database_sql:
+            raise
+        return nothing
+    with contextlib.ExitStack() as stack:
+        supplied = stack.enter_context(open_database(spec.ddl, database_sql)) if database_sql else None
+        return [
+            gold == text or (_is_same(supplied, gold, text) and is_same_on_instances(maker, gold, text))
+            for gold, text in zip(golden, generated, strict=True)
+        ]
 
 
-@contextlib.contextmanager
-def open_database(ddl: str, inserts: str) -> Iterator[sqlite3.Connection]:
-    """A database in memory with the tables of `ddl` and the rows of `inserts`, read-only from then on.
-
-    Both texts are a tenant's: they may build tables and rows, reach no file, and are held to limits of size and time.
-    PRAGMAs are skipped, because dumps hold harmless ones.
-
-    Raises:
-        InvalidInput: FIELD_INVALID when a statement fails, is forbidden or takes too long.
-    """
-    with contextlib.closing(sqlite3.connect(":memory:")) as database:
-        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
-        database.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        database.execute(f"PRAGMA max_page_count = {_MAX_PAGES}")
-        database.set_authorizer(_authorize_building)
-        for path, script in (("contract.ddl", ddl), ("dataset.database_sql", inserts)):
-            _limit_steps(database, _MAX_SETUP_CALLBACKS)
-            try:
-                database.executescript(script)
-            except (sqlite3.Error, sqlite3.Warning, ValueError) as err:
-                raise InvalidInput(
-                    "FIELD_INVALID",
-                    f"the database for execution match cannot be built from {path}: {err}",
-                    hint="give plain SQLite CREATE TABLE and INSERT statements, or leave database_sql empty",
-                    violations=[FieldViolation(path, str(err))],
-                ) from err
-        database.set_authorizer(_authorize_reading)
-        yield database
+def is_same_on_instances(maker: InstanceMaker, golden: str, generated: str) -> bool:
+    """Whether two statements give the same result on every instance made for the golden one that it runs on."""
+    ordered, compared = is_ordered(golden, "sqlite"), 0
+    for database in maker.databases(golden):
+        wanted = result(database, golden, _MAX_INSTANCE_CALLBACKS)
+        if wanted is None:
+            continue
+        compared += 1
+        got = result(database, generated, _MAX_INSTANCE_CALLBACKS)
+        if got is None or not _are_equal(wanted, got, ordered=ordered):
+            return False
+    return compared > 0
 
 
-def _authorize_building(action: int, *_: object) -> int:
-    if action == sqlite3.SQLITE_PRAGMA:
-        return sqlite3.SQLITE_IGNORE
-    return sqlite3.SQLITE_OK if action in _BUILDING else sqlite3.SQLITE_DENY
-
-
-def _authorize_reading(action: int, *_: object) -> int:
-    return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
-
-
-def _is_same(database: sqlite3.Connection, golden: str, generated: str) -> bool:
-    if golden == generated:
+def _is_same(database: sqlite3.Connection | None, golden: str, generated: str) -> bool:
+    if database is None:
         return True
-    wanted, got = _result(database, golden), _result(database, generated)
+    wanted, got = (result(database, statement, _MAX_QUERY_CALLBACKS) for statement in (golden, generated))
     if wanted is None or got is None:
         return False
-    return wanted == got if " ORDER BY " in golden.upper() else Counter(wanted) == Counter(got)
+    return _are_equal(wanted, got, ordered=is_ordered(golden, "sqlite"))
 
 
-def _result(database: sqlite3.Connection, statement: str) -> list[tuple[object, ...]] | None:
-    _limit_steps(database, _MAX_QUERY_CALLBACKS)
-    try:
-        return list(database.execute(statement).fetchmany(_MAX_ROWS))
-    except (sqlite3.Error, sqlite3.Warning):
-        return None
-
-
-def _limit_steps(database: sqlite3.Connection, callback_count: int) -> None:
-    """Interrupts the next statements once they took this many callbacks: a limit that no clock makes flaky."""
-    callbacks = 0
-
-    def count() -> bool:
-        nonlocal callbacks
-        callbacks += 1
-        return callbacks > callback_count
-
-    database.set_progress_handler(count, _STEPS_PER_CALLBACK)
+def _are_equal(wanted: Rows, got: Rows, *, ordered: bool) -> bool:
+    return wanted == got if ordered else Counter(wanted) == Counter(got)

@@ -1,37 +1,91 @@
-"""All metrics of a set of outputs in one place."""
+"""From answers to row scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from shared.contracts.spec import ContractKind, ContractSpec
-from trainer_svc.domain.metric import exact_match, field_f1
-from trainer_svc.evaluation.execution import execution_match
+from shared.errors import FieldViolation
+from trainer_svc.domain.row_score import FieldCount, Generated, RowScore
+from trainer_svc.evaluation.alignment import count_fields
+from trainer_svc.evaluation.execution import executes_alike
+from trainer_svc.evaluation.filler import has_filler
+from trainer_svc.evaluation.rouge import rouge_l
+from trainer_svc.evaluation.statement import canonical_statement, is_select
+from trainer_svc.evaluation.tree import read_tree
+
+Check = Callable[[str], Sequence[FieldViolation]]
+"""Every fault of a text under the contract."""
+
+_SQL_TOKEN = re.compile(r"'(?:[^']|'')*'|[A-Za-z_][\w.]*|\d+(?:\.\d+)?|[^\s\w]+")
 
 
-@dataclass(frozen=True)
-class Score:
-    """Metrics over rows, each 0..1."""
+def score_rows(
+    spec: ContractSpec,
+    check: Check,
+    golden: Sequence[str],
+    generated: Sequence[Generated],
+    *,
+    database_sql: str = "",
+) -> list[RowScore]:
+    """One score a row, in order. `golden` keeps the contract; an answer may be any text.
 
-    exact_match: float
-    field_f1: float
-    execution_match: float | None
+    Leaves are, by kind: scalars of JSON; SQL's tokens in canonical spelling; the words of a text, as SQuAD's F1 counts
+    them but as written (Rajpurkar et al. 2016); a choice or an answer to a regular expression as a whole.
 
-    @property
-    def task_metric(self) -> float:
-        """What adapters of one run are compared by: execution match, else the mean of exact match and field F1.
+    Raises:
+        InvalidInput: FIELD_INVALID, `database_sql` cannot be run, or asks for the tables of a DDL that cannot.
+    """
+    texts = [answer.text for answer in generated]
+    executed: Sequence[bool | None] = [None] * len(texts)
+    if spec.kind is ContractKind.SQL:
+        executed = executes_alike(spec, database_sql, golden, texts)
+    return [
+        _score(spec, check, gold, answer, alike)
+        for gold, answer, alike in zip(golden, generated, executed, strict=True)
+    ]
 
-        Exact match is what counts, and moves in leaps on some dozen rows; field F1 tells between them.
-        """
-        if self.execution_match is not None:
-            return self.execution_match
-        return (self.exact_match + self.field_f1) / 2
+
+def _score(spec: ContractSpec, check: Check, golden: str, answer: Generated, alike: bool | None) -> RowScore:
+    is_exact, fields = _compare(spec, golden, answer.text)
+    return RowScore(
+        is_valid=not check(answer.text),
+        is_exact=is_exact,
+        fields=fields,
+        has_filler=has_filler(spec, golden, answer.text),
+        ended=answer.ended,
+        token_count=answer.token_count,
+        is_parsed=is_select(answer.text, spec.dialect) if spec.kind is ContractKind.SQL else None,
+        executes_alike=alike,
+        rouge_l=rouge_l(golden, answer.text) if spec.kind is ContractKind.TEXT else None,
+    )
 
 
-def score_outputs(spec: ContractSpec, golden: Sequence[str], generated: Sequence[str], database_sql: str = "") -> Score:
-    """Compares canonical outputs row by row; execution match only for SQL with a database."""
-    executed = None
-    if spec.kind is ContractKind.SQL and database_sql:
-        executed = execution_match(spec.ddl, database_sql, golden, generated)
-    return Score(exact_match(golden, generated), field_f1(spec.kind, golden, generated), executed)
+def _compare(spec: ContractSpec, golden: str, generated: str) -> tuple[bool, tuple[FieldCount, ...]]:
+    """Whether they are equal, and their leaves."""
+    if spec.kind is ContractKind.JSON:
+        tree, other = read_tree(golden), read_tree(generated)
+        return tree == other, count_fields(tree, other)
+    text, answer = (unicodedata.normalize("NFC", side) for side in (golden, generated))
+    if spec.kind is ContractKind.SQL:
+        text, answer = (canonical_statement(spec, side) for side in (text, answer))
+        return text == answer, _count_words(_SQL_TOKEN.findall(text), _SQL_TOKEN.findall(answer))
+    if spec.kind is ContractKind.TEXT:
+        return text == answer, _count_words(text.split(), answer.split())
+    return text == answer, (_count_whole(text, answer),)
+
+
+def _count_words(golden: Sequence[str], generated: Sequence[str]) -> tuple[FieldCount, ...]:
+    """As multisets: a word has no place of its own, so that none is mismatched."""
+    wanted, got = Counter(golden), Counter(generated)
+    matched = (wanted & got).total()
+    return (FieldCount("", matched=matched, omitted=wanted.total() - matched, invented=got.total() - matched),)
+
+
+def _count_whole(golden: str, generated: str) -> FieldCount:
+    if golden == generated:
+        return FieldCount("", matched=1)
+    return FieldCount("", mismatched=1) if generated else FieldCount("", omitted=1)

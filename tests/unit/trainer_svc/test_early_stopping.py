@@ -16,7 +16,6 @@ from trainer_svc.domain.early_stopping import (
     validation_interval,
     wanted_rows,
 )
-from trainer_svc.evaluation.score import Score
 
 SCORES = {3: 0.25, 6: 0.5, 9: 0.5, 12: 0.375}
 
@@ -76,15 +75,3 @@ class TestEnd:
         """There is no best one yet."""
         assert not is_over({}, 1)
         assert not is_over({3: 0.0}, 1)
-
-
-class TestTaskMetric:
-    """The one number that adapters of a run are compared by."""
-
-    def test_is_execution_match_where_there_is_a_database(self) -> None:
-        """Even where it is zero."""
-        assert Score(0.5, 0.75, 0.0).task_metric == 0.0
-
-    def test_is_the_mean_of_exact_match_and_field_f1_elsewhere(self) -> None:
-        """So that of two adapters with the same exact match the one with more fields right is the better one."""
-        assert Score(0.5, 0.75, None).task_metric == 0.625

@@ -1,92 +1,80 @@
-"""The database of execution match: a tenant's SQL that must reach nothing but its own tables."""
+"""Execution match: statements compared by their results."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import InvalidInput
-from trainer_svc.evaluation.execution import execution_match, open_database
+from trainer_svc.evaluation.execution import executes_alike
 
-DDL = "CREATE TABLE city (id INTEGER PRIMARY KEY, name TEXT UNIQUE);"
+SPEC = ContractSpec(ContractKind.SQL, ddl="CREATE TABLE t (a INTEGER, b TEXT);")
+ROWS = "INSERT INTO t VALUES (1, 'x'); INSERT INTO t VALUES (2, 'y'); INSERT INTO t VALUES (2, 'z');"
 
 
-class TestOpenDatabase:
-    """Building it from the contract's DDL and the dataset's rows."""
+def _is_alike(golden: str, generated: str, database_sql: str = ROWS) -> bool | None:
+    return executes_alike(SPEC, database_sql, [golden], [generated])[0]
 
-    def test_takes_what_a_dump_holds(self) -> None:
-        """Transactions and harmless PRAGMAs of a dump are no hindrance."""
-        dump = "PRAGMA foreign_keys=OFF; BEGIN TRANSACTION; INSERT INTO city VALUES (1, 'Oslo'); COMMIT;"
 
-        with open_database(DDL, dump) as database:
-            assert database.execute("SELECT name FROM city").fetchall() == [("Oslo",)]
+class TestExecutesAlike:
+    """On the supplied database and on instances."""
 
     @pytest.mark.parametrize(
-        "script",
+        ("golden", "generated", "same"),
         [
-            "ATTACH '{file}' AS other; CREATE TABLE other.t (a);",
-            "VACUUM INTO '{file}';",
-            "CREATE VIRTUAL TABLE v USING fts5(x);",
-            "CREATE TRIGGER g AFTER INSERT ON city BEGIN SELECT 1; END;",
-            "INSERT INTO city VALUES (1, load_extension('{file}'));",
-            "INSERT INTO city VALUES (1, randomblob(1000000000));",
-            "INSERT INTO nowhere VALUES (1);",
-            "INSERT INTO city VALUES (1, 'a'), (1, 'b');",
-            "no SQL at all",
-            "SELECT '\0';",
+            ("SELECT a FROM t WHERE b = 'x'", "SELECT t.a FROM t WHERE 'x' = t.b", True),
+            ("SELECT a FROM t", "SELECT a FROM t ORDER BY a DESC", True),
+            ("SELECT a FROM t ORDER BY a", "SELECT a FROM t ORDER BY a DESC", False),
+            ("SELECT b FROM t WHERE a IN (SELECT a FROM t ORDER BY a LIMIT 2)",
+             "SELECT b FROM t WHERE a IN (SELECT a FROM t ORDER BY a LIMIT 2) ORDER BY b DESC", True),
+            ("SELECT a FROM t WHERE b <> ' ORDER BY '", "SELECT a FROM t WHERE b <> ' ORDER BY ' ORDER BY b", True),
+            ("SELECT a FROM t UNION SELECT 5 ORDER BY a", "SELECT a FROM t UNION SELECT 5 ORDER BY a DESC", False),
+            ("SELECT a * 0.1 + 0.2 FROM t", "SELECT 0.2 + 0.1 * a FROM t", True),
+            ("SELECT a FROM t", "SELECT DISTINCT a FROM t", False),
+            ("SELECT a FROM t", "SELECT nothing FROM t", False),
+            ("SELECT a FROM t", "SELECT '\ud800'", False),
+            ("SELECT a FROM t", "SELECT '\0'", False),
+            ("SELECT COUNT(*) FROM t", "DELETE FROM t", False),
+            ("SELECT nothing FROM t", "SELECT a FROM t", False),
+            ("SELECT 1", "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT COUNT(*) FROM n", False),
         ],
-    )
-    def test_refuses_what_reaches_out_or_fails(self, script: str, tmp_path: Path) -> None:
-        """Files, code, huge values and mistakes are the tenant's error, named, and leave nothing behind."""
-        file = tmp_path / "other.db"
+    )  # fmt: skip
+    def test_compares_results(self, golden: str, generated: str, same: bool) -> None:
+        """Order counts where the golden statement orders its result; writes are denied, endless queries stopped."""
+        assert _is_alike(golden, generated) is same
 
-        with pytest.raises(InvalidInput) as caught, open_database(DDL, script.replace("{file}", str(file))):
-            pass
+    def test_finds_what_one_database_hides(self) -> None:
+        """Two statements that agree on the supplied rows by chance differ on an instance."""
+        golden, generated = "SELECT a FROM t WHERE b = 'x'", "SELECT MIN(a) FROM t"
 
-        assert caught.value.reason == "FIELD_INVALID"
-        assert caught.value.violations[0].path == "dataset.database_sql"
-        assert not file.exists()
+        assert _is_alike(golden, generated) is False
 
-    def test_stops_endless_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Rows that never end are interrupted by a count of steps."""
-        monkeypatch.setattr("trainer_svc.evaluation.execution._MAX_SETUP_CALLBACKS", 20)
-        endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) INSERT INTO city SELECT x, x FROM n;"
+    def test_needs_no_supplied_database(self) -> None:
+        """The DDL is enough."""
+        assert _is_alike("SELECT a FROM t", "SELECT a FROM t WHERE a > 0", "") is False
+        assert _is_alike("SELECT a FROM t", "SELECT t.a FROM t", "") is True
 
-        with pytest.raises(InvalidInput, match="interrupted"), open_database(DDL, endless):
-            pass
+    def test_holds_on_the_supplied_database_too(self) -> None:
+        """A value that only the supplied rows have tells the statements apart."""
+        rows = "INSERT INTO t VALUES (123456, 'x');"
+        golden, generated = "SELECT b FROM t", "SELECT b FROM t WHERE a IS NULL OR a <> 123456"
 
-    def test_cannot_grow_without_bound(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The page limit holds although the script asks for more."""
-        monkeypatch.setattr("trainer_svc.evaluation.execution._MAX_PAGES", 10)
-        large = "PRAGMA max_page_count = 1000000; INSERT INTO city VALUES (1, zeroblob(1000000));"
-
-        with pytest.raises(InvalidInput, match="full"), open_database(DDL, large):
-            pass
-
-    def test_names_the_ddl_when_that_is_at_fault(self) -> None:
-        """The violation says which of the two texts to change."""
-        with pytest.raises(InvalidInput) as caught, open_database("CREATE TABLE t (a), (b);", ""):
-            pass
-
-        assert caught.value.violations[0].path == "contract.ddl"
-
-
-class TestExecutionMatch:
-    """Statements of a model on it."""
+        assert _is_alike(golden, generated, "") is True
+        assert _is_alike(golden, generated, rows) is False
 
     def test_no_statement_changes_what_the_next_one_sees(self) -> None:
         """A generated write or PRAGMA is denied and counts as wrong; later rows are compared as if it never ran."""
-        golden = ["SELECT COUNT(*) FROM city"] * 4
-        generated = [
-            "DELETE FROM city",
-            "PRAGMA writable_schema=1",
-            "ATTACH ':memory:' AS a",
-            "SELECT COUNT(id) FROM city",
-        ]
+        golden = ["SELECT COUNT(*) FROM t"] * 4
+        generated = ["DELETE FROM t", "PRAGMA writable_schema=1", "ATTACH ':memory:' AS a", "SELECT COUNT(1) FROM t"]
 
-        assert execution_match(DDL, "INSERT INTO city VALUES (1, 'a');", golden, generated) == 0.25
+        assert executes_alike(SPEC, ROWS, golden, generated) == [False, False, False, True]
 
-    def test_of_nothing_is_zero(self) -> None:
-        """No rows, no division."""
-        assert execution_match(DDL, "", [], []) == 0.0
+    def test_knows_sqlite_alone(self) -> None:
+        """Other dialects have no execution match, nor has a DDL that SQLite cannot build."""
+        other = ContractSpec(ContractKind.SQL, ddl=SPEC.ddl, dialect="postgres")
+        unbuildable = ContractSpec(ContractKind.SQL, ddl="CREATE TABLE t (a INT, a INT);")
+
+        assert executes_alike(other, "", ["SELECT a FROM t"], ["SELECT a FROM t"]) == [None]
+        assert executes_alike(unbuildable, "", ["SELECT a FROM t"], ["SELECT a FROM t"]) == [None]
+        with pytest.raises(InvalidInput):
+            executes_alike(unbuildable, ROWS, ["SELECT a FROM t"], ["SELECT a FROM t"])

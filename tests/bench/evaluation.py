@@ -1,0 +1,19 @@
+"""Evaluation, all of it: metrics against a second computation, statements that one database takes for equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.bench import evaluation_instances, evaluation_metrics
+from tests.bench.result import Figures, run_parts
+
+PARTS: tuple[Callable[[], Figures], ...] = (evaluation_metrics.measure, evaluation_instances.measure)
+
+
+def main() -> None:
+    """Runs all parts."""
+    run_parts("evaluation", PARTS)
+
+
+if __name__ == "__main__":
+    main()
