@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,13 +29,16 @@ from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from tests.access.issuer import AUDIENCE, ISSUER, Certificate, CertificateAuthority, TokenIssuer
 from tests.unit.inference_svc.conftest import ALIAS, Replica
+from tests.unit.trainer_svc.evaluation_sample import evaluation
 from trainer_svc.bootstrap import TrainerApplication
 from trainer_svc.config import Settings
 from trainer_svc.domain.estimate import Usage
 from trainer_svc.domain.job import Job, JobSpec, JobState
+from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.registry import Revision
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.store import calibration, history, shelf
+from trainer_svc.store.codec import dump
 from trainer_svc.store.database import Database
 
 TENANT = "tenants/acme"
@@ -162,7 +166,14 @@ async def _publish(data: Path, base: BaseModel) -> None:
         ManualClock().now(), state=JobState.PAUSED,
     )  # fmt: skip
     await database.run(lambda connection: history.add_job(connection, held))
-    usage = Usage(base.digest, TrainingMode.LORA, 16, 2, "cpu", 100, 10, 1, 1.0, 1.0, 1.0, 1)
+    done = dataclasses.replace(
+        held, name=f"{TENANT}/jobs/done", state=JobState.SUCCEEDED, evaluated_rows_digest=blobs.put_bytes(b""),
+        evaluation_digest=blobs.put_bytes(dump(evaluation()).encode()),
+    )  # fmt: skip
+    await database.run(lambda connection: history.add_job(connection, done))
+    usage = Usage(
+        base.digest, TrainingMode.LORA, 16, 2, "cpu", 100, 10, 1.0, 1.0, 1.0, 1, recipe_version=RECIPE_VERSION
+    )  # fmt: skip
     await database.run(lambda connection: calibration.add_usage(connection, usage))
     database.close()
 

@@ -43,6 +43,8 @@ SAMPLES: dict[str, dict[str, object]] = {
     "TrainingService/ResumeTrainingJob": {"name": "{t}/jobs/held{x}"},
     "TrainingService/WatchTrainingJob": {"name": "{t}/jobs/first{x}"},
     "TrainingService/EstimateTrainingJob": {"parent": "{t}", "job": {"dataset": "{t}/datasets/golden{x}"}},
+    "EvaluationService/GetJobEvaluation": {"name": "{t}/jobs/done{x}"},
+    "EvaluationService/ListEvaluatedRows": {"parent": "{t}/jobs/done{x}"},
     "RegistryService/GetRevision": {"name": "{t}/adapters/answer{x}/revisions/1"},
     "RegistryService/ListRevisions": {"parent": "{t}/adapters/answer{x}"},
     "RegistryService/DownloadRevision": {"name": "{t}/adapters/answer{x}/revisions/1"},

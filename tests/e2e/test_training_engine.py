@@ -22,6 +22,7 @@ from trainer_svc.engine import base as engine_base
 from trainer_svc.engine.batching import collate
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
+from trainer_svc.engine.decoding import Constrained, Free
 from trainer_svc.engine.generation import generate
 from trainer_svc.engine.loss import completion_loss
 
@@ -129,12 +130,44 @@ class TestGenerate:
         renderer = PromptRenderer.load(base)
         prompts = [renderer.prompt_ids("x" * length) for length in (1, 30, 7)]
 
-        together = generate(model, contract, prompts, 512)
-        alone = [generate(model, contract, [prompt], 512)[0] for prompt in prompts]
+        together = generate(model, Constrained(contract), prompts, 512)
+        alone = [generate(model, Constrained(contract), [prompt], 512)[0] for prompt in prompts]
 
         assert together == alone
         for answer in together:
             assert contract.check(renderer.decode(answer)) == ()
+
+    def test_what_all_prompts_begin_with_is_read_once(
+        self, base: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An instruction prompt before rows of different lengths: the same answers from a fifth of the tokens."""
+        model = LlamaForCausalLM.from_pretrained(base.folder, dtype=torch.float32).eval()
+        contract = ContractCompiler(tmp_path, base.vocabulary()).compile(CONTRACT)
+        renderer = PromptRenderer.load(base)
+        prompts = [renderer.prompt_ids("x" * length, "Answer with JSON. " * 12) for length in (1, 30, 7, 2, 12)]
+        read: list[int] = []
+        watch = lambda module, args, kwargs: read.append(kwargs["input_ids"].numel())  # noqa: E731
+        model.register_forward_pre_hook(watch, with_kwargs=True)
+
+        together = generate(model, Constrained(contract), prompts, 512)
+        of_prompts = read[0] + read[1]
+        alone = [generate(model, Constrained(contract), [prompt], 512)[0] for prompt in prompts]
+
+        assert together == alone
+        assert of_prompts < sum(map(len, prompts)) / 2
+
+    def test_a_free_answer_ends_with_a_stop_token_or_its_budget(self, base: BaseModel) -> None:
+        """Nothing holds it: it is the model's best token at each place."""
+        model = LlamaForCausalLM.from_pretrained(base.folder, dtype=torch.float32).eval()
+        prompt = PromptRenderer.load(base).prompt_ids("x")
+
+        (free,) = generate(model, Free(()), [prompt], 512, output_tokens=12)
+        (stopped,) = generate(model, Free((free[5],)), [prompt], 512, output_tokens=12)
+
+        assert len(free) == 12
+        assert stopped == free[: free.index(free[5]) + 1]
+        logits = model(torch.tensor([[*prompt, *free]])).logits[0]
+        assert logits.argmax(-1)[len(prompt) - 1 : -1].tolist() == free
 
 
 class TestPickCanaries:
@@ -149,12 +182,12 @@ class TestPickCanaries:
         plain = LlamaForCausalLM.from_pretrained(base.folder, dtype=torch.float32)
         model = get_peft_model(plain, LoraConfig(r=4, target_modules=["q_proj", "up_proj"])).eval()
         prompts = [renderer.prompt_ids(row.input) for row in rows(12)]
-        alike = generate(model, contract, prompts, 512)  # B is zero at first: the base's own answers
+        alike = generate(model, Constrained(contract), prompts, 512)  # B is zero at first: the base's own answers
         torch.manual_seed(1)
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter)
-        other = generate(model, contract, prompts, 512)
+        other = generate(model, Constrained(contract), prompts, 512)
         assert alike != other
 
         canaries = pick_canaries(model, contract, prompts, other)

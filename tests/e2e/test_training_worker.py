@@ -79,7 +79,7 @@ class TestResume:
         assert usage["batch_tokens"] <= 8 * usage["trained_tokens"] / 3 / 160 * 2
         assert min(usage[f"{part}_seconds"] for part in ("startup", "training", "evaluation")) > 0
         assert usage["peak_bytes"] > 100 << 20, "torch alone takes more"
-        assert (usage["device"], usage["threads"], usage["rank"], usage["holdout_count"]) == ("cpu", 1, 4, 9)
+        assert (usage["device"], usage["threads"], usage["rank"], usage["scored_count"]) == ("cpu", 1, 4, 4 * 9)
         manifest = read_package(killed.package)
         validate_adapter(killed.package, manifest, base, max_rank=64)
         assert manifest.canaries

@@ -69,8 +69,8 @@ def write_run(path: Path, base: BaseModel, train: list[CheckedRow] | None = None
         contract_name="tenants/acme/contracts/answer",
         contract_cache_dir=str(path.parent / "contracts"),
         dataset_digest="sha256:" + "0" * 64,
-        instruction_prompt="Answer with JSON.",
         **{
+            "instruction_prompt": "Answer with JSON.",
             "base_model_dir": str(base.folder),
             "contract": CONTRACT.canonical().decode(),
             "epoch_count": 3,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ _CACHE_BYTES = 1 << 30
 _COMPACT_RATIO = 0.75
 """Complete answers leave the batch once this share is left: selecting costs a copy of the cache, padding every step."""
 _LEAST_SHARED = 64
-"""Tokens. A hundred prompts of 1,120, of which 1,030 are the same, are answered in 57 tokens in 21 s, without it in 35."""
+"""Tokens. A hundred prompts of 1,120, of which 1,030 are the same, take 21 s to be answered in 57, without it 35."""
 DEFAULT_OUTPUT_TOKENS = 512
 """The inference service's default."""
 
@@ -58,7 +57,9 @@ def _read_shared(model: Any, prompts: list[Sequence[int]]) -> tuple[int, Any]:  
 
     Nothing where that saves little, or where layers look back over so many places only: padding would stand in between.
     """
-    count = min(len(os.path.commonprefix(prompts)), min(map(len, prompts)) - 1)
+    most = min(map(len, prompts)) - 1  # each has a token of its own to go on from
+    columns = enumerate(zip(*prompts, strict=False))
+    count = next((place for place, column in columns if place == most or len(set(column)) > 1), most)
     if len(prompts) == 1 or count < _LEAST_SHARED or getattr(model.config, "sliding_window", None):
         return 0, None
     ids = torch.tensor([prompts[0][:count]], device=model.device)

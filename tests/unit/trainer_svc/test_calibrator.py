@@ -22,6 +22,7 @@ from trainer_svc.domain.estimate import Usage
 from trainer_svc.domain.job import JobSpec, JobState
 from trainer_svc.domain.pace import StepSums
 from trainer_svc.domain.plan import plan_training
+from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.store import calibration, catalog, history
 
@@ -30,6 +31,7 @@ USAGE = Usage(
     base_model_digest="", mode=TrainingMode.LORA, rank=16, threads=1, device="cpu", trained_tokens=1_000,
     batch_tokens=100, scored_count=5, startup_seconds=1.0, training_seconds=2.0, evaluation_seconds=3.0,
     peak_bytes=1 << 20, step_count=10, padded_tokens=1_000, steps=StepSums.of([(100, 0.2), (50, 0.1)]),
+    recipe_version=RECIPE_VERSION,
 )  # fmt: skip
 COUNT = 'echo >> "$(dirname "$3")/children"; '
 HANG = COUNT + "trap 'exit 5' TERM; while :; do sleep 0.05; done"

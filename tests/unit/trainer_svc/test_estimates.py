@@ -69,9 +69,9 @@ class TestEstimates:
         message = message_of(found, plan, spec, estimates.price)
 
         assert (message.epoch_token_count, message.token_count, message.step_count) == (4_500, 9_000, 20)
-        assert message.expected.duration.ToTimedelta().total_seconds() == 10 + 9 + 10
-        assert message.expected.price == pytest.approx(0.029)
-        assert message.expected.energy_kwh == pytest.approx(0.1 * 29 / 3600)
+        assert message.expected.duration.ToTimedelta().total_seconds() == 10 + 9 + 40
+        assert message.expected.price == pytest.approx(0.059)
+        assert message.expected.energy_kwh == pytest.approx(0.1 * 59 / 3600)
         assert message.expected.currency == "EUR"
         assert message.low.price < message.expected.price < message.high.price
         assert (message.spec.rank, message.spec.epoch_count, message.spec.batch_size) == (16, 2, 9)
@@ -128,7 +128,7 @@ class TestEstimates:
 
         filled = dataclasses.replace(
             told, rank=None, alpha=None, learning_rate=None, epoch_count=None, batch_size=None,
-            early_stopping_patience=None,
+            early_stopping_patience=None, evaluated_checkpoint_count=None,
         )  # fmt: skip
         assert filled == spec
         assert None not in dataclasses.astuple(told)
@@ -188,7 +188,7 @@ class TestEstimates:
         found, plan = self._of(estimates, spec)
 
         assert (found.work.epoch_tokens, found.work.step_count) == (round(4_500 * 74 / 90), 20)
-        assert found.work.answer_tokens == (10 + 10 * 16) * 10
+        assert found.work.answer_tokens == (10 * 16 + 4 * 2 * 10 + 64) * 10, "each of four states twice, and known rows"
         assert found.work.validation_count == 10
         assert message_of(found, plan, spec, estimates.price).spec.early_stopping_patience == 3
 

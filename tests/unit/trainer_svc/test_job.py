@@ -22,12 +22,14 @@ from shared.names import AdapterName, AliasName, JobName, RevisionName
 from shared.rpc.page import Page
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
+from tests.unit.trainer_svc.evaluation_sample import evaluation, row
 from trainer_svc.app.journal_reader import ingest
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.job import MOVES, Job, JobSpec, JobState
 from trainer_svc.domain.registry import Revision
 from trainer_svc.domain.run import Evaluation, Phase, RunFolder, RunResult
 from trainer_svc.store import history, shelf
+from trainer_svc.store.codec import dump
 from trainer_svc.store.database import Database
 
 PROTO = Path(__file__).parents[3] / "protos/goldsmith/trainer/v1/training_job.proto"
@@ -234,5 +236,7 @@ def _finished_run(folder: Path) -> RunFolder:
     )
     sources = {WEIGHTS_NAME: folder / "weights", CONFIG_NAME: folder / "config"}
     written = write_package(run.package, manifest, sources)
+    run.evaluation.write_text(dump(evaluation()))
+    run.evaluated_rows.write_text(dump(row(1)) + "\n")
     run.result.write_bytes(RunResult(written.digest, Evaluation(5, 0.5, 0.6, None, 100.0, 10.0, 0.1)).to_json())
     return run

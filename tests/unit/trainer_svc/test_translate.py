@@ -14,7 +14,7 @@ from shared.errors import InvalidInput
 from shared.names import DatasetName, JobName
 from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, Finding, InvalidRowPolicy, Report
 from trainer_svc.domain.finding_kind import FindingFilter, Severity
-from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
+from trainer_svc.domain.job import CheckpointScore, Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.registry import Alias, Revision
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
 from trainer_svc.domain.teacher import Labelling, TeacherKind, TeacherSettings
@@ -178,6 +178,7 @@ class TestJob:
             (Event(3, NOW), None),
             (Event(3, NOW, changed=JOB), "changed"),
             (Event(3, NOW, progress=Progress()), "progress"),
+            (Event(3, NOW, evaluated=CheckpointScore(4, 9, 0.5, 0.25, 1.5)), "evaluated"),
             (Event(3, NOW, checkpoint_step=0), "checkpoint"),
         ],
     )

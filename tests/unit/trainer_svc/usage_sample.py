@@ -7,13 +7,14 @@ from typing import Any
 
 from trainer_svc.domain.estimate import Usage, Work
 from trainer_svc.domain.pace import StepSums
+from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.run import TrainingMode
 
 GIB = 1 << 30
 RUN = Usage(
     base_model_digest="sha256:0", mode=TrainingMode.LORA, rank=16, threads=2, device="cpu", trained_tokens=100_000,
     batch_tokens=1_000, scored_count=50, startup_seconds=10.0, training_seconds=100.0, evaluation_seconds=50.0,
-    peak_bytes=GIB,
+    peak_bytes=GIB, recipe_version=RECIPE_VERSION,
 )  # fmt: skip
 """Of an earlier release: it does not tell its steps."""
 WORK = Work(
