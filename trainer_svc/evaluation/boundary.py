@@ -53,13 +53,28 @@ def read_boundaries(statement: str, tables: Sequence[Table]) -> Boundaries:
     return _Reader(tables).read(node)
 
 
+def beside_each_other(first: Boundaries, other: Boundaries) -> Boundaries:
+    """The first ones, with all that the others know besides on the far side."""
+    values = dict(first.values)
+    for place, extra in other.values.items():
+        own = values.get(place, Boundary())
+        known = [*own.near, *own.far]
+        far = [value for value in dict.fromkeys([*extra.near, *extra.far]) if value not in known]
+        values[place] = Boundary(own.near, own.far + far) if known else extra
+    return Boundaries(values, [*first.equated, *other.equated], max(first.count, other.count))
+
+
 def read_checks(ddl: str, tables: Sequence[Table]) -> Boundaries:
-    """Of the CHECK constraints of a DDL in SQLite's dialect."""
+    """Of the CHECK constraints of a DDL in SQLite's dialect; nothing of one that sqlglot cannot read."""
     values: dict[Place, Boundary] = {}
-    for create in sqlglot.parse(ddl, read="sqlite"):
-        own = {table.name for table in create.find_all(exp.Table)} if create is not None else set()
-        reader = _Reader([table for table in tables if table.name in {name.lower() for name in own}])
-        for check in create.find_all(exp.CheckColumnConstraint) if create is not None else ():
+    try:
+        creates = [statement for statement in sqlglot.parse(ddl, read="sqlite") if statement is not None]
+    except (SqlglotError, RecursionError):
+        creates = []
+    for create in creates:
+        own = {table.name.lower() for table in create.find_all(exp.Table)}
+        reader = _Reader([table for table in tables if table.name in own])
+        for check in create.find_all(exp.CheckColumnConstraint):
             values |= reader.read(check).values
     return Boundaries(values, (), 0)
 
@@ -179,10 +194,12 @@ def _sides(kind: _Node, value: Value) -> tuple[list[Value], list[Value]]:
         return _fitting(str(value))
     below: Value = value[:-1] if isinstance(value, str) else value - 1
     above: Value = value + "x" if isinstance(value, str) else value + 1
+    far_below: Value = "" if isinstance(value, str) else value - 10
+    far_above: Value = value + "y" if isinstance(value, str) else value + 10
     near: dict[_Node, list[Value]] = {
-        exp.GT: [above],
+        exp.GT: [above, far_above],
         exp.GTE: [value, above],
-        exp.LT: [below],
+        exp.LT: [below, far_below],
         exp.LTE: [value, below],
         exp.NEQ: [above, below],
     }

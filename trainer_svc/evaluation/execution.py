@@ -49,9 +49,9 @@ def executes_alike(
 
 
 def is_same_on_instances(maker: InstanceMaker, golden: str, generated: str) -> bool:
-    """Whether two statements give the same result on every instance made for the golden one that it runs on."""
+    """Whether two statements give the same result on every instance made for them that the golden one runs on."""
     ordered, compared = is_ordered(golden, "sqlite"), 0
-    for database in maker.databases(golden):
+    for database in maker.databases(golden, generated):
         wanted = result(database, golden, _MAX_INSTANCE_CALLBACKS)
         if wanted is None:
             continue

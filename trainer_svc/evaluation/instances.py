@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.cluster.hierarchy import DisjointSet
 
-from trainer_svc.evaluation.boundary import Boundaries, Boundary, Place, Value, read_boundaries, read_checks
+from trainer_svc.evaluation.boundary import (
+    Boundaries,
+    Boundary,
+    Place,
+    Value,
+    beside_each_other,
+    read_boundaries,
+    read_checks,
+)
 from trainer_svc.evaluation.catalogue import Affinity, Column, Reference, Table, read_catalogue
 from trainer_svc.evaluation.database import make_read_only, open_copy, open_database
 
-_LEAST_ROWS = 12
 _ATTEMPTS = 4
 """Of a row that a constraint refuses, each with other values."""
 
@@ -26,8 +33,9 @@ _ATTEMPTS = 4
 class _Style:
     """How the rows of one instance are drawn."""
 
+    row_count: int
     rows_per_count: float
-    """Rows of a table, as a multiple of what the statement needs; 0 is one row of values that satisfy it."""
+    """Rows that a LIMIT or a comparison of a count needs, as a multiple; what is more of both is drawn."""
     near_ratio: float
     """Share of values that satisfy a comparison of the statement."""
     null_ratio: float
@@ -35,16 +43,23 @@ class _Style:
     """Of a column that the statement compares with nothing; few make ties and duplicates, 0 makes each row differ."""
 
 
+_MAX_SINGLES = 24
+"""Values just beside that are tried one by one; of most statements that is all of them."""
+_SINGLE = _Style(1, 0, near_ratio=1, null_ratio=0, free_values=1)
+"""A row in each table that satisfies all that can be satisfied at once, or all but one: for AND."""
+_LONE = _Style(1, 0, near_ratio=0, null_ratio=0, free_values=1)
+"""One that satisfies nothing, or a single thing: for OR."""
 _STYLES = (
-    _Style(0, 1.0, 0.0, 1),
-    _Style(1, 0.75, 0.0, 0),
-    _Style(1, 0.6, 0.15, 2),
-    _Style(1.5, 0.85, 0.05, 3),
-    _Style(2, 0.45, 0.1, 6),
-    _Style(2, 0.6, 0.2, 4),
-    _Style(2.5, 0.6, 0.1, 0),
+    *(_Style(2, 0, near_ratio=ratio, null_ratio=0.1, free_values=3) for ratio in (0.3, 0.5, 0.7)),
+    _Style(4, 0, near_ratio=0.8, null_ratio=0.3, free_values=3),
+    _Style(12, 1, near_ratio=0.8, null_ratio=0.3, free_values=0),
+    _Style(12, 1, near_ratio=0.75, null_ratio=0, free_values=0),
+    _Style(12, 1, near_ratio=0.6, null_ratio=0.15, free_values=2),
+    _Style(18, 1.5, near_ratio=0.85, null_ratio=0.05, free_values=3),
+    _Style(24, 2, near_ratio=0.6, null_ratio=0.2, free_values=4),
+    _Style(30, 2.5, near_ratio=0.6, null_ratio=0.1, free_values=0),
 )
-"""An empty database comes first, without a style."""
+"""Rows at random, few and many: what takes several rows to see, like duplicates, ties and orders."""
 
 
 class InstanceMaker:
@@ -61,17 +76,29 @@ class InstanceMaker:
             self._tables = read_catalogue(database)
         self._checks = read_checks(ddl, self._tables)
 
-    def databases(self, statement: str) -> Iterator[sqlite3.Connection]:
-        """Six of them, read-only, each closed when the next is asked for; the same in every run.
+    def databases(self, statement: str, other: str = "") -> Iterator[sqlite3.Connection]:
+        """Read-only ones, each closed when the next is asked for; the same in every run.
 
-        Declared foreign keys hold; where a constraint refuses a row there is one less.
+        First an empty one; then with one row in each table, which satisfies what the statement asks for or does not,
+        and the same with a value just beside in one column, since one row decides where many hide it (MIN(a) tells
+        a < 3 from a <= 3 only where nothing is below 3); then with more rows at random. Declared foreign keys hold,
+        but in rows with a value of their own; where a constraint refuses a row there is one less. Values that
+        `other` names stand beside those of the statement: only there an `IN` with one more differs.
         """
+        boundaries = beside_each_other(*(read_boundaries(text, self._tables) for text in (statement, other)))
         with open_copy(self._empty) as database:
             make_read_only(database)
             yield database
-        boundaries = read_boundaries(statement, self._tables)
-        for number, style in enumerate(_STYLES):
-            draw = _Draw(random.Random(f"{number} {statement}"), style, self._tables, boundaries, self._checks)
+        beside = [{place: value} for place, boundary in sorted(boundaries.values.items()) for value in boundary.far]
+        kinds: list[tuple[_Style, dict[Place, Value]]] = [
+            (_SINGLE, {}),
+            *((_SINGLE, one) for one in beside[:_MAX_SINGLES]),
+        ]
+        for number, (style, fixed) in enumerate([*kinds, *((style, {}) for style in _STYLES)]):
+            source = random.Random(f"{number} {statement}")
+            draw = _Draw(
+                source, style, self._tables, _pools(self._tables, boundaries, self._checks), boundaries.count, fixed
+            )
             with open_copy(self._empty) as database:
                 draw.fill(database)
                 make_read_only(database)
@@ -91,13 +118,12 @@ class _Draw:
         source: random.Random,
         style: _Style,
         tables: Sequence[Table],
-        boundaries: Boundaries,
-        checks: Boundaries,
+        pools: Mapping[Place, Boundary],
+        count: int,
+        fixed: Mapping[Place, Value],
     ) -> None:
-        self._random, self._style, self._tables = source, style, tables
-        self._pools = _pools(tables, boundaries, checks)
-        needed = max(_LEAST_ROWS, boundaries.count + 2)
-        self._row_count = max(1, int(needed * style.rows_per_count))
+        self._random, self._style, self._tables, self._pools, self._fixed = source, style, tables, pools, fixed
+        self._row_count = max(style.row_count, int((count + 2) * style.rows_per_count))
         self._rows: dict[str, list[dict[str, Value]]] = {}
         """Accepted ones, by table."""
 
@@ -128,7 +154,10 @@ class _Draw:
         return {column: parent.get(target) for column, target in reference.pairs}
 
     def _value(self, table: Table, column: Column, index: int) -> Value:
-        pool = self._pools.get((table.name, column.name))
+        place = table.name, column.name
+        if place in self._fixed:
+            return self._fixed[place]
+        pool = self._pools.get(place)
         if column.is_unique:
             return self._distinct(column, pool, index)
         if column.is_nullable and self._random.random() < self._style.null_ratio:
@@ -136,7 +165,7 @@ class _Draw:
         if pool is None:
             return self._free(column, index)
         if self._random.random() < self._style.near_ratio:
-            return self._random.choice(pool.near) if self._style.rows_per_count else pool.near[0]
+            return self._random.choice(pool.near) if self._style.near_ratio < 1 else pool.near[0]
         return self._random.choice(pool.far) if pool.far else self._free(column, index)
 
     def _distinct(self, column: Column, pool: Boundary | None, index: int) -> Value:
