@@ -10,7 +10,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import grpc
 
 from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
-from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from goldsmith.registry.v1 import (
+    promotion_service_pb2,
+    promotion_service_pb2_grpc,
+    registry_service_pb2,
+    registry_service_pb2_grpc,
+)
 from goldsmith.trainer.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
@@ -31,6 +36,7 @@ from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.labelling import Labeller
+from trainer_svc.app.promotions import Promotions
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.retention import Retention
@@ -44,6 +50,7 @@ from trainer_svc.curation.personal.plugin import load_finder
 from trainer_svc.domain.estimate import Price
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
+from trainer_svc.service.promotion import PromotionServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
 from trainer_svc.store.database import Database
@@ -122,12 +129,13 @@ class TrainerApplication:
         )  # fmt: skip
         self._training = TrainingServicer(jobs, estimates, clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
+        self._promotion = PromotionServicer(Promotions(self._database, self._changes, clock))
         self._running: asyncio.Task[None] | None = None
         self._sweeping: list[asyncio.Task[None]] = []
 
     @property
     def service_names(self) -> Sequence[str]:
-        """All four services."""
+        """All of them."""
         return [
             module.DESCRIPTOR.services_by_name[name].full_name
             for module, name in (
@@ -135,6 +143,7 @@ class TrainerApplication:
                 (dataset_service_pb2, "DatasetService"),
                 (training_service_pb2, "TrainingService"),
                 (registry_service_pb2, "RegistryService"),
+                (promotion_service_pb2, "PromotionService"),
             )
         ]
 
@@ -149,6 +158,7 @@ class TrainerApplication:
         dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(self._datasets, server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, server)
+        promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(self._promotion, server)
 
     async def start(self) -> Mapping[str, object]:
         """Brings the database up to date and takes up what an earlier process left."""

@@ -10,6 +10,7 @@ from goldsmith.trainer.v1 import training_job_pb2 as pb
 from shared.names import JobName, invalid_field
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
+from trainer_svc.translate.promotion import report_message
 from trainer_svc.translate.time import duration, seconds, timestamp
 
 DEFAULT_ALIAS = "live"
@@ -90,6 +91,7 @@ def job(stored: Job) -> pb.TrainingJob:
         run_time_limit=duration(stored.run_time_limit_seconds),
         base_revision=stored.base_revision,
         run_time=duration(stored.run_seconds),
+        promotion=report_message(stored.promotion) if stored.promotion else None,
     )
 
 

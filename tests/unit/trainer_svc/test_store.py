@@ -24,6 +24,7 @@ from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.upload import Uploads
+from trainer_svc.domain.promotion_record import Actor
 from trainer_svc.domain.registry import Alias, AliasChange, Revision
 from trainer_svc.store import catalog, shelf
 from trainer_svc.store.codec import dump, load
@@ -204,7 +205,7 @@ class TestAliases:
         registry = RegistryReader(database, LocalBlobStore(tmp_path), changes, clock)
 
         async def scenario() -> list[str]:
-            await registry.set_alias(LIVE, RevisionName.parse(names[0]), "")
+            await registry.set_alias(LIVE, RevisionName.parse(names[0]), "", actor=Actor("ada"))
             seen, cursor = [], ""
             async with aclosing(registry.watch("")) as stream:
                 async for change in stream:
@@ -212,7 +213,7 @@ class TestAliases:
                         seen.append(change.alias.revision)
                         cursor = str(change.cursor)
                     else:
-                        await registry.set_alias(LIVE, RevisionName.parse(names[1]), "")
+                        await registry.set_alias(LIVE, RevisionName.parse(names[1]), "", actor=Actor("ada"))
                     if len(seen) == 2:
                         break
             with pytest.raises(OutOfRange):
