@@ -29,7 +29,7 @@ class Target:
     canary: CanarySplit | None = None
 
     def arrivals(self, before: Alias | None) -> list[RevisionName]:
-        """Revisions that would get more of the alias's requests than before, the alias's own first."""
+        """Revisions that would take a place at the alias that they do not have, its own before its canary's."""
         live = before.revision if before is not None else ""
         on_trial = str(before.canary.revision) if before is not None and before.canary is not None else ""
         found = [self.revision] if str(self.revision) != live else []

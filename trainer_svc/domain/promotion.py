@@ -135,7 +135,7 @@ def _against_live(policy: PromotionPolicy, evidence: Evidence | None, live: str)
     if margin is None:
         told = f"{_figures(found)} against {live}"
         return _judged(name, told, CheckReason.WORSE_THAN_LIVE, passes=found.verdict is not Verdict.WORSE)
-    told = f"{_figures(found)} against {live}; the lower end must reach {-margin:+.3f}"
+    told = f"{_figures(found)}, where the lower end must reach {-margin:+.3f}, against {live}"
     return _judged(name, told, CheckReason.WORSE_THAN_LIVE, passes=found.low >= -margin)
 
 

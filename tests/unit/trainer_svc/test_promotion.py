@@ -166,6 +166,14 @@ class TestCheck:
         assert check(policy, sound(LIVE, against_live=(slight,)), LIVE).passed
         assert not check(DEFAULT, sound(LIVE, against_live=(slight,)), LIVE).passed
 
+    def test_stops_a_gap_only_where_chance_does_not_explain_it(self) -> None:
+        """The lower end of its interval decides, up to the limit itself."""
+        vague, clear = compared(0.55, 0.1), compared(0.55, 0.04)
+
+        assert check(DEFAULT, sound(memorised=vague)).passed
+        assert reasons(check(DEFAULT, sound(memorised=clear))) == {CheckReason.MEMORISED}
+        assert check(DEFAULT, sound(memorised=dataclasses.replace(clear, low=0.5))).passed
+
     @given(evidences, lives, ratios, st.booleans())
     def test_never_passes_when_a_threshold_is_missed(
         self, evidence: Evidence, live: str, least: float, at_lower_end: bool

@@ -281,6 +281,17 @@ class TestPromoteRevision:
 
         assert not desk.record[0].cause.is_override
 
+    def test_moves_nothing_that_is_not_recorded(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The alias, its change for those who watch, and the entry are one transaction."""
+        own = desk.revision(sound())
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger, "add_promotion", _die)
+            for move in (lambda: desk.promote(own, ""), lambda: desk.set_alias(own), lambda: desk.finish(sound())):
+                with pytest.raises(MemoryError):
+                    move()
+
+        assert (desk.alias, desk(lambda c: shelf.alias_changes_after(c, 0)), desk.record) == (None, [], [])
+
     def test_asks_for_the_etag(self, desk: Desk) -> None:
         """Of the alias as it was seen; empty where none was."""
         first, second = desk.revision(sound()), desk.revision(sound())
