@@ -11,7 +11,12 @@ from pathlib import Path
 import grpc
 
 from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
-from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from goldsmith.registry.v1 import (
+    promotion_service_pb2,
+    promotion_service_pb2_grpc,
+    registry_service_pb2,
+    registry_service_pb2_grpc,
+)
 from goldsmith.trainer.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
@@ -35,6 +40,9 @@ from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.evaluations import Evaluations
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.labelling import Labeller
+from trainer_svc.app.live_comparison import StoredAnswers
+from trainer_svc.app.promotion_gate import PromotionGate
+from trainer_svc.app.promotions import Promotions
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.retention import Retention
@@ -50,6 +58,7 @@ from trainer_svc.evaluation.benchmark import load_benchmarks
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
 from trainer_svc.service.evaluation import EvaluationServicer
+from trainer_svc.service.promotion import PromotionServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
 from trainer_svc.store.database import Database
@@ -81,10 +90,11 @@ class TrainerApplication:
             parallel_jobs=settings.parallel_jobs,
             benchmark_dir=_benchmarks(settings.benchmark_dir),
         )
+        gate = PromotionGate(StoredAnswers(blobs))
         self._runner = Runner(
             database=self._database,
             blobs=blobs,
-            publisher=Publisher(self._database, blobs, clock),
+            publisher=Publisher(self._database, blobs, clock, gate),
             changes=self._changes,
             clock=clock,
             base=self._base,
@@ -129,7 +139,8 @@ class TrainerApplication:
         )  # fmt: skip
         self._training = TrainingServicer(jobs, estimates, clock)
         self._evaluations = EvaluationServicer(Evaluations(self._database, blobs))
-        self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
+        self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock, gate))
+        self._promotion = PromotionServicer(Promotions(self._database, self._changes, clock, gate))
         self._running: asyncio.Task[None] | None = None
         self._sweeping: list[asyncio.Task[None]] = []
 
@@ -144,6 +155,7 @@ class TrainerApplication:
                 (training_service_pb2, "TrainingService"),
                 (evaluation_service_pb2, "EvaluationService"),
                 (registry_service_pb2, "RegistryService"),
+                (promotion_service_pb2, "PromotionService"),
             )
         ]
 
@@ -159,6 +171,7 @@ class TrainerApplication:
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
         evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(self._evaluations, server)
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, server)
+        promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(self._promotion, server)
 
     async def start(self) -> Mapping[str, object]:
         """Brings the database up to date and takes up what an earlier process left."""

@@ -6,6 +6,7 @@
 
 from shared.client.credentials import Credentials
 from shared.client.inference import Answer, InferenceClient
+from shared.client.promotion import PromotionClient
 from shared.client.trainer import TrainerClient
 
-__all__ = ["Answer", "Credentials", "InferenceClient", "TrainerClient"]
+__all__ = ["Answer", "Credentials", "InferenceClient", "PromotionClient", "TrainerClient"]

@@ -154,13 +154,14 @@ async def open_house(base: BaseModel, folder: Path) -> AsyncIterator[House]:
 
 
 async def _publish(data: Path, base: BaseModel) -> None:
-    """A revision that nobody trained, a job that was paused, and what a run took."""
+    """Two revisions that nobody trained, a job that was paused, and what a run took."""
     database, blobs = Database(f"sqlite:///{data}/trainer.db"), LocalBlobStore(data / "blobs")
     database.migrate()
     files = (PackageFile("manifest.json", 8, blobs.put_bytes(b"manifest")),)
     zero = "sha256:" + "0" * 64
     revision = Revision("", zero, files, f"{TENANT}/jobs/j", f"{TENANT}/contracts/c", zero, ManualClock().now())
-    await database.run(lambda connection: shelf.add_revision(connection, AdapterName("acme", "answer"), revision))
+    for _ in "12":
+        await database.run(lambda connection: shelf.add_revision(connection, AdapterName("acme", "answer"), revision))
     held = Job(
         f"{TENANT}/jobs/held", f"{TENANT}/datasets/golden", f"{TENANT}/adapters/answer", "live", JobSpec(),
         ManualClock().now(), state=JobState.PAUSED,
@@ -191,3 +192,5 @@ def _furnish(house: House) -> None:
         job = training_job_pb2.TrainingJob(dataset=f"{TENANT}/datasets/golden", adapter=f"{TENANT}/adapters/answer")
         own.train(f"{TENANT}/jobs/first", job)
         own.set_alias(f"{TENANT}/adapters/answer/aliases/live", f"{TENANT}/adapters/answer/revisions/1")
+        for number in (1, 2):
+            own.set_alias(f"{TENANT}/adapters/answer/aliases/moved", f"{TENANT}/adapters/answer/revisions/{number}")

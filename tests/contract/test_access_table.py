@@ -15,7 +15,7 @@ from tests.access.rpcs import PROTOS, Rpc, all_rpcs, string_fields
 
 RPCS = all_rpcs()
 OURS = [rpc for rpc in RPCS if rpc.path.startswith("/goldsmith.")]
-READING = ("Get", "List", "Watch", "Download", "Generate", "Extract", "Compile", "Preview", "Estimate")
+READING = ("Get", "List", "Watch", "Download", "Generate", "Extract", "Compile", "Preview", "Estimate", "Check")
 """How the name of an RPC begins that leaves everything as it is; the contracts say of each that it stores nothing."""
 _NAME_COMMENT = re.compile(r"//([^\n]*)tenants/\{[^\n]*\n(?:\s*//[^\n]*\n)*\s*(?:repeated )?string (\w+) =")
 

@@ -25,6 +25,7 @@ from shared.prompt import PromptRenderer
 from shared.rpc.access.check import authorise
 from shared.rpc.access.table import RULES
 from shared.rpc.identity import Identity
+from shared.rpc.identity.caller import act_for
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from tests.access.rpcs import Rpc
@@ -33,6 +34,9 @@ from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
+from trainer_svc.app.live_comparison import StoredAnswers
+from trainer_svc.app.promotion_gate import PromotionGate
+from trainer_svc.app.promotions import Promotions
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.compiled_example import ExampleCompiler
@@ -43,6 +47,7 @@ from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract, Revision
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
+from trainer_svc.service.promotion import PromotionServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
 from trainer_svc.store import catalog, history, shelf
@@ -75,11 +80,13 @@ class Room:
         curator = Curator(self.database, self.blobs, clock, compiler=examples)
         estimates = Estimates(self.database, base, threads=1, price=Price(), calibrator=None)
         compiler = SimpleNamespace(compile=_refuse_to_compile)  # compiling has tests of its own, and takes seconds
+        gate = PromotionGate(StoredAnswers(self.blobs))
         self._servicers = {
             "ContractService": ContractServicer(Contracts(self.database, compiler, clock)),  # type: ignore[arg-type]
             "DatasetService": DatasetServicer(datasets, curator, clock),
             "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), estimates, clock),
-            "RegistryService": RegistryServicer(RegistryReader(self.database, self.blobs, changes, clock)),
+            "RegistryService": RegistryServicer(RegistryReader(self.database, self.blobs, changes, clock, gate)),
+            "PromotionService": PromotionServicer(Promotions(self.database, changes, clock, gate)),
         }
         self._loop = asyncio.new_event_loop()
         for tenant, mark in MARKS.items():
@@ -93,6 +100,7 @@ class Room:
     def call(self, rpc: Rpc, identity: Identity, request: Message) -> list[Message]:
         """Responses, the first few of a stream, as a caller would get them. Raises what the service would."""
         authorise(RULES[rpc.path], identity, request)
+        act_for(identity)
         servicer = self._servicers[rpc.descriptor.containing_service.name]
         return self._loop.run_until_complete(_responses(rpc, getattr(servicer, rpc.descriptor.name), request))
 

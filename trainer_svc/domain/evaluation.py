@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainer_svc.domain.comparison import Comparison
+from trainer_svc.domain.evidence import UNCONSTRAINED, Evidence
 from trainer_svc.domain.forgetting import Forgetting
 from trainer_svc.domain.measure import Metrics
 from trainer_svc.domain.row_score import RowScore
@@ -71,6 +72,27 @@ class AdapterEvaluation:
     def output_tokens_saved(self) -> float:
         """Mean tokens of an answer that are fewer than of the base with instructions; may be negative, 0 without."""
         return self.base.output_tokens.value - self.published.constrained.output_tokens.value if self.base else 0.0
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the published adapter's promotion rests on."""
+        own, forgetting = self.published, self.published.forgetting
+        told = {
+            "cross_entropy_increase": forgetting.cross_entropy_increase, "kl_divergence": forgetting.kl_divergence,
+        }  # fmt: skip
+        if forgetting.leaked_format_rate is not None:
+            told["leaked_format_rate"] = forgetting.leaked_format_rate.value
+        free = {f"{UNCONSTRAINED}{name}": measure for name, measure in own.unconstrained.measures.items()}
+        return Evidence(
+            row_count=own.constrained.row_count,
+            measures={**own.constrained.measures, **free},
+            live_revision=self.live_revision if self.live else "",
+            against_live=self.against_live,
+            against_base=self.against_base,
+            against_chance=self.against_chance,
+            memorised=self.memorised,
+            forgetting=told,
+        )
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ class Metrics:
     """Text only: the mean of a row."""
 
     @property
+    def measures(self) -> dict[str, Measure]:
+        """Those that there are, by name; the task metric is one of them, or has no interval of its own."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Measure)}
+
+    @property
     def task_metric(self) -> float:
         """What adapters of one job are compared by, 0..1.
 

@@ -8,6 +8,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from trainer_svc.domain.evidence import Evidence
+
 EXIT_DONE, EXIT_USER_ERROR, EXIT_INTERNAL_ERROR, EXIT_STOPPED, EXIT_DISK_FULL, EXIT_OUT_OF_MEMORY = 0, 3, 4, 5, 6, 7
 """Any other exit status means that the child was killed; it may be started again and resumes. STOPPED: it was asked to;
 nothing is lost. After USER_ERROR and INTERNAL_ERROR `RunFolder.failure` says more."""
@@ -258,6 +262,8 @@ class RunResult:
 
     manifest_digest: str
     evaluation: Evaluation
+    evidence: Evidence | None = None
+    """What its promotion rests on; None where the run measured none."""
 
     def to_json(self) -> bytes:
         """Inverse of `from_json`."""
@@ -265,6 +271,7 @@ class RunResult:
 
     @classmethod
     def from_json(cls, data: bytes) -> RunResult:
-        """Reads `result.json`."""
+        """Reads `result.json`, also of a release that knew no evidence."""
         body = json.loads(data)
-        return cls(body["manifest_digest"], Evaluation(**body["evaluation"]))
+        evidence = TypeAdapter(Evidence | None).validate_python(body.get("evidence"))
+        return cls(body["manifest_digest"], Evaluation(**body["evaluation"]), evidence)

@@ -75,6 +75,6 @@ def _publish(
     manifest = pack(ready, folder, evaluated.evaluation, summary, canaries, made_of)
     write_atomic(folder.evaluation, dump(evaluated.evaluation).encode())
     write_atomic(folder.evaluated_rows, b"".join(dump(row).encode() + b"\n" for row in evaluated.rows))
-    result = RunResult(manifest.digest, summary)
+    result = RunResult(manifest.digest, summary, evaluated.evaluation.evidence)
     write_atomic(folder.result, result.to_json())
     return result

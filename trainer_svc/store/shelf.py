@@ -31,12 +31,18 @@ def get_revision(connection: Connection, name: RevisionName) -> Revision:
     return load(Revision, body)
 
 
+def next_revision(connection: Connection, adapter: AdapterName) -> RevisionName:
+    """The name that the adapter's next revision gets."""
+    where = (revisions.c.tenant == adapter.tenant) & (revisions.c.adapter == adapter.id)
+    last = connection.execute(select(func.max(revisions.c.number)).where(where)).scalar() or 0
+    return RevisionName(adapter.tenant, adapter.id, last + 1)
+
+
 def add_revision(connection: Connection, adapter: AdapterName, revision: Revision) -> Revision:
     """Publishes a revision under the adapter's next number; returns it with its name."""
-    where = (revisions.c.tenant == adapter.tenant) & (revisions.c.adapter == adapter.id)
-    number = (connection.execute(select(func.max(revisions.c.number)).where(where)).scalar() or 0) + 1
-    named = dataclasses.replace(revision, name=str(RevisionName(adapter.tenant, adapter.id, number)))
-    values = {"tenant": adapter.tenant, "adapter": adapter.id, "number": number, "body": dump(named)}
+    name = next_revision(connection, adapter)
+    named = dataclasses.replace(revision, name=str(name))
+    values = {"tenant": name.tenant, "adapter": name.adapter, "number": name.number, "body": dump(named)}
     connection.execute(insert(revisions).values(values))
     return named
 

@@ -76,6 +76,26 @@ alias_changes = Table(
     sqlite_autoincrement=True,
 )  # fmt: skip
 
+promotion_policies = Table(
+    "promotion_policies", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+# The audit record: rows are only ever added.
+promotions = Table(
+    "promotions", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("alias", String, nullable=False),
+    Column("way", String, nullable=False),
+    Column("revision", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("promotions_by_alias", "tenant", "adapter", "alias", "number"),
+)  # fmt: skip
+
 # What the newest runs took; of no tenant, since it says something about the machine alone.
 calibrations = Table(
     "calibrations", metadata,

@@ -12,6 +12,7 @@ from shared.names import JobName, invalid_field
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.registry import DEFAULT_ALIAS
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
+from trainer_svc.translate.promotion import report_message
 from trainer_svc.translate.time import duration, seconds, timestamp
 
 _STATES = {state: pb.TrainingJobState.Value(f"TRAINING_JOB_STATE_{state.name}") for state in JobState}
@@ -94,6 +95,7 @@ def job(stored: Job) -> pb.TrainingJob:
         run_time_limit=duration(stored.run_time_limit_seconds),
         base_revision=stored.base_revision,
         run_time=duration(stored.run_seconds),
+        promotion=report_message(stored.promotion) if stored.promotion else None,
     )
 
 

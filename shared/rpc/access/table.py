@@ -57,6 +57,12 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.registry.v1.RegistryService/RollBackCanary": Rule(_REPLICA, _NAME, changes=True),
     # Every tenant's aliases in one stream.
     "/goldsmith.registry.v1.RegistryService/WatchAliases": Rule(_REPLICA, follows=True),
+    "/goldsmith.registry.v1.PromotionService/GetPromotionPolicy": Rule(_READ, _NAME),
+    "/goldsmith.registry.v1.PromotionService/UpdatePromotionPolicy": Rule(_WRITE, ("policy.name",), changes=True),
+    "/goldsmith.registry.v1.PromotionService/CheckPromotion": Rule(_READ, _NAME),
+    "/goldsmith.registry.v1.PromotionService/PromoteRevision": Rule(_WRITE, _NAME, changes=True),
+    "/goldsmith.registry.v1.PromotionService/RollBackAlias": Rule(_WRITE, _NAME, changes=True),
+    "/goldsmith.registry.v1.PromotionService/ListPromotions": Rule(_READ, _PARENT),
     "/goldsmith.inference.v1.InferenceService/Generate": Rule(_READ, _PROMPT),
     "/goldsmith.inference.v1.InferenceService/Extract": Rule(_READ, _PROMPT),
     "/goldsmith.inference.v1.InferenceService/GenerateSql": Rule(_READ, _PROMPT),

@@ -24,7 +24,9 @@ from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from tests.unit.trainer_svc.evaluation_sample import evaluation, row
 from trainer_svc.app.jobs import Jobs
+from trainer_svc.app.live_comparison import StoredAnswers
 from trainer_svc.app.observer import UNOBSERVED, Observer
+from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.run_files import RunnerSettings
 from trainer_svc.app.runner import Runner
@@ -79,7 +81,7 @@ class Stage:
         return Runner(
             database=self.database,
             blobs=self.blobs,
-            publisher=Publisher(self.database, self.blobs, self.clock),
+            publisher=Publisher(self.database, self.blobs, self.clock, PromotionGate(StoredAnswers(self.blobs))),
             changes=self.changes,
             clock=self.clock,
             base=self.base,

@@ -24,6 +24,8 @@ from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from tests.unit.trainer_svc.evaluation_sample import evaluation, row
 from trainer_svc.app.journal_reader import ingest
+from trainer_svc.app.live_comparison import StoredAnswers
+from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.job import MOVES, Job, JobSpec, JobState
 from trainer_svc.domain.registry import Revision
@@ -142,7 +144,7 @@ class TestPublisher:
     ) -> None:
         """Revision, alias and the job's end are one transaction; trying again publishes nothing more."""
         folder = _finished_run(tmp_path)
-        publisher = Publisher(database, LocalBlobStore(tmp_path / "blobs"), clock)
+        publisher = _publisher(database, tmp_path, clock)
 
         asyncio.run(publisher.publish(str(NAME), folder))
         with pytest.raises(StateConflict):
@@ -209,13 +211,18 @@ class TestPublisher:
 
 def _publish(database: Database, clock: ManualClock, folder: Path) -> None:
     """The job of these tests, whose run is finished."""
-    asyncio.run(Publisher(database, LocalBlobStore(folder / "blobs"), clock).publish(str(NAME), _finished_run(folder)))
+    asyncio.run(_publisher(database, folder, clock).publish(str(NAME), _finished_run(folder)))
 
 
 def _published(transact: Transact, clock: ManualClock) -> RevisionName:
     """A revision of before."""
     revision = Revision("", "sha256:" + "0" * 64, (), "tenants/acme/jobs/j", "", "", clock.now())
     return RevisionName.parse(transact(lambda c: shelf.add_revision(c, LIVE.adapter_name, revision)).name)
+
+
+def _publisher(database: Database, folder: Path, clock: ManualClock) -> Publisher:
+    blobs = LocalBlobStore(folder / "blobs")
+    return Publisher(database, blobs, clock, PromotionGate(StoredAnswers(blobs)))
 
 
 def _finished_run(folder: Path) -> RunFolder:

@@ -1,0 +1,52 @@
+"""How a revision is compared with one that became live after its evaluation."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from shared.storage.base import BlobStore
+from trainer_svc.domain.comparison import Comparison
+from trainer_svc.domain.evaluation import EvaluatedRow
+from trainer_svc.domain.registry import Revision
+from trainer_svc.domain.row_score import RowScore
+from trainer_svc.evaluation.comparison import compare_all
+from trainer_svc.store.codec import load
+
+LEAST_ROWS = 20
+"""That both answered; fewer show nothing, whatever they say."""
+
+
+class LiveComparison(Protocol):
+    """Compares two published revisions by what is stored of their answers."""
+
+    def compare(self, revision: Revision, live: Revision) -> tuple[Comparison, ...] | None:
+        """Comparisons of `revision` with `live`, paired on holdout rows that both answered; None where too few are.
+
+        Called inside a transaction, on the database's thread: generates nothing, takes some tenths of a second.
+
+        Raises:
+            DataLoss: the stored answers rotted.
+        """
+
+
+class StoredAnswers:
+    """Implements `LiveComparison` by the rows that the jobs of both left."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+
+    def compare(self, revision: Revision, live: Revision) -> tuple[Comparison, ...] | None:
+        """By rows with the same input and golden output, in whichever dataset either met them."""
+        own, other = self._scores(revision), self._scores(live)
+        both = sorted(own.keys() & other.keys())
+        if len(both) < LEAST_ROWS:
+            return None
+        return compare_all([own[key] for key in both], [other[key] for key in both])
+
+    def _scores(self, revision: Revision) -> dict[str, RowScore]:
+        """Of the revision's own answers, by row; nothing where it was published without."""
+        if not revision.evaluated_rows_digest:
+            return {}
+        lines = self._blobs.read(revision.evaluated_rows_digest).splitlines()
+        rows = (load(EvaluatedRow, line.decode()) for line in lines)
+        return {row.key: row.adapter.score for row in rows}
