@@ -17,6 +17,7 @@ from goldsmith.trainer.v1 import (
     training_service_pb2,
     training_service_pb2_grpc,
 )
+from shared.adapter.key_file import read_signer
 from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.clock import SystemClock
@@ -59,6 +60,8 @@ class TrainerApplication:
     def __init__(self, settings: Settings) -> None:
         self._telemetry = Telemetry.of("trainer", otlp_endpoint=settings.otlp_endpoint)
         clock, data_dir = SystemClock(), settings.data_dir.resolve()
+        key_file = settings.signing_key_file
+        signer = read_signer(key_file, "signing_key_file") if key_file is not None else None
         data_dir.mkdir(parents=True, exist_ok=True)
         contract_dir = data_dir / "contracts"
         self._base = BaseModel.load(settings.base_model_dir)
@@ -77,7 +80,7 @@ class TrainerApplication:
         self._runner = Runner(
             database=self._database,
             blobs=blobs,
-            publisher=Publisher(self._database, blobs, clock),
+            publisher=Publisher(self._database, blobs, clock, signer),
             changes=self._changes,
             clock=clock,
             base=self._base,

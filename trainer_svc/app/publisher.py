@@ -8,7 +8,8 @@ import logging
 from sqlalchemy import Connection
 
 from shared.adapter.manifest import AdapterManifest, PackageFile
-from shared.adapter.package import MANIFEST_NAME, read_package
+from shared.adapter.package import MANIFEST_NAME, SIGNATURE_NAME, read_package
+from shared.adapter.signature import Signer
 from shared.clock import Clock
 from shared.names import AdapterName, AliasName, JobName, RevisionName
 from shared.rpc.access.audit import write_audit
@@ -25,10 +26,10 @@ _NO_ALIAS = "-"
 
 
 class Publisher:
-    """Makes a run's package the next revision of its adapter."""
+    """Makes a run's package the next revision of its adapter, signed where there is a key; no worker ever has it."""
 
-    def __init__(self, database: Database, blobs: BlobStore, clock: Clock) -> None:
-        self._database, self._blobs, self._clock = database, blobs, clock
+    def __init__(self, database: Database, blobs: BlobStore, clock: Clock, signer: Signer | None = None) -> None:
+        self._database, self._blobs, self._clock, self._signer = database, blobs, clock, signer
 
     async def publish(self, job: str, folder: RunFolder) -> None:
         """Publishes once: revision, alias and the job's end are one transaction, so a crash leaves all or nothing.
@@ -80,4 +81,7 @@ class Publisher:
         for name in names:
             path = folder.package / name
             files.append(PackageFile(name, path.stat().st_size, self._blobs.put_file(path)))
+        if self._signer is not None:
+            signature = self._signer.sign(digest).to_json()
+            files.append(PackageFile(SIGNATURE_NAME, len(signature), self._blobs.put_bytes(signature)))
         return manifest, tuple(files)

@@ -15,13 +15,15 @@ import pytest
 
 from shared.adapter.canary import CanarySplit
 from shared.adapter.manifest import AdapterManifest
-from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
+from shared.adapter.package import CONFIG_NAME, SIGNATURE_NAME, WEIGHTS_NAME, write_package
+from shared.adapter.signature import check_signature
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import StateConflict
 from shared.names import AdapterName, AliasName, JobName, RevisionName
 from shared.rpc.page import Page
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
+from tests.operator_key import OperatorKey
 from trainer_svc.app.journal_reader import ingest
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.job import MOVES, Job, JobSpec, JobState
@@ -152,6 +154,22 @@ class TestPublisher:
         assert [change.alias.revision for change in transact(shelf.all_aliases)] == [revisions[0].name]
         assert _stored(transact).state is JobState.SUCCEEDED
         assert _stored(transact).revision == revisions[0].name
+
+    def test_signs_where_the_operator_has_a_key(
+        self, database: Database, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path
+    ) -> None:
+        """The signature is a file of the revision, whatever lies in the worker's folder under its name."""
+        operator, folder, blobs = OperatorKey(1), _finished_run(tmp_path), LocalBlobStore(tmp_path / "blobs")
+        (folder.package / SIGNATURE_NAME).write_bytes(b"a worker's own")
+
+        asyncio.run(Publisher(database, blobs, clock, operator.signer).publish(str(NAME), folder))
+
+        (revision,), _ = transact(lambda c: shelf.list_revisions(c, AdapterName("acme", "a"), Page(10, "")))
+        files = {file.filename: file for file in revision.files}
+        assert list(files) == ["manifest.json", WEIGHTS_NAME, CONFIG_NAME, SIGNATURE_NAME]
+        signature = b"".join(blobs.chunks(files[SIGNATURE_NAME].digest, 0, 1 << 20))
+        assert check_signature(revision.digest, signature, operator.trusted) == operator.signer.key_id
+        assert files[SIGNATURE_NAME].size_bytes == len(signature)
 
     def test_ends_the_trial_of_the_alias_and_says_so(
         self, database: Database, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path,
