@@ -9,13 +9,17 @@ import typer
 
 from shared.cli import contract, dataset
 from shared.cli.adapters import adapters
+from shared.cli.export import export
 from shared.cli.screen import errors_shown
+from shared.cli.verify import verify
 from shared.client import Credentials
 
 app = typer.Typer(name="goldsmith", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(contract.app, name="contract")
 app.add_typer(dataset.app, name="dataset")
 app.command()(adapters)
+app.command()(export)
+app.command()(verify)
 
 
 def _file(name: str, text: str) -> typer.models.OptionInfo:
