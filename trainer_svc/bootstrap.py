@@ -62,6 +62,8 @@ class TrainerApplication:
         clock, data_dir = SystemClock(), settings.data_dir.resolve()
         key_file = settings.signing_key_file
         signer = read_signer(key_file, "signing_key_file") if key_file is not None else None
+        if signer is not None:
+            _log.info("what is published is signed", extra={"key_id": signer.key_id})
         data_dir.mkdir(parents=True, exist_ok=True)
         contract_dir = data_dir / "contracts"
         self._base = BaseModel.load(settings.base_model_dir)

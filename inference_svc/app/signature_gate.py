@@ -11,8 +11,9 @@ from shared.adapter.signature import check_signature, read_signature
 from shared.errors import StateConflict
 from shared.names import RevisionName
 
-_RETRY_SECONDS = 10.0
-"""A refusal is not for ever: a key may be added at any moment, and to ask again costs one small file."""
+_RETRY_SECONDS = 30.0
+"""A refusal is not for ever: a key may be added at any moment. To ask again costs one small file, and a place in the
+engine for that moment, which an idle revision may have to leave: hence not more often."""
 
 
 class SignatureGate:

@@ -15,7 +15,7 @@ from shared.base_model import BaseModel
 from shared.errors import DomainError, NotFound, StateConflict
 from shared.names import RevisionName
 from tests.operator_key import OperatorKey
-from tests.unit.inference_svc.conftest import Replica
+from tests.unit.inference_svc.conftest import ALIAS, Replica, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -129,6 +129,20 @@ class TestSignatureGate:
 
         assert caught.value.metadata == {"fault": "untrusted"}
         assert strict.registry.downloads == 1
+
+    async def test_a_refused_promotion_leaves_what_serves(self, strict: Replica) -> None:
+        """Requests for the alias get the revision before, as with any other that cannot be loaded."""
+        signed, unsigned = strict.publish(1), strict.publish(2)
+        ONE.sign(strict.registry.packages[signed])
+        strict.fleet.point(ALIAS, signed)
+        await strict.use(str(ALIAS))
+
+        strict.fleet.point(ALIAS, unsigned)
+        await until(lambda: strict.states().get(2) is ResidentState.REJECTED)
+
+        async with strict.fleet.lease(str(ALIAS)) as resident:
+            assert resident.revision == signed
+        await strict.fleet.stop()
 
     async def test_what_is_on_disk_needs_no_registry(self, strict: Replica) -> None:
         """Its signature is there too."""
