@@ -42,9 +42,9 @@ class MergedModel:
     """How it was merged, in a sentence."""
 
 
-def adapter_bill(manifest: AdapterManifest, digest: str, *, name: str, signed_by: str = "") -> bytes:
+def adapter_bill(manifest: AdapterManifest, digest: str, *, name: str, signature_key_id: str = "") -> bytes:
     """The bill of the package whose manifest has this digest, under the name by which its owner knows it."""
-    return _bill(_adapter(manifest, digest, name, signed_by), _parts(manifest), manifest)
+    return _bill(_adapter(manifest, digest, name, signature_key_id), _parts(manifest), manifest)
 
 
 def merged_bill(manifest: AdapterManifest, digest: str, merged: MergedModel) -> bytes:
@@ -82,14 +82,14 @@ def _bill(subject: Json, parts: list[Json], manifest: AdapterManifest) -> bytes:
     return (json.dumps(body, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _adapter(manifest: AdapterManifest, digest: str, name: str, signed_by: str) -> Json:
+def _adapter(manifest: AdapterManifest, digest: str, name: str, signature_key_id: str) -> Json:
     properties: dict[str, str | float] = {
         "rank": manifest.rank,
         "alpha": manifest.alpha,
         "use_rslora": manifest.use_rslora,
         "target_modules": ",".join(manifest.target_modules),
         "instruction_prompt_tokens": manifest.instruction_prompt_tokens,
-        **({"signed_by": signed_by} if signed_by else {}),
+        **({"signature_key_id": signature_key_id} if signature_key_id else {}),
     }
     return {
         "type": "machine-learning-model",

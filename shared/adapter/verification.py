@@ -46,7 +46,7 @@ class Verification:
     """None for what is no whole package."""
     digest: str
     """Of the manifest file, which is the revision's; empty where none could be read."""
-    signed_by: str
+    signature_key_id: str
     """Id of the key that a well-formed signature names, trusted or not; empty without one."""
 
     @property
@@ -63,12 +63,12 @@ def verify_package(folder: Path, *, trusted: TrustedKeys | None, base: BaseModel
     """
     try:
         digest, manifest, files = _files(folder)
-        signed_by, signature = _signature(folder, digest, trusted)
+        key_id, signature = _signature(folder, digest, trusted)
         weights = _weights(folder, manifest, base)
     except OSError as err:
         files = Check("files", Outcome.REFUSED, f"cannot be read: {err.strerror}", "ADAPTER_REJECTED")
         return Verification((files,), None, "", "")
-    return Verification((files, signature, weights), manifest, digest, signed_by)
+    return Verification((files, signature, weights), manifest, digest, key_id)
 
 
 def _files(folder: Path) -> tuple[str, AdapterManifest | None, Check]:
@@ -85,19 +85,19 @@ def _files(folder: Path) -> tuple[str, AdapterManifest | None, Check]:
 
 
 def _signature(folder: Path, digest: str, trusted: TrustedKeys | None) -> tuple[str, Check]:
-    subject = "signature"
+    subject, key_id = "signature", ""
     data = read_signature(folder)
     if not digest:
-        return "", Check(subject, Outcome.NOT_CHECKED, f"there is no {MANIFEST_NAME} that it could be of")
+        return key_id, Check(subject, Outcome.NOT_CHECKED, f"there is no {MANIFEST_NAME} that it could be of")
     try:
-        signed_by = Signature.from_json(data).key_id if data is not None else ""
+        key_id = Signature.from_json(data).key_id if data is not None else ""
         if trusted is not None:
-            return check_signature(digest, data, trusted), Check(subject, Outcome.PASSED, f"by {signed_by}")
+            check_signature(digest, data, trusted)
+            return key_id, Check(subject, Outcome.PASSED, f"by {key_id}")
     except StateConflict as err:
-        return "", _refusal(subject, err)
-    if not signed_by:
-        return "", Check(subject, Outcome.NOT_CHECKED, "it is not signed")
-    return signed_by, Check(subject, Outcome.NOT_CHECKED, f"names {signed_by}; whether that is true takes its key")
+        return key_id, _refusal(subject, err)
+    told = f"names {key_id}; whether that is true takes its key" if key_id else "it is not signed"
+    return key_id, Check(subject, Outcome.NOT_CHECKED, told)
 
 
 def _weights(folder: Path, manifest: AdapterManifest | None, base: BaseModel | None) -> Check:

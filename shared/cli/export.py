@@ -54,8 +54,8 @@ def _export(trainer: TrainerClient, name: str, folder: Path) -> str:
     revision, path = trainer.revision(name), bill_path(folder)
     with fetched_revision(trainer, revision, folder) as (partial, manifest):
         signature = read_signature(partial)
-        signed_by = Signature.from_json(signature).key_id if signature is not None else ""
-        bill = adapter_bill(manifest, revision.digest, name=name, signed_by=signed_by)
+        key_id = Signature.from_json(signature).key_id if signature is not None else ""
+        bill = adapter_bill(manifest, revision.digest, name=name, signature_key_id=key_id)
         if path.exists() and path.read_bytes() != bill:
             raise AlreadyExists("RESOURCE_EXISTS", f"{path} exists, of another adapter", hint="name a new folder")
         write_atomic(path, bill)

@@ -92,4 +92,4 @@ def _document(found: Verification) -> dict[str, object]:
         {"subject": check.subject, "outcome": check.outcome.value, "reason": check.reason, "detail": check.detail}
         for check in found.checks
     ]
-    return {"is_sound": found.is_sound, "signed_by": found.signed_by, **_facts(found), "checks": checks}
+    return {"is_sound": found.is_sound, "signature_key_id": found.signature_key_id, **_facts(found), "checks": checks}

@@ -106,17 +106,17 @@ class TestAdapterBill:
 
     def test_tells_settings_metrics_and_who_signed(self) -> None:
         """All that a manifest has is somewhere in it."""
-        bill = _bill(signed_by="sha256:abc")
+        bill = _bill(signature_key_id="sha256:abc")
         subject, workflow = bill["metadata"]["component"], bill["formulation"][0]["workflows"][0]
 
         settings = {entry["name"]: entry["value"] for entry in (*workflow["properties"], *subject["properties"])}
 
         told = {"seed": "7", "mode": "lora", "learning_rate": "0.0025", "recipe_version": "3", "chip": "AVX512"}
-        told |= {"rank": "4", "alpha": "8.0", "target_modules": "q_proj,v_proj", "signed_by": "sha256:abc"}
+        told |= {"rank": "4", "alpha": "8.0", "target_modules": "q_proj,v_proj", "signature_key_id": "sha256:abc"}
         assert {f"goldsmith:{name}": value for name, value in told.items()}.items() <= settings.items()
         metrics = subject["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
         assert [(metric["type"], metric["value"], metric["slice"]) for metric in metrics] == [
             ("exact_match", "0.5", "holdout"),
             ("field_f1", "0.75", "holdout"),
         ]
-        assert "goldsmith:signed_by" not in json.dumps(_bill())
+        assert "goldsmith:signature_key_id" not in json.dumps(_bill())

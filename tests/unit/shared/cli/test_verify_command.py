@@ -77,7 +77,7 @@ class TestSoundPackage:
 
         assert (shown.exit_code, told.exit_code) == (0, 0)
         assert {outcome for outcome, _ in _checks(told).values()} == {"passed"}
-        assert json.loads(told.stdout)["signed_by"] == ONE.signer.key_id
+        assert json.loads(told.stdout)["signature_key_id"] == ONE.signer.key_id
         assert f"by {ONE.signer.key_id}" in shown.stdout
         assert f"belong to {tiny_base.model_id}" in shown.stdout
 
@@ -88,7 +88,7 @@ class TestSoundPackage:
         result = _run(package, "--json")
 
         assert result.exit_code == 0
-        assert json.loads(result.stdout)["signed_by"] == OTHER.signer.key_id
+        assert json.loads(result.stdout)["signature_key_id"] == OTHER.signer.key_id
         assert _checks(result)["signature"] == ("not checked", "")
 
 
@@ -105,6 +105,7 @@ class TestSignature:
 
         assert result.exit_code == 1
         assert _checks(result)["signature"] == ("refused", "SIGNATURE_REFUSED")
+        assert json.loads(result.stdout)["signature_key_id"] == (operator.signer.key_id if operator else "")
         assert _checks(result)["files"] == ("passed", "")
 
     def test_of_another_form_is_refused_without_a_list_too(self, package: Path) -> None:
