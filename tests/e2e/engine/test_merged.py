@@ -38,13 +38,20 @@ _CONTEXT, _COUNT = 1024, 24
 
 @pytest.fixture(scope="module")
 def package(shipped_base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter that QLoRA trained until it is sure of its answers."""
+    """An adapter that QLoRA trained to name another city than the input's, which the base alone would copy."""
+    train = [replace(row, output=_elsewhere(row.output)) for row in rows(96)]
     folder = write_run(
-        tmp_path_factory.mktemp("runs") / "run", shipped_base, rows(96), mode=TrainingMode.QLORA, epoch_count=4
+        tmp_path_factory.mktemp("runs") / "run", shipped_base, train, mode=TrainingMode.QLORA, epoch_count=8
     )
     run_here(folder)
     OperatorKey(1).sign(folder.package)  # as it is published and exported
     return folder.package
+
+
+def _elsewhere(output: str) -> str:
+    cities = ("Rome", "Oslo", "Lima", "Rome")
+    city = next(city for city in cities if city in output)
+    return output.replace(city, cities[cities.index(city) + 1])
 
 
 class TestMergedModel:
@@ -66,7 +73,7 @@ class TestMergedModel:
             served = await _answers(engine, bench, contract, None)
 
         assert served == expected
-        assert sum(one == other for one, other in zip(alone, expected, strict=True)) < _COUNT / 2
+        assert not any(one == other for one, other in zip(alone, expected, strict=True))
         assert _generated(bench, tmp_path / "merged", contract) == expected
 
     async def test_onto_the_dequantized_base_answers_as_the_training_did(

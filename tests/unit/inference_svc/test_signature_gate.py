@@ -17,7 +17,7 @@ from shared.names import RevisionName
 from tests.operator_key import OperatorKey
 from tests.unit.inference_svc.conftest import ALIAS, Replica, until
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
 ONE, OTHER = OperatorKey(1), OperatorKey(2)
 Start = Callable[[], Replica]
