@@ -20,6 +20,7 @@ from inference_svc.app.meter import Meter
 from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.quota_book import OneQuota, QuotaFile, QuotaSource
 from inference_svc.app.sentinel import Sentinel
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.app.supervisor import Supervisor
 from inference_svc.config import Settings
 from inference_svc.domain.adapter_room import AdapterRoom
@@ -28,6 +29,7 @@ from inference_svc.registry_client import GrpcRegistry
 from inference_svc.service import InferenceServicer
 from inference_svc.telemetry.metric import PrometheusObserver
 from inference_svc.telemetry.span import TraceObserver
+from shared.adapter.key_file import TrustedKeyFile
 from shared.base_model import BaseModel
 from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
@@ -147,6 +149,7 @@ async def build(settings: Settings) -> InferenceApplication:
         registry=registry,
         contracts=contracts,
         quarantine=Quarantine(data_dir / "quarantine.json", SystemClock()),
+        signatures=SignatureGate(_trusted_keys(settings), registry),
     )
     fleet = Fleet(
         loader=loader,
@@ -177,6 +180,11 @@ async def build(settings: Settings) -> InferenceApplication:
     return InferenceApplication(
         base, supervisor, fleet, registry, answering, admission, telemetry, settings.drain_seconds
     )
+
+
+def _trusted_keys(settings: Settings) -> TrustedKeyFile | None:
+    path = settings.trusted_keys_file
+    return TrustedKeyFile(path, "trusted_keys_file") if path is not None else None
 
 
 def _quotas(settings: Settings) -> QuotaSource:

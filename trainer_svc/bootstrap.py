@@ -25,6 +25,7 @@ from goldsmith.trainer.v1 import (
     training_service_pb2,
     training_service_pb2_grpc,
 )
+from shared.adapter.key_file import read_signer
 from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.clock import SystemClock
@@ -74,6 +75,10 @@ class TrainerApplication:
     def __init__(self, settings: Settings) -> None:
         self._telemetry = Telemetry.of("trainer", otlp_endpoint=settings.otlp_endpoint)
         clock, data_dir = SystemClock(), settings.data_dir.resolve()
+        key_file = settings.signing_key_file
+        signer = read_signer(key_file, "signing_key_file") if key_file is not None else None
+        if signer is not None:
+            _log.info("what is published is signed", extra={"key_id": signer.key_id})
         data_dir.mkdir(parents=True, exist_ok=True)
         contract_dir = data_dir / "contracts"
         self._base = BaseModel.load(settings.base_model_dir)
@@ -94,7 +99,7 @@ class TrainerApplication:
         self._runner = Runner(
             database=self._database,
             blobs=blobs,
-            publisher=Publisher(self._database, blobs, clock, gate),
+            publisher=Publisher(self._database, blobs, clock, gate, signer),
             changes=self._changes,
             clock=clock,
             base=self._base,

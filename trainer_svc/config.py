@@ -48,6 +48,12 @@ class Settings(SecuritySettings):
         default=None,
         metadata={"help": "TOML file of larger models that may label rows, and for whom; none: no row goes out"},
     )
+    signing_key_file: Path | None = field(
+        default=None,
+        metadata={
+            "help": "PEM file of the Ed25519 key that signs published adapters, read at the start; none: unsigned"
+        },
+    )
     training_threads: int = field(default=2, metadata={"help": "OpenMP threads of one training process"})
     training_processes: int = field(
         default=1, metadata={"help": "processes that train one job together; with GPUs, as many GPUs"}

@@ -13,6 +13,7 @@ from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.ports import EngineCall, InferenceEngine, Registry
 from inference_svc.app.quarantine import Quarantine
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
@@ -33,13 +34,13 @@ is not applied, or garbage, parts from the expected tokens almost at once on mos
 class Loader:
     """Fetch, verify, load, prove. Idempotent for a revision whose files are on disk already."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one composition root calls it, each by name
         self, *, cache: AdapterCache, base: BaseModel, prompt_digest: str, max_rank: int, engine: InferenceEngine,
-        registry: Registry, contracts: ContractLibrary, quarantine: Quarantine,
+        registry: Registry, contracts: ContractLibrary, quarantine: Quarantine, signatures: SignatureGate,
     ) -> None:  # fmt: skip
         self._cache, self._base, self._prompt_digest, self._max_rank = cache, base, prompt_digest, max_rank
         self._engine, self._registry, self._contracts = engine, registry, contracts
-        self._quarantine = quarantine
+        self._quarantine, self._signatures = quarantine, signatures
         self._proved: set[str] = set()
         """Digests that passed every check here: the same bytes pass again, when they come back after an eviction."""
 
@@ -47,8 +48,8 @@ class Loader:
         """Takes a FETCHING resident to LIVE. `in_use` tells the digests whose files must stay on disk, now.
 
         Raises:
-            StateConflict: ADAPTER_REJECTED, BASE_MODEL_MISMATCH or ADAPTER_QUARANTINED; the resident is REJECTED then,
-                for ever or for as long as the error says.
+            StateConflict: ADAPTER_REJECTED, BASE_MODEL_MISMATCH, ADAPTER_QUARANTINED or SIGNATURE_REFUSED; the resident
+                is REJECTED then, for ever or for as long as the error says.
             DataLoss: the bytes are not those of the digest; REJECTED too.
             DomainError: anything else, such as `Unavailable`, passes; the resident is UNLOADED and may be tried again.
         """
@@ -94,6 +95,7 @@ class Loader:
 
     async def _fetch(self, resident: Resident, in_use: Callable[[], AbstractSet[str]]) -> Path:
         found = await asyncio.to_thread(self._cache.find, resident.digest)
+        await self._signatures.check(resident.revision, resident.digest, found)
         if found is not None:
             return found
         try:

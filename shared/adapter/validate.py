@@ -88,7 +88,7 @@ def _read_config(path: Path) -> dict[str, Any]:  # Any: JSON values, compared on
         raise _rejected(f"{CONFIG_NAME} exceeds {_MAX_CONFIG_BYTES} bytes")
     try:
         config = json.loads(path.read_bytes())
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise _rejected(f"{CONFIG_NAME} is not JSON: {err}") from err
     if not isinstance(config, dict):
         raise _rejected(f"{CONFIG_NAME} is not an object")

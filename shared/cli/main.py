@@ -9,8 +9,10 @@ import typer
 
 from shared.cli import contract, dataset, policy
 from shared.cli.adapters import adapters
+from shared.cli.export import export
 from shared.cli.promotion import promote, promotions, rollback
 from shared.cli.screen import errors_shown
+from shared.cli.verify import verify
 from shared.client import Credentials
 
 app = typer.Typer(name="goldsmith", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -21,6 +23,8 @@ app.command()(adapters)
 app.command()(promote)
 app.command()(rollback)
 app.command()(promotions)
+app.command()(export)
+app.command()(verify)
 
 
 def _file(name: str, text: str) -> typer.models.OptionInfo:

@@ -11,6 +11,7 @@ from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.loader import Loader
 from inference_svc.app.quarantine import Quarantine
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.validate import TARGET_MODULES
@@ -70,6 +71,7 @@ async def _packages(there: Bystanders) -> dict[str, str]:
         cache=AdapterCache(cache, 1 << 40), base=there.base, prompt_digest=there.renderer.digest, max_rank=16,
         engine=there.engine, registry=registry, contracts=ContractLibrary(there.compiler, registry),
         quarantine=Quarantine(there.folder / "quarantine.json", SystemClock()),
+        signatures=SignatureGate(None, registry),
     )  # fmt: skip
     found = {}
     for number, (name, case) in enumerate(CASES.items(), 1):

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from shared.adapter.canary import CanarySplit
 from shared.adapter.manifest import AdapterManifest, PackageFile
-from shared.adapter.package import MANIFEST_NAME, read_package
+from shared.adapter.package import MANIFEST_NAME, SIGNATURE_NAME, read_package
+from shared.adapter.signature import Signer
 from shared.clock import Clock
 from shared.names import AdapterName, AliasName, JobName, RevisionName
 from shared.rpc.access.audit import write_audit
@@ -29,10 +30,15 @@ _log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Makes a run's package the next revision of its adapter, and promotes it where the adapter's policy lets it."""
+    """Makes a run's package the next revision of its adapter, and promotes it where the adapter's policy lets it.
 
-    def __init__(self, database: Database, blobs: BlobStore, clock: Clock, gate: PromotionGate) -> None:
-        self._database, self._blobs, self._clock, self._gate = database, blobs, clock, gate
+    Signed where there is a key, which no worker ever has.
+    """
+
+    def __init__(
+        self, database: Database, blobs: BlobStore, clock: Clock, gate: PromotionGate, signer: Signer | None = None
+    ) -> None:
+        self._database, self._blobs, self._clock, self._gate, self._signer = database, blobs, clock, gate, signer
 
     async def publish(self, job: str, folder: RunFolder) -> None:
         """Publishes once: revision, alias and the job's end are one transaction, so a crash leaves all or nothing.
@@ -95,6 +101,9 @@ class Publisher:
         for name in names:
             path = folder.package / name
             files.append(PackageFile(name, path.stat().st_size, self._blobs.put_file(path)))
+        if self._signer is not None:
+            signature = self._signer.sign(digest).to_json()
+            files.append(PackageFile(SIGNATURE_NAME, len(signature), self._blobs.put_bytes(signature)))
         return manifest, tuple(files)
 
 

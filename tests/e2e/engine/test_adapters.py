@@ -15,6 +15,7 @@ from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.loader import Loader
 from inference_svc.app.quarantine import Quarantine
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
@@ -96,6 +97,7 @@ class TestTorture:
             registry=registry,
             contracts=ContractLibrary(ContractCompiler(tmp_path / "contracts", shipped_base.vocabulary()), registry),
             quarantine=Quarantine(tmp_path / "quarantine.json", SystemClock()),
+            signatures=SignatureGate(None, registry),
         )
         bystanders = asyncio.create_task(bench.greedy(15))
 

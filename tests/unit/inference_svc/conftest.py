@@ -31,10 +31,13 @@ from inference_svc.app.ports import (
 )  # fmt: skip
 from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.quota_book import OneQuota
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import AdapterKey, ResidentState
 from shared.adapter.canary import CanarySplit, RollbackReason
+from shared.adapter.key_file import TrustedKeyFile
 from shared.adapter.manifest import Canary
+from shared.adapter.signature import read_signature
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
@@ -200,6 +203,12 @@ class FakeRegistry:
         for path in self.packages[name].iterdir():
             await asyncio.to_thread(shutil.copyfile, path, folder / path.name)
 
+    async def signature(self, name: RevisionName) -> bytes | None:
+        """That of the package, unless it is `away`."""
+        if self.away:
+            raise Unavailable("NOT_SERVING", "the registry is away")
+        return read_signature(self.packages[name])
+
     async def watch_aliases(self) -> AsyncIterator[AliasFacts]:
         """Nothing happens."""
         await asyncio.Event().wait()
@@ -237,6 +246,7 @@ class Replica:
     context_tokens: int = 128
     meter: Meter = UNOBSERVED
     chance: Callable[[], float] = field(default_factory=lambda: random.Random(1).random)
+    trusted_keys: TrustedKeyFile | None = None
 
     def __post_init__(self) -> None:
         self.renderer = PromptRenderer.load(self.base)
@@ -278,6 +288,7 @@ class Replica:
             registry=self.serving_registry(),
             contracts=self.contracts,
             quarantine=Quarantine(self.folder / "quarantine.json", StoppedClock()),
+            signatures=SignatureGate(self.trusted_keys, self.serving_registry()),
         )
         return Fleet(
             loader=loader,
