@@ -72,6 +72,8 @@ class TrainerApplication:
             contract_dir=contract_dir,
             threads=settings.training_threads,
             processes=settings.training_processes,
+            servability_proof=settings.servability_mode,
+            max_lora_rank=settings.max_lora_rank,
             parallel_jobs=settings.parallel_jobs,
         )
         self._runner = Runner(

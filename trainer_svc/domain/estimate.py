@@ -62,6 +62,8 @@ class Usage:
     """Of `evaluation_seconds`: generating them."""
     scoring_seconds: float = 0.0
     """Of `evaluation_seconds`: the loss on the holdout."""
+    proving_seconds: float = 0.0
+    """Of `evaluation_seconds`: showing the adapter to the engine that will serve it."""
     free_bytes: int | None = None
     """Memory of the GPU that was free before; None on CPU, where it can be asked at any time."""
     validation_count: int = 0
@@ -187,9 +189,10 @@ def _evaluation_seconds(work: Work, run: Usage) -> float:
     rows = work.holdout_count / max(1, run.holdout_count)
     if not run.answer_tokens:
         return run.evaluation_seconds * rows
-    loads = (run.evaluation_seconds - run.answering_seconds - run.scoring_seconds) / (1 + run.validation_count)
+    known = run.answering_seconds + run.scoring_seconds + run.proving_seconds
+    loads = (run.evaluation_seconds - known) / (1 + run.validation_count)
     answering = run.answering_seconds * work.answer_tokens / run.answer_tokens
-    return (1 + work.validation_count) * loads + run.scoring_seconds * rows + answering
+    return (1 + work.validation_count) * loads + run.scoring_seconds * rows + run.proving_seconds + answering
 
 
 def _peak_bytes(work: Work, runs: Sequence[Usage]) -> int:

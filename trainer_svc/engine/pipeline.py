@@ -11,13 +11,13 @@ import torch
 
 from shared.adapter.manifest import AdapterManifest, Canary
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, read_package, write_package
-from shared.adapter.validate import TARGET_MODULES, validate_adapter
+from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.files import publish_folder, write_atomic
 from shared.prompt import PromptRenderer
 from trainer_svc.domain.dataset import CheckedRow
-from trainer_svc.domain.plan import RANKS, TrainingPlan, settings
+from trainer_svc.domain.plan import TrainingPlan, settings
 from trainer_svc.domain.run import (
     Cancelled,
     Evaluation,
@@ -33,6 +33,7 @@ from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.preparation import Prepared, prepare
 from trainer_svc.engine.provenance import provenance
 from trainer_svc.engine.recipe import keep_to_recipe
+from trainer_svc.engine.servability import prove_servable
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.training_stage import train
 from trainer_svc.engine.usage import Stopwatch
@@ -113,7 +114,10 @@ def _publish(ground: _Ground, holdout: list[CheckedRow]) -> RunResult:
     shutil.rmtree(temporary, ignore_errors=True)
     sources = {name: ground.folder.adapter / name for name in (WEIGHTS_NAME, CONFIG_NAME)}
     manifest = write_package(temporary, manifest, sources)
-    validate_adapter(temporary, manifest, ground.base, max_rank=max(RANKS))
+    validate_adapter(temporary, manifest, ground.base, max_rank=ground.spec.max_lora_rank)
+    served = None  # vLLM, which comes next, needs its memory
+    with ground.stopwatch.proving():
+        prove_servable(temporary, ground.spec, ground.folder, ground.stop_if_cancelled)
     shutil.rmtree(ground.folder.package, ignore_errors=True)
     publish_folder(temporary, ground.folder.package)
     read_package(ground.folder.package, manifest.digest)
@@ -157,7 +161,7 @@ def _manifest(ground: _Ground, evaluation: Evaluation, canaries: tuple[Canary, .
         rank=plan.rank,
         alpha=plan.alpha,
         use_rslora=plan.use_rslora,
-        target_modules=TARGET_MODULES,
+        target_modules=ground.base.architecture.target_modules,
         dataset_digest=spec.dataset_digest,
         canaries=canaries,
         instruction_prompt_tokens=round(saved),

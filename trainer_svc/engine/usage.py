@@ -27,6 +27,7 @@ class Stopwatch:
         # Importing torch and its kin takes longer than some trainings, and every run does it.
         self._start = time.monotonic() - (time.time() - psutil.Process().create_time())
         self._answering_seconds = self._scoring_seconds = self._validating_seconds = 0.0
+        self._proving_seconds = 0.0
         self._answer_tokens = self._validation_count = 0
         self._free_bytes = None if best_device().type == "cpu" else torch.cuda.mem_get_info()[0]
         self.gauge = StepGauge()
@@ -55,6 +56,13 @@ class Stopwatch:
         yield
         self._scoring_seconds += time.monotonic() - began
 
+    @contextmanager
+    def proving(self) -> Iterator[None]:
+        """Around the proof that the adapter can be served."""
+        began = time.monotonic()
+        yield
+        self._proving_seconds += time.monotonic() - began
+
     def usage(self, ready: Prepared, *, trained_tokens: int, holdout_count: int) -> dict[str, Any]:  # as its class
         """The fields of `trainer_svc.domain.estimate.Usage`, now that the run is at its end."""
         widest = width_of(max(len(example.input_ids) for example in ready.examples))
@@ -74,6 +82,7 @@ class Stopwatch:
             "evaluation_seconds": time.monotonic() - self.gauge.ended + self._validating_seconds,
             "answering_seconds": self._answering_seconds,
             "scoring_seconds": self._scoring_seconds,
+            "proving_seconds": self._proving_seconds,
             "answer_tokens": self._answer_tokens,
             "validation_count": self._validation_count,
             "free_bytes": self._free_bytes,
