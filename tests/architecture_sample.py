@@ -27,8 +27,8 @@ _SIZES = {
 # What makes an architecture differ from Llama, where its defaults would not show it in a model of this size: windows
 # shorter than the rows, scores and logits that are scaled or bent.
 _OWN: dict[str, dict[str, Any]] = {
-    "cohere": {"logit_scale": 0.25, "use_qk_norm": True},
-    "cohere2": {"logit_scale": 0.25, "sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]},
+    "cohere": {"logit_scale": 0.7, "use_qk_norm": True},
+    "cohere2": {"logit_scale": 0.7, "sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]},
     "exaone4": {"sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]},
     "gemma2": {
         "sliding_window": 16, "query_pre_attn_scalar": 24, "attn_logit_softcapping": 5.0,
@@ -38,7 +38,7 @@ _OWN: dict[str, dict[str, Any]] = {
         "sliding_window": 16, "query_pre_attn_scalar": 24, "layer_types": ["sliding_attention", "full_attention"],
     },
     "granite": {
-        "attention_multiplier": 0.3, "embedding_multiplier": 3.0, "logits_scaling": 2.0, "residual_multiplier": 0.5,
+        "attention_multiplier": 0.3, "embedding_multiplier": 3.0, "logits_scaling": 1.5, "residual_multiplier": 0.5,
     },
     "mistral": {"sliding_window": None},
     "olmo3": {"sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]},
@@ -66,9 +66,11 @@ def tiny_base(model_type: str, folder: Path, tokenizer_of: BaseModel, dtype: tor
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
-        for weight in model.parameters():
+        for name, weight in model.named_parameters():
             if weight.dim() > 1:
                 weight.mul_(_SPREAD)
+            elif name.endswith(".bias"):
+                weight.normal_(std=0.1)
     model.to(dtype).save_pretrained(folder)
     _name(folder / "config.json", model_type)
     # save_pretrained writes one of its own

@@ -38,7 +38,7 @@ def load_base(folder: Path, mode: TrainingMode) -> Any:  # a transformers model;
         folder,
         dtype=compute_dtype(),
         quantization_config=quantization,
-        attn_implementation=_attention(folder),
+        attn_implementation=attention_implementation(folder),
         local_files_only=True,
     )
     model.requires_grad_(requires_grad=False)
@@ -47,7 +47,7 @@ def load_base(folder: Path, mode: TrainingMode) -> Any:  # a transformers model;
     return model.eval()  # type: ignore[no-untyped-call]  # transformers
 
 
-def _attention(folder: Path) -> str | None:
+def attention_implementation(folder: Path) -> str | None:
     """`eager` for a base whose attention scores are bent towards a bound; None is transformers' own choice.
 
     That choice, `sdpa`, leaves the bound out without a word (transformers 5.19, integrations/sdpa_attention.py), and

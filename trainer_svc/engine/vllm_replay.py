@@ -47,8 +47,8 @@ def replay_in_vllm(
     budgets = [max(len(canary.expected_ids), contract.min_tokens) for canary in canaries]
     lengths = [len(canary.prompt_ids) + budget for canary, budget in zip(canaries, budgets, strict=True)]
     engine = start_vllm(
-        base, max_lora_rank=max_lora_rank, context_tokens=max(lengths, default=1), sequences=max(1, len(canaries)),
-        logits_processors=[guided_by(contract)],
+        base, dtype=compute_dtype(), max_lora_rank=max_lora_rank, context_tokens=max(lengths, default=1),
+        sequences=max(1, len(canaries)), logits_processors=[guided_by(contract)],
     )  # fmt: skip
     request = LoRARequest("adapter", 1, str(package.resolve()))
     try:
@@ -67,19 +67,20 @@ def replay_in_vllm(
 
 
 def start_vllm(
-    base: BaseModel, *, max_lora_rank: int, context_tokens: int, sequences: int, logits_processors: Sequence[Any] = ()
-) -> LLM:
+    base: BaseModel, *, dtype: torch.dtype, max_lora_rank: int, context_tokens: int, sequences: int,
+    logits_processors: Sequence[Any] = (),
+) -> LLM:  # fmt: skip  # logits processors are classes of vLLM's
     """VLLM in this process, with room for so many sequences of so many tokens and for one adapter.
 
     The environment must be that of `trainer_svc.engine.servability.vllm_environment`.
     """
     keys = base.kv_head_count * base.head_size
-    token_bytes = 2 * base.layer_count * keys * compute_dtype().itemsize
+    token_bytes = 2 * base.layer_count * keys * dtype.itemsize
     # Layers with a window and those without take their blocks from two halves, as it were: twice is always enough.
     cache_bytes = 2 * token_bytes * (context_tokens + _BLOCK_TOKENS) * (sequences + 1)
     return LLM(
         model=str(base.folder),
-        dtype=str(compute_dtype()).removeprefix("torch."),  # type: ignore[arg-type]  # one of its names
+        dtype=str(dtype).removeprefix("torch."),  # type: ignore[arg-type]  # one of its names
         max_model_len=min(context_tokens + 1, base.max_positions),
         max_num_seqs=sequences,
         kv_cache_memory_bytes=cache_bytes,
