@@ -82,6 +82,5 @@ def _is_short(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> bo
 def _is_plain(module: Any, kwargs: dict[str, Any]) -> bool:
     """Causal, and nothing that is added to scores or taken from weights."""
     is_causal = kwargs.get("is_causal")
-    has_none = all(kwargs.get(name) is None for name in ("position_bias", "cache", "softcap", "s_aux"))
-    is_bare = not kwargs.get("dropout") and has_none
+    is_bare = not kwargs.get("dropout") and kwargs.get("position_bias") is None and kwargs.get("cache") is None
     return is_bare and bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)

@@ -43,7 +43,8 @@ def prove_servable(
     if status == EXIT_USER_ERROR and folder.unservable.is_file():
         raise StateConflict("ADAPTER_REJECTED", folder.unservable.read_text())
     if status != EXIT_DONE:
-        raise refusal("vLLM", f"its process ended with status {status}, see the log of the run")
+        why = "it was killed, perhaps for want of memory" if status < 0 else "see the log of the run"
+        raise refusal("vLLM", f"its process ended with status {status}: {why}")
     proof = ServabilityProof.from_json(folder.servability.read_bytes())
     proof.check()
     return proof

@@ -26,6 +26,8 @@ _BLOCK_TOKENS = 128
 """Room that the last block of a sequence may leave, on every platform."""
 _MEMORY_RATIO = 0.1
 """Of a GPU's memory that must be free at the start; more would refuse to start beside other trainings."""
+_MOST_WORDS = 500
+"""Characters of an error of vLLM, which may list every layer."""
 _Mask = Callable[[list[int], torch.Tensor], torch.Tensor]
 
 
@@ -42,7 +44,7 @@ def replay_in_vllm(
             LoRAConfig(max_lora_rank=max_lora_rank)  # type: ignore[arg-type]  # vLLM refuses other ranks itself
         )
     except (ValueError, TypeError, KeyError) as err:
-        raise refusal("vLLM's check of the configuration", str(err)) from err
+        raise refusal("vLLM's check of the configuration", _words(err, package)) from err
     canaries = manifest.canaries
     budgets = [max(len(canary.expected_ids), contract.min_tokens) for canary in canaries]
     lengths = [len(canary.prompt_ids) + budget for canary, budget in zip(canaries, budgets, strict=True)]
@@ -54,23 +56,29 @@ def replay_in_vllm(
     try:
         engine.llm_engine.add_lora(request)
     except Exception as err:  # of many classes
-        raise refusal("vLLM's check of the tensors", str(err)) from err
-    prompts = [list(canary.prompt_ids) for canary in canaries]
+        raise refusal("vLLM's check of the tensors", _words(err, package)) from err
+    prompts: Any = [{"prompt_token_ids": list(canary.prompt_ids)} for canary in canaries]
     params = [_greedy(budget, base.stop_ids) for budget in budgets]
 
     def ratios(lora: LoRARequest | None) -> tuple[float, ...]:
-        answers = generate_in_vllm(engine, prompts, params, lora)
-        pairs = zip(answers, canaries, strict=True)
-        return tuple(replayed_ratio(answer, canary.expected_ids) for answer, canary in pairs)
+        outputs = engine.generate(prompts, params, lora_request=lora, use_tqdm=False) if canaries else []
+        pairs = zip(outputs, canaries, strict=True)
+        return tuple(replayed_ratio(output.outputs[0].token_ids, canary.expected_ids) for output, canary in pairs)
 
     return ServabilityProof(ServabilityMode.VLLM, max_lora_rank, vllm.__version__, ratios(request), ratios(None))
+
+
+def _words(error: Exception, package: Path) -> str:
+    """What vLLM says, without a path of this machine: the tenant reads it."""
+    text = str(error) or type(error).__name__
+    return text.replace(str(package.resolve()), "the package")[:_MOST_WORDS]
 
 
 def start_vllm(
     base: BaseModel, *, dtype: torch.dtype, max_lora_rank: int, context_tokens: int, sequences: int,
     logits_processors: Sequence[Any] = (),
 ) -> LLM:  # fmt: skip  # logits processors are classes of vLLM's
-    """VLLM in this process, with room for so many sequences of so many tokens and for one adapter.
+    """An engine in this process, with room for so many sequences of so many tokens and for one adapter.
 
     The environment must be that of `trainer_svc.engine.servability.vllm_environment`.
     """
@@ -94,17 +102,6 @@ def start_vllm(
         async_scheduling=False,
         logits_processors=list(logits_processors),
     )
-
-
-def generate_in_vllm(
-    engine: LLM, prompts: list[list[int]], params: list[SamplingParams], lora: LoRARequest | None
-) -> list[list[int]]:
-    """Token ids of each prompt's answer."""
-    if not prompts:
-        return []
-    inputs: Any = [{"prompt_token_ids": prompt} for prompt in prompts]
-    outputs = engine.generate(inputs, params, lora_request=lora, use_tqdm=False)
-    return [list(output.outputs[0].token_ids) for output in outputs]
 
 
 def _greedy(budget: int, stop_ids: Sequence[int]) -> SamplingParams:
