@@ -28,7 +28,6 @@ _SIZES = {
 # shorter than the rows, scores and logits that are scaled or bent.
 _OWN: dict[str, dict[str, Any]] = {
     "cohere": {"logit_scale": 0.7, "use_qk_norm": True},
-    "cohere2": {"logit_scale": 0.7, "sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]},
     "exaone4": {"sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]},
     "gemma2": {
         "sliding_window": 16, "query_pre_attn_scalar": 24, "attn_logit_softcapping": 5.0,

@@ -27,7 +27,6 @@ _MOST_LOSS_ERROR = 1e-4
 """Relative; sums in another order differ by about 1e-6 in float32."""
 _NOTES = {
     "cohere": "logits are scaled",
-    "cohere2": "windows; logits are scaled",
     "exaone4": "windows",
     "gemma2": "windows; capped scores and logits: attends eagerly in training",
     "gemma3_text": "windows",
