@@ -15,8 +15,8 @@ _log = logging.getLogger(__name__)
 
 RECIPE_VERSION = 5
 """Grows when the same rows and settings give other weights: 2 has batches of an order of its own, 3 a learning rate of
-its own for bases of the Qwen family, 4 computes the adapter in the base's type, sums in another order, has batches of
-rows that are less alike, 5 scales and caps scores and logits as each architecture does."""
+its own for bases of the Qwen family, 4 computes the adapter in the base's type, sums in another order, and has batches
+of rows that are less alike, 5 scales and caps scores and logits as each architecture does."""
 
 
 def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer, processes: int = 1) -> None:
