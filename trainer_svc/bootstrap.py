@@ -92,6 +92,8 @@ class TrainerApplication:
             contract_dir=contract_dir,
             threads=settings.training_threads,
             processes=settings.training_processes,
+            servability_proof=settings.servability_mode,
+            max_lora_rank=settings.max_lora_rank,
             parallel_jobs=settings.parallel_jobs,
             benchmark_dir=_benchmarks(settings.benchmark_dir),
         )

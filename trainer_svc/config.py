@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from shared.names import invalid_field
 from shared.rpc.security import SecuritySettings
+from trainer_svc.domain.servability import SERVED_RANKS, ServabilityMode
 
 _LEAST = {
     "training_threads": 1, "training_processes": 1, "parallel_jobs": 0, "metrics_label_sets": 1,
@@ -58,6 +60,14 @@ class Settings(SecuritySettings):
     training_processes: int = field(
         default=1, metadata={"help": "processes that train one job together; with GPUs, as many GPUs"}
     )
+    servability_proof: str = field(
+        default="",
+        metadata={
+            "help": "vllm: it must load each adapter and repeat its canaries before the job succeeds; static: our own"
+            " rules alone; empty: vllm where it is installed"
+        },
+    )
+    max_lora_rank: int = field(default=64, metadata={"help": "largest rank that the inference services serve"})
     price_per_hour: float = field(default=0.0, metadata={"help": "of a training hour, for estimates; 0 is none"})
     currency: str = field(default="", metadata={"help": "of price_per_hour, for example EUR"})
     watts: float = field(default=0.0, metadata={"help": "drawn while training, for estimates; 0 is unknown"})
@@ -81,3 +91,21 @@ class Settings(SecuritySettings):
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise invalid_field(name, f"must be at least {least}, got {getattr(self, name)}")
+        if self.servability_proof not in ("", *ServabilityMode):
+            modes = ", ".join(ServabilityMode)
+            raise invalid_field("servability_proof", f"must be one of {modes}, got {self.servability_proof!r}")
+        if self.servability_mode is ServabilityMode.VLLM and not _has_vllm():
+            raise invalid_field("servability_proof", "is vllm, which is not installed here: install it, or say static")
+        if self.max_lora_rank not in SERVED_RANKS:
+            raise invalid_field("max_lora_rank", f"must be one of {SERVED_RANKS}, got {self.max_lora_rank}")
+
+    @property
+    def servability_mode(self) -> ServabilityMode:
+        """The proof that every adapter must pass."""
+        if self.servability_proof:
+            return ServabilityMode(self.servability_proof)
+        return ServabilityMode.VLLM if _has_vllm() else ServabilityMode.STATIC
+
+
+def _has_vllm() -> bool:
+    return find_spec("vllm") is not None

@@ -18,6 +18,7 @@ from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import read_package
+from shared.adapter.replay import MIN_CANARY_AGREEMENT, replayed_ratio
 from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
 from shared.errors import DataLoss, DomainError, InvalidInput, StateConflict, Unavailable
@@ -25,10 +26,6 @@ from shared.errors import DataLoss, DomainError, InvalidInput, StateConflict, Un
 _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
-MIN_CANARY_AGREEMENT = 0.5
-"""Mean share of each expected answer that must be replayed before the first difference. Trainer and engine compute in
-bf16 with different kernels, so a near tie may fall the other way and the rest of that answer differs; an adapter that
-is not applied, or garbage, parts from the expected tokens almost at once on most canaries."""
 
 
 class Loader:
@@ -150,10 +147,7 @@ class Loader:
             stream=False,
         )
         got = [token async for chunk in self._engine.generate(call) for token in chunk.token_ids]
-        same = next(
-            (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected))
-        )
-        return same / len(expected) if expected else 1.0
+        return replayed_ratio(got, expected)
 
 
 def _check(resident: Resident) -> None:

@@ -14,7 +14,6 @@ from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
-from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 from shared.clock import SystemClock
 from shared.errors import DomainError, NotFound
@@ -139,7 +138,7 @@ def packed(case: BadAdapter, number: int, there: Bystanders, folder: Path) -> Re
         contract=SPEC,
         rank=RANK,
         alpha=8.0,
-        target_modules=TARGET_MODULES,
+        target_modules=there.base.architecture.target_modules,
         dataset_digest=f"sha256:{number:064}",
         canaries=(),
     )

@@ -19,7 +19,6 @@ from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
-from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
@@ -171,7 +170,7 @@ def _on_disk(case: BadAdapter, number: int, bench: Bench, base: BaseModel, folde
         contract=bench.contracts[0].spec,
         rank=RANK,
         alpha=8.0,
-        target_modules=TARGET_MODULES,
+        target_modules=base.architecture.target_modules,
         dataset_digest=f"sha256:{number:064}",
         canaries=(),
     )
