@@ -14,6 +14,8 @@ from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grp
 from goldsmith.trainer.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
+    economics_service_pb2,
+    economics_service_pb2_grpc,
     training_service_pb2,
     training_service_pb2_grpc,
 )
@@ -28,6 +30,7 @@ from trainer_svc.app.calibrator import Calibrator
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.economics import Economics, Prices
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.labelling import Labeller
@@ -44,6 +47,7 @@ from trainer_svc.curation.personal.plugin import load_finder
 from trainer_svc.domain.estimate import Price
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
+from trainer_svc.service.economics import EconomicsServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
 from trainer_svc.store.database import Database
@@ -102,7 +106,8 @@ class TrainerApplication:
             PromptRenderer.load(self._base), self._base.max_positions, base_digest=lambda: self._base.digest
         )
         finder = load_finder(settings.personal_data_finder)
-        self._labeller = Labeller(self._database, uploads, blobs, TeacherBook.open(settings.teachers_file))
+        teachers = TeacherBook.open(settings.teachers_file)
+        self._labeller = Labeller(self._database, uploads, blobs, teachers)
         datasets = Datasets(
             self._database, uploads, blobs, clock,
             compiler=examples, labeller=self._labeller, finder=finder, observer=observer,
@@ -121,13 +126,15 @@ class TrainerApplication:
             tenant_limit=settings.tenant_waiting_jobs, limit=settings.waiting_jobs, observer=observer,
         )  # fmt: skip
         self._training = TrainingServicer(jobs, estimates, clock)
+        prices = Prices(settings.token_prices, settings.training_hour_price, settings.currency)
+        self._economics = EconomicsServicer(Economics(self._database, clock, prices, teachers))
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None
         self._sweeping: list[asyncio.Task[None]] = []
 
     @property
     def service_names(self) -> Sequence[str]:
-        """All four services."""
+        """All five services."""
         return [
             module.DESCRIPTOR.services_by_name[name].full_name
             for module, name in (
@@ -135,6 +142,7 @@ class TrainerApplication:
                 (dataset_service_pb2, "DatasetService"),
                 (training_service_pb2, "TrainingService"),
                 (registry_service_pb2, "RegistryService"),
+                (economics_service_pb2, "EconomicsService"),
             )
         ]
 
@@ -149,6 +157,7 @@ class TrainerApplication:
         dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(self._datasets, server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, server)
+        economics_service_pb2_grpc.add_EconomicsServiceServicer_to_server(self._economics, server)
 
     async def start(self) -> Mapping[str, object]:
         """Brings the database up to date and takes up what an earlier process left."""

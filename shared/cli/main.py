@@ -9,6 +9,7 @@ import typer
 
 from shared.cli import contract, dataset
 from shared.cli.adapters import adapters
+from shared.cli.economics import savings, usage
 from shared.cli.screen import errors_shown
 from shared.client import Credentials
 
@@ -16,6 +17,8 @@ app = typer.Typer(name="goldsmith", no_args_is_help=True, add_completion=False, 
 app.add_typer(contract.app, name="contract")
 app.add_typer(dataset.app, name="dataset")
 app.command()(adapters)
+app.command()(savings)
+app.command()(usage)
 
 
 def _file(name: str, text: str) -> typer.models.OptionInfo:

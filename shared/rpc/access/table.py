@@ -45,6 +45,10 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.TrainingService/WatchTrainingJob": Rule(_READ, _NAME, follows=True),
     # A calibration trains, and bars the trainings of all tenants meanwhile.
     "/goldsmith.trainer.v1.TrainingService/EstimateTrainingJob": Rule(_READ, _PARENT, spends=("calibrate", _WRITE)),
+    # What a replica counted.
+    "/goldsmith.trainer.v1.EconomicsService/ReportUsage": Rule(_REPLICA, _PARENT, changes=True),
+    "/goldsmith.trainer.v1.EconomicsService/ListUsage": Rule(_READ, _PARENT),
+    "/goldsmith.trainer.v1.EconomicsService/GetSavings": Rule(_READ, _NAME),
     "/goldsmith.registry.v1.RegistryService/GetRevision": Rule(_READ | _SERVICE, _NAME),
     "/goldsmith.registry.v1.RegistryService/ListRevisions": Rule(_READ, _PARENT),
     # Weights may hold what they were trained on, so that asking an adapter does not entail taking it away.
