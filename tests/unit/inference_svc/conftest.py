@@ -186,6 +186,8 @@ class FakeRegistry:
     away: bool = False
     rollbacks: list[tuple[AliasName, CanarySplit, RollbackReason, str]] = field(default_factory=list)
     told: asyncio.Event = field(default_factory=asyncio.Event)
+    channel: None = None
+    """It has no connection."""
 
     async def revision(self, name: RevisionName) -> RevisionFacts:
         """Raises `NotFound` for unknown ones."""
@@ -236,6 +238,8 @@ class Replica:
     quota: Quota = field(default_factory=Quota)
     context_tokens: int = 128
     meter: Meter = UNOBSERVED
+    instruction_tokens: int = 900
+    output_tokens_saved: float = 0.0
     chance: Callable[[], float] = field(default_factory=lambda: random.Random(1).random)
 
     def __post_init__(self) -> None:
@@ -304,6 +308,8 @@ class Replica:
             contract=CONTRACT,
             spec=SPEC,
             canaries=(Canary((3, 4), canary),) * canaries if canary else (),
+            instruction_tokens=self.instruction_tokens,
+            output_tokens_saved=self.output_tokens_saved,
         )
         return name
 
