@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -61,7 +60,7 @@ class Ledger:
         if key.hour <= self._closed_hour:
             # The clock was set back into hours whose entries are gone: counters that begin at 0 again need a new id.
             self._replica_id, self._closed_hour = self._new_id(), -1
-        own = dataclasses.replace(key, replica_id=self._replica_id)
+        own = UsageKey(self._replica_id, key.tenant, key.adapter, key.revision, key.hour)
         before = self._entries.get(own)
         if before is None and len(self._entries) >= self._max_entries:
             self.lost_requests += 1
