@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from shared.names import invalid_field
 from shared.rpc.security import SecuritySettings
+from trainer_svc.domain.money import read_price
+from trainer_svc.domain.savings import TokenPrices, check_percent
 
 _LEAST = {
     "training_threads": 1, "training_processes": 1, "parallel_jobs": 0, "metrics_label_sets": 1,
     "tenant_waiting_jobs": 1, "waiting_jobs": 1,
     "run_retention_hours": 0, "upload_retention_hours": 1, "price_per_hour": 0, "watts": 0,
 }  # fmt: skip
+_CACHE_PERCENT = "instruction_cache_percent"
 DESCRIPTION = "Check golden datasets, train adapters and publish them in the registry."
 
 
@@ -52,8 +57,21 @@ class Settings(SecuritySettings):
     training_processes: int = field(
         default=1, metadata={"help": "processes that train one job together; with GPUs, as many GPUs"}
     )
-    price_per_hour: float = field(default=0.0, metadata={"help": "of a training hour, for estimates; 0 is none"})
-    currency: str = field(default="", metadata={"help": "of price_per_hour, for example EUR"})
+    price_per_hour: float = field(
+        default=0.0, metadata={"help": "of a training hour, for estimates and savings; 0 is none"}
+    )
+    currency: str = field(default="", metadata={"help": "of all prices, for example EUR"})
+    price_per_million_prompt_tokens: str = field(
+        default="", metadata={"help": "what serving costs, for savings, like 0.25; empty is none"}
+    )
+    price_per_million_cached_tokens: str = field(
+        default="", metadata={"help": "of prompt tokens that the prefix cache holds; empty is as the others"}
+    )
+    price_per_million_output_tokens: str = field(default="", metadata={"help": "of generated tokens; empty is none"})
+    instruction_cache_percent: int = field(
+        default=100,
+        metadata={"help": "share of an instruction prompt that a base model's prefix cache would hold, for savings"},
+    )
     watts: float = field(default=0.0, metadata={"help": "drawn while training, for estimates; 0 is unknown"})
     benchmark_dir: Path | None = field(
         default=None,
@@ -75,3 +93,20 @@ class Settings(SecuritySettings):
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise invalid_field(name, f"must be at least {least}, got {getattr(self, name)}")
+        if not math.isfinite(self.price_per_hour):
+            raise invalid_field("price_per_hour", f"must be a number, got {self.price_per_hour}")
+        assert self.token_prices, "refuses what is no price"
+
+    @property
+    def token_prices(self) -> TokenPrices:
+        """What a million tokens cost. Raises `InvalidInput` naming the setting."""
+        prompt, cached, output = (
+            read_price(getattr(self, f"price_per_million_{kind}_tokens"), f"price_per_million_{kind}_tokens")
+            for kind in ("prompt", "cached", "output")
+        )
+        return TokenPrices(prompt, cached, output, check_percent(self.instruction_cache_percent, _CACHE_PERCENT))
+
+    @property
+    def training_hour_price(self) -> Fraction | None:
+        """None where none is set."""
+        return Fraction(repr(self.price_per_hour)) if self.price_per_hour else None

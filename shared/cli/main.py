@@ -9,6 +9,7 @@ import typer
 
 from shared.cli import contract, dataset, policy
 from shared.cli.adapters import adapters
+from shared.cli.economics import savings, usage
 from shared.cli.promotion import promote, promotions, rollback
 from shared.cli.screen import errors_shown
 from shared.client import Credentials
@@ -21,6 +22,8 @@ app.command()(adapters)
 app.command()(promote)
 app.command()(rollback)
 app.command()(promotions)
+app.command()(savings)
+app.command()(usage)
 
 
 def _file(name: str, text: str) -> typer.models.OptionInfo:

@@ -59,7 +59,6 @@ class Desk:
     def __init__(
         self, folder: Path, database: Database, clock: ManualClock, comparison: LiveComparison | None = None
     ) -> None:
-        self, folder: Path, database: Database, clock: ManualClock, comparison: LiveComparison | None = None
     ) -> None:
         self.database, self.clock, self._folder, self._jobs = database, clock, folder, 0
         blobs, changes = LocalBlobStore(folder / "blobs"), Changes()
