@@ -49,6 +49,11 @@ class GrpcRegistry:
         self._registry = registry_service_pb2_grpc.RegistryServiceStub(self._channel)
         self._contracts = contract_service_pb2_grpc.ContractServiceStub(self._channel)
 
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The connection, for other services of the same process; closed by `close`."""
+        return self._channel
+
     async def close(self) -> None:
         """Closes the connection."""
         await self._channel.close()

@@ -32,7 +32,7 @@ def random_lora(base: BaseModel, *, rank: int, seed: int, scale: float) -> dict[
 
 def write_random_package(
     base: BaseModel, folder: Path, *, rank: int, seed: int, prompt_digest: str, contract: str, spec: ContractSpec,
-    canaries: tuple[Canary, ...] = (),
+    canaries: tuple[Canary, ...] = (), instruction_tokens: int = 900, output_tokens_saved: float = 0.0,
 ) -> str:  # fmt: skip
     """A sound package, as the trainer makes it, of weights that hardly change the model; returns its digest."""
     with tempfile.TemporaryDirectory() as name:
@@ -58,7 +58,8 @@ def write_random_package(
             target_modules=base.architecture.target_modules,
             dataset_digest=f"sha256:{seed:064x}",
             canaries=canaries,
-            instruction_prompt_tokens=900,
+            instruction_prompt_tokens=instruction_tokens,
+            output_tokens_saved=output_tokens_saved,
         )
         return write_package(folder, manifest, {WEIGHTS_NAME: weights, CONFIG_NAME: config}).digest
 

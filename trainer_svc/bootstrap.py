@@ -20,6 +20,8 @@ from goldsmith.registry.v1 import (
 from goldsmith.trainer.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
+    economics_service_pb2,
+    economics_service_pb2_grpc,
     evaluation_service_pb2,
     evaluation_service_pb2_grpc,
     training_service_pb2,
@@ -37,6 +39,7 @@ from trainer_svc.app.calibrator import Calibrator
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.economics import Economics, Prices
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.evaluations import Evaluations
 from trainer_svc.app.jobs import Jobs
@@ -58,6 +61,7 @@ from trainer_svc.domain.estimate import Price
 from trainer_svc.evaluation.benchmark import load_benchmarks
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
+from trainer_svc.service.economics import EconomicsServicer
 from trainer_svc.service.evaluation import EvaluationServicer
 from trainer_svc.service.promotion import PromotionServicer
 from trainer_svc.service.registry import RegistryServicer
@@ -126,7 +130,8 @@ class TrainerApplication:
             PromptRenderer.load(self._base), self._base.max_positions, base_digest=lambda: self._base.digest
         )
         finder = load_finder(settings.personal_data_finder)
-        self._labeller = Labeller(self._database, uploads, blobs, TeacherBook.open(settings.teachers_file))
+        teachers = TeacherBook.open(settings.teachers_file)
+        self._labeller = Labeller(self._database, uploads, blobs, teachers)
         datasets = Datasets(
             self._database, uploads, blobs, clock,
             compiler=examples, labeller=self._labeller, finder=finder, observer=observer,
@@ -148,6 +153,8 @@ class TrainerApplication:
         self._evaluations = EvaluationServicer(Evaluations(self._database, blobs))
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock, gate))
         self._promotion = PromotionServicer(Promotions(self._database, self._changes, clock, gate))
+        prices = Prices(settings.token_prices, settings.training_hour_price, settings.currency)
+        self._economics = EconomicsServicer(Economics(self._database, clock, prices, teachers))
         self._running: asyncio.Task[None] | None = None
         self._sweeping: list[asyncio.Task[None]] = []
 
@@ -163,6 +170,7 @@ class TrainerApplication:
                 (evaluation_service_pb2, "EvaluationService"),
                 (registry_service_pb2, "RegistryService"),
                 (promotion_service_pb2, "PromotionService"),
+                (economics_service_pb2, "EconomicsService"),
             )
         ]
 
@@ -179,6 +187,7 @@ class TrainerApplication:
         evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(self._evaluations, server)
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, server)
         promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(self._promotion, server)
+        economics_service_pb2_grpc.add_EconomicsServiceServicer_to_server(self._economics, server)
 
     async def start(self) -> Mapping[str, object]:
         """Brings the database up to date and takes up what an earlier process left."""

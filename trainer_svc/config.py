@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 
 from shared.names import invalid_field
 from shared.rpc.security import SecuritySettings
+from trainer_svc.domain.money import read_price
+from trainer_svc.domain.savings import TokenPrices, check_percent
 from trainer_svc.domain.servability import SERVED_RANKS, ServabilityMode
 
 _LEAST = {
@@ -15,6 +19,7 @@ _LEAST = {
     "tenant_waiting_jobs": 1, "waiting_jobs": 1,
     "run_retention_hours": 0, "upload_retention_hours": 1, "price_per_hour": 0, "watts": 0,
 }  # fmt: skip
+_CACHE_PERCENT = "instruction_cache_percent"
 DESCRIPTION = "Check golden datasets, train adapters and publish them in the registry."
 
 
@@ -68,8 +73,21 @@ class Settings(SecuritySettings):
         },
     )
     max_lora_rank: int = field(default=64, metadata={"help": "largest rank that the inference services serve"})
-    price_per_hour: float = field(default=0.0, metadata={"help": "of a training hour, for estimates; 0 is none"})
-    currency: str = field(default="", metadata={"help": "of price_per_hour, for example EUR"})
+    price_per_hour: float = field(
+        default=0.0, metadata={"help": "of a training hour, for estimates and savings; 0 is none"}
+    )
+    currency: str = field(default="", metadata={"help": "of all prices, for example EUR"})
+    price_per_million_prompt_tokens: str = field(
+        default="", metadata={"help": "what serving costs, for savings, like 0.25; empty is none"}
+    )
+    price_per_million_cached_tokens: str = field(
+        default="", metadata={"help": "of prompt tokens that the prefix cache holds; empty is as the others"}
+    )
+    price_per_million_output_tokens: str = field(default="", metadata={"help": "of generated tokens; empty is none"})
+    instruction_cache_percent: int = field(
+        default=100,
+        metadata={"help": "share of an instruction prompt that a base model's prefix cache would hold, for savings"},
+    )
     watts: float = field(default=0.0, metadata={"help": "drawn while training, for estimates; 0 is unknown"})
     benchmark_dir: Path | None = field(
         default=None,
@@ -98,6 +116,9 @@ class Settings(SecuritySettings):
             raise invalid_field("servability_proof", "is vllm, which is not installed here: install it, or say static")
         if self.max_lora_rank not in SERVED_RANKS:
             raise invalid_field("max_lora_rank", f"must be one of {SERVED_RANKS}, got {self.max_lora_rank}")
+        if not math.isfinite(self.price_per_hour):
+            raise invalid_field("price_per_hour", f"must be a number, got {self.price_per_hour}")
+        assert self.token_prices, "refuses what is no price"
 
     @property
     def servability_mode(self) -> ServabilityMode:
@@ -105,6 +126,20 @@ class Settings(SecuritySettings):
         if self.servability_proof:
             return ServabilityMode(self.servability_proof)
         return ServabilityMode.VLLM if _has_vllm() else ServabilityMode.STATIC
+
+    @property
+    def token_prices(self) -> TokenPrices:
+        """What a million tokens cost. Raises `InvalidInput` naming the setting."""
+        prompt, cached, output = (
+            read_price(getattr(self, f"price_per_million_{kind}_tokens"), f"price_per_million_{kind}_tokens")
+            for kind in ("prompt", "cached", "output")
+        )
+        return TokenPrices(prompt, cached, output, check_percent(self.instruction_cache_percent, _CACHE_PERCENT))
+
+    @property
+    def training_hour_price(self) -> Fraction | None:
+        """None where none is set."""
+        return Fraction(repr(self.price_per_hour)) if self.price_per_hour else None
 
 
 def _has_vllm() -> bool:

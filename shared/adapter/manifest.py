@@ -24,9 +24,12 @@ _TYPES: Mapping[str, type | UnionType] = {
     **dict.fromkeys(("target_modules", "canaries", "files"), list),
     **dict.fromkeys(("training", "metrics"), dict),
     "alpha": int | float,
+    "output_tokens_saved": int | float,
     "use_rslora": bool,
 }
 """What JSON must give for each field of a manifest."""
+_MAX_OUTPUT_TOKENS = 1e6
+"""More than any context has."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class AdapterManifest:
     canaries: tuple[Canary, ...]
     instruction_prompt_tokens: int = 0
     """Mean prompt tokens that a request saves against the instruction prompt; 0 when there is none."""
+    output_tokens_saved: float = 0.0
+    """Mean output tokens, over the rows held out, of the base model with the instruction prompt less those of the
+    adapter: negative where the adapter writes more, 0 where nobody measured. Left out of the JSON at 0, so that such
+    packages can be read by earlier releases, which refuse one that has it."""
     use_rslora: bool = False
     training: Mapping[str, str | int | float] = field(default_factory=dict)
     """What a rebuild needs beside the fields above: settings as filled in, seeds, thread count; digests of the rows
@@ -70,9 +77,16 @@ class AdapterManifest:
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: tuple[PackageFile, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuses (`ValueError`) figures that nobody can have measured."""
+        if not abs(self.output_tokens_saved) <= _MAX_OUTPUT_TOKENS:
+            raise ValueError(f"output_tokens_saved is {self.output_tokens_saved}")
+
     def to_json(self) -> bytes:
         """Canonical bytes: sorted keys, one line."""
         body = dataclasses.asdict(self)
+        if not self.output_tokens_saved:
+            del body["output_tokens_saved"]
         body["contract"] = self.contract.canonical().decode()
         body["format_version"] = FORMAT_VERSION
         return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

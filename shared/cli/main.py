@@ -9,6 +9,7 @@ import typer
 
 from shared.cli import contract, dataset, policy
 from shared.cli.adapters import adapters
+from shared.cli.economics import savings, usage
 from shared.cli.export import export
 from shared.cli.promotion import promote, promotions, rollback
 from shared.cli.screen import errors_shown
@@ -25,6 +26,8 @@ app.command()(rollback)
 app.command()(promotions)
 app.command()(export)
 app.command()(verify)
+app.command()(savings)
+app.command()(usage)
 
 
 def _file(name: str, text: str) -> typer.models.OptionInfo:

@@ -45,6 +45,14 @@ SAMPLES: dict[str, dict[str, object]] = {
     "TrainingService/EstimateTrainingJob": {"parent": "{t}", "job": {"dataset": "{t}/datasets/golden{x}"}},
     "EvaluationService/GetJobEvaluation": {"name": "{t}/jobs/done{x}"},
     "EvaluationService/ListEvaluatedRows": {"parent": "{t}/jobs/done{x}"},
+    "EconomicsService/ReportUsage": {
+        "parent": "{t}", "replicaId": REQUEST_ID,
+        "entries": [{"adapterId": "answer", "revisionNumber": 1, "hourTime": "2026-01-01T00:00:00Z", "sequence": 1}],
+    },
+    "EconomicsService/ListUsage": {"parent": "{t}/adapters/answer{x}"},
+    "EconomicsService/GetSavings": {
+        "name": "{t}/adapters/answer{x}", "revision": "{t}/adapters/answer{x}/revisions/1",
+    },
     "RegistryService/GetRevision": {"name": "{t}/adapters/answer{x}/revisions/1"},
     "RegistryService/ListRevisions": {"parent": "{t}/adapters/answer{x}"},
     "RegistryService/DownloadRevision": {"name": "{t}/adapters/answer{x}/revisions/1"},

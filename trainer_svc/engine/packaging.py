@@ -81,6 +81,7 @@ def _manifest(
         dataset_digest=spec.dataset_digest,
         canaries=canaries,
         instruction_prompt_tokens=round(saved),
+        output_tokens_saved=evaluation.output_tokens_saved,
         training={**settings(plan, spec), **record_of(folder.adapter), **made_of},
         metrics={name: measure.value for name, measure in measures.items() if measure is not None},
     )

@@ -18,17 +18,23 @@ from trainer_svc.store.table import alias_changes, aliases, revisions
 ANY = "-"
 
 
-def get_revision(connection: Connection, name: RevisionName) -> Revision:
-    """A revision. Raises `NotFound`."""
+def find_revision(connection: Connection, name: RevisionName) -> Revision | None:
+    """A revision, or None."""
     where = (
         (revisions.c.tenant == name.tenant)
         & (revisions.c.adapter == name.adapter)
         & (revisions.c.number == name.number)
     )
     body = connection.execute(select(revisions.c.body).where(where)).scalar()
-    if body is None:
+    return load(Revision, body) if body is not None else None
+
+
+def get_revision(connection: Connection, name: RevisionName) -> Revision:
+    """A revision. Raises `NotFound`."""
+    found = find_revision(connection, name)
+    if found is None:
         raise absent(str(name))
-    return load(Revision, body)
+    return found
 
 
 def next_revision(connection: Connection, adapter: AdapterName) -> RevisionName:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+
+from shared.usage import COUNTERS
 
 metadata = MetaData()
 
@@ -106,6 +108,19 @@ calibrations = Table(
     Column("body", Text, nullable=False),
     Index("calibrations_by_kind", "base_model_digest", "mode", "threads"),
     sqlite_autoincrement=True,
+)  # fmt: skip
+
+# What replicas of the inference service counted: absolute counters by hours since 1970, UTC. The base model without an
+# adapter has an empty adapter and revision 0.
+usage = Table(
+    "usage", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("hour", Integer, primary_key=True),
+    Column("replica_id", String, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in COUNTERS),
 )  # fmt: skip
 
 # In the same transaction as the row that the request creates, so that a repeat finds either both or neither.

@@ -47,6 +47,10 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.TrainingService/EstimateTrainingJob": Rule(_READ, _PARENT, spends=("calibrate", _WRITE)),
     "/goldsmith.trainer.v1.EvaluationService/GetJobEvaluation": Rule(_READ, _NAME),
     "/goldsmith.trainer.v1.EvaluationService/ListEvaluatedRows": Rule(_READ, _PARENT),
+    # What a replica counted.
+    "/goldsmith.trainer.v1.EconomicsService/ReportUsage": Rule(_REPLICA, _PARENT, changes=True),
+    "/goldsmith.trainer.v1.EconomicsService/ListUsage": Rule(_READ, _PARENT),
+    "/goldsmith.trainer.v1.EconomicsService/GetSavings": Rule(_READ, _NAME),
     "/goldsmith.registry.v1.RegistryService/GetRevision": Rule(_READ | _SERVICE, _NAME),
     "/goldsmith.registry.v1.RegistryService/ListRevisions": Rule(_READ, _PARENT),
     # Weights may hold what they were trained on, so that asking an adapter does not entail taking it away.
