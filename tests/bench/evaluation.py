@@ -1,4 +1,4 @@
-"""Evaluation, all of it: metrics against a second computation, statements that one database takes for equal, broken adapters."""
+"""Evaluation, all of it: metrics and databases held against others, and broken adapters on their way to `live`."""
 
 from __future__ import annotations
 
