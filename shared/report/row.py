@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from goldsmith.trainer.v1 import evaluation_pb2
 from shared.report.difference import Span, SpanKind, differences
@@ -12,7 +13,7 @@ from shared.report.figure import Figures
 from shared.report.text import CutText, cut, laid_out, shown
 
 _BREAK = re.compile(r"((?:\n|^)[^\S\n]*)")
-_OTHERS = {
+_OTHERS: Mapping[Literal["unconstrained", "live", "base"], str] = {
     "unconstrained": "Its free answer, without the output contract",
     "live": "Answer of the revision that was live",
     "base": "Answer of the base model with the instructions",

@@ -44,14 +44,14 @@ def laid_out(text: str) -> str:
     return "".join(_lines(_JSON.findall(text))) if is_nested else text
 
 
-def _lines(tokens: list[str]) -> Iterator[str]:
+def _lines(pieces: list[str]) -> Iterator[str]:
     depth = 0
-    for token, following in itertools.zip_longest(tokens, tokens[1:], fillvalue=""):
-        depth += (token in "{[") - (following in ("}", "]"))
-        yield token
-        if token == ":":
+    for piece, following in itertools.zip_longest(pieces, pieces[1:], fillvalue=""):
+        depth += (piece in "{[") - (following in ("}", "]"))
+        yield piece
+        if piece == ":":
             yield " "
-        elif token + following in ("{}", "[]"):
+        elif piece + following in ("{}", "[]"):
             continue
-        elif token in "{[," or following in ("}", "]"):
+        elif piece in "{[," or following in ("}", "]"):
             yield "\n" + "  " * max(0, min(depth, _MAX_INDENT))

@@ -17,8 +17,8 @@ _TASK = "task_metric"
 _ACCURACY = ("execution_match", "exact_match", "field_f1", "rouge_l")
 _FORMAT = ("schema_valid", "parse_rate", "filler_rate", "own_stop_rate")
 _BEHAVIOUR_BANDS = ((0.01, "hardly changed"), (0.1, "changed a little"), (0.5, "changed noticeably"))
-"""Of the KL divergence in nats. Pinsker's inequality: the probabilities of a next word moved by sqrt(KL / 2) at most, in
-total variation, which is 7 %, 22 % and 50 % here."""
+"""Of the KL divergence in nats. Pinsker's inequality: the probabilities of a next word moved by sqrt(KL / 2) at most,
+in total variation, which is 7 %, 22 % and 50 % here."""
 _WIDE_INTERVAL = 0.1
 """Ten points: a reader must be told that the rows are few."""
 VERDICTS = {
