@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from goldsmith.registry.v1 import adapter_pb2
 from goldsmith.trainer.v1 import economics_pb2, evaluation_pb2, golden_dataset_pb2, training_job_pb2
 from shared.client import Credentials, EconomicsClient, EvaluationClient, TrainerClient
-from shared.errors import DomainError, NotFound, StateConflict
+from shared.errors import DomainError, StateConflict
 from shared.names import JobName
 
 _UNKNOWN_CALL = "UNIMPLEMENTED"
@@ -70,7 +70,7 @@ def gather(job: JobName, address: str, credentials: Credentials | None, *, row_c
             dataset=dataset,
             findings=_first_findings(trainer, dataset),
             revision=trainer.revision(own.revision),
-            savings=_savings(economics, own),
+            savings=savings_of(economics, own),
         )
 
 
@@ -105,11 +105,10 @@ def _first_findings(
     return tuple(sorted(told, key=lambda finding: (-finding.severity, -kinds[finding.reason])))
 
 
-def _savings(economics: EconomicsClient, job: training_job_pb2.TrainingJob) -> economics_pb2.Savings | None:
+def savings_of(economics: EconomicsClient, job: training_job_pb2.TrainingJob) -> economics_pb2.Savings | None:
+    """Of the job's revision; None from a server that does not know the call."""
     try:
         return economics.savings(job.adapter, revision=job.revision)
-    except NotFound:
-        return None
     except DomainError as err:
         if err.reason == _UNKNOWN_CALL:
             return None

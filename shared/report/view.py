@@ -52,6 +52,12 @@ class View:
         return [f"evaluation.checkpoints[{place}]" for place in range(len(self._evaluation.checkpoints))]
 
     @property
+    def answered(self) -> list[str]:
+        """Paths of the metrics of the published adapter, the live revision and the base, as far as they answered."""
+        others = [path for path in ("evaluation.live", "evaluation.base") if self._figures.has(path)]
+        return [f"{self.published}.constrained", *others]
+
+    @property
     def accuracy(self) -> list[str]:
         """Metrics that say whether answers are right, as far as they were measured."""
         return [name for name in _ACCURACY if self._figures.has(f"{self.published}.constrained.{name}")]

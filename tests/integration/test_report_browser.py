@@ -15,10 +15,11 @@ from tests.unit.shared.report.filled import filled_source
 
 pytestmark = pytest.mark.timeout(180)
 _WIDER = """
-[...document.querySelectorAll("body *")]
+(right => [...document.querySelectorAll("body *")]
   .filter(one => !one.closest(".scroll, .patterns, .hidden, .fields thead"))
-  .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
+  .filter(one => right(one) > right(one.closest("section") ?? document.body))
   .map(one => one.tagName + "." + one.className + " " + one.textContent.slice(0, 60))
+)(one => one.getBoundingClientRect().right)
 """
 _CONTRAST = """
 (() => {

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.quickstart.service_process import ServiceProcess
+from goldsmith.trainer.v1 import training_job_pb2
 from shared.cli.main import app
-from shared.client import EvaluationClient, TrainerClient
+from shared.client import EconomicsClient, EvaluationClient, TrainerClient
+from shared.report.source import savings_of
 from tests.report_house import DONE, EARLIER, FAILED, PAUSED, store_jobs
 from tests.unit.shared.report.parsed import Page, field_value
 
@@ -84,6 +88,23 @@ class TestReport:
         assert [row["row_number"] for row in document["rows"]] == [1, 2]
         assert document["dataset"]["report"]["finding_counts"] == {"ROW_DUPLICATED": 2}
         assert len(document["progress"]) == 30
+
+
+class TestOlderServer:
+    """One that lacks what later releases have."""
+
+    def test_has_no_savings(self) -> None:
+        """It does not know the call; a report says so, and is not refused."""
+        server = grpc.server(ThreadPoolExecutor(1))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            with EconomicsClient(f"127.0.0.1:{port}") as economics:
+                found = savings_of(economics, training_job_pb2.TrainingJob(adapter="tenants/acme/adapters/answer"))
+        finally:
+            server.stop(0).wait()
+
+        assert found is None
 
 
 class TestRefusal:
