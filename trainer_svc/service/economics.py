@@ -6,6 +6,7 @@ from goldsmith.trainer.v1 import economics_pb2, economics_service_pb2_grpc
 from goldsmith.trainer.v1 import economics_service_pb2 as pb
 from shared.names import AdapterName, TenantName
 from shared.rpc.page import Page
+from shared.rpc.request_id import check_uuid
 from shared.rpc.unknown_field import refuse_unknown_fields
 from trainer_svc.app.economics import Economics
 from trainer_svc.service import Context
@@ -21,7 +22,7 @@ class EconomicsServicer(economics_service_pb2_grpc.EconomicsServiceServicer):
     async def ReportUsage(self, request: pb.ReportUsageRequest, context: Context) -> pb.ReportUsageResponse:
         """Stores what a replica counted."""
         refuse_unknown_fields(request)  # a counter of a newer replica would be lost
-        parent, replica_id = TenantName.parse(request.parent), translate.replica_id(request.replica_id)
+        parent, replica_id = TenantName.parse(request.parent), check_uuid(request.replica_id, "replica_id")
         await self._economics.report(parent, replica_id, translate.report(request.entries))
         return pb.ReportUsageResponse()
 

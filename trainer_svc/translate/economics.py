@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -22,7 +21,6 @@ from trainer_svc.domain.usage_ledger import ReportedUsage, UsagePeriod, UsageSum
 from trainer_svc.translate.job import STATES
 from trainer_svc.translate.time import timestamp
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAX_LISTED = 500
 """Jobs, and datasets, of one answer."""
 _HOURS: dict[int, int] = {
@@ -30,13 +28,6 @@ _HOURS: dict[int, int] = {
     pb.USAGE_GROUPING_DAY: HOURS_PER_DAY,
     pb.USAGE_GROUPING_HOUR: 1,
 }
-
-
-def replica_id(text: str) -> str:
-    """Raises `InvalidInput` for what is no UUID in lower case: it is kept for ever, in the key of a table."""
-    if not _UUID.fullmatch(text):
-        raise invalid_field("replica_id", f"must be a UUID in lower case, got {text[:80]!r}")
-    return text
 
 
 def report(entries: Sequence[pb.UsageEntry]) -> list[ReportedUsage]:

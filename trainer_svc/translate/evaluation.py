@@ -91,7 +91,7 @@ def _metrics(found: Metrics) -> pb.AnswerMetrics:
         parse_rate=_measure(found.parse_rate),
         execution_match=_measure(found.execution_match),
         rouge_l=_measure(found.rouge_l),
-        task_metric=found.task_metric,
+        task_metric=_measure(found.task_metric),
     )
 
 

@@ -249,10 +249,6 @@ class AnswerMetrics(_message.Message):
     """Leaves that both have, with other values."""
     dropped_field_count: _builtins.int
     """Paths that fields leaves out."""
-    task_metric: _builtins.float
-    """What adapters are compared by: execution_match for SQL that SQLite runs, rouge_l for text, else the mean of
-    exact_match and field_f1.
-    """
     @_builtins.property
     def schema_valid(self) -> Global___Measure:
         """Share of answers that keep the contract. 1 under the contract, by construction."""
@@ -306,6 +302,12 @@ class AnswerMetrics(_message.Message):
     def rouge_l(self) -> Global___Measure:
         """Text only: mean ROUGE-L F1 of a row."""
 
+    @_builtins.property
+    def task_metric(self) -> Global___Measure:
+        """What adapters are compared by: execution_match for SQL that SQLite runs, rouge_l for text, else the mean of
+        exact_match and field_f1.
+        """
+
     def __init__(
         self,
         *,
@@ -326,9 +328,9 @@ class AnswerMetrics(_message.Message):
         parse_rate: Global___Measure | None = ...,
         execution_match: Global___Measure | None = ...,
         rouge_l: Global___Measure | None = ...,
-        task_metric: _builtins.float | None = ...,
+        task_metric: Global___Measure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exact_match", b"exact_match", "execution_match", b"execution_match", "field_f1", b"field_f1", "field_precision", b"field_precision", "field_recall", b"field_recall", "filler_rate", b"filler_rate", "output_tokens", b"output_tokens", "own_stop_rate", b"own_stop_rate", "parse_rate", b"parse_rate", "rouge_l", b"rouge_l", "schema_valid", b"schema_valid"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exact_match", b"exact_match", "execution_match", b"execution_match", "field_f1", b"field_f1", "field_precision", b"field_precision", "field_recall", b"field_recall", "filler_rate", b"filler_rate", "output_tokens", b"output_tokens", "own_stop_rate", b"own_stop_rate", "parse_rate", b"parse_rate", "rouge_l", b"rouge_l", "schema_valid", b"schema_valid", "task_metric", b"task_metric"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_field_count", b"dropped_field_count", "exact_match", b"exact_match", "execution_match", b"execution_match", "field_f1", b"field_f1", "field_precision", b"field_precision", "field_recall", b"field_recall", "fields", b"fields", "filler_rate", b"filler_rate", "invented", b"invented", "mismatched", b"mismatched", "omitted", b"omitted", "output_tokens", b"output_tokens", "own_stop_rate", b"own_stop_rate", "parse_rate", b"parse_rate", "rouge_l", b"rouge_l", "row_count", b"row_count", "schema_valid", b"schema_valid", "task_metric", b"task_metric"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
