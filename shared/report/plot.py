@@ -32,12 +32,12 @@ class LossPoint:
 
 @dataclass(frozen=True)
 class Point:
-    """A value at a step, with its interval where it has one."""
+    """A value at a step, with its interval."""
 
     step: int
     value: float
-    low: float | None = None
-    high: float | None = None
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,9 @@ def _draw_series(
     for before, after in pairwise(one.points):
         drawing.line((x(before.step), y(before.value)), (x(after.step), y(after.value)), f"join s{place}")
     for point in one.points:
-        if point.low is not None and point.high is not None:
-            drawing.line((x(point.step), y(point.low)), (x(point.step), y(point.high)), f"range s{place}")
-            for end in (point.low, point.high):
-                drawing.line((x(point.step) - 3, y(end)), (x(point.step) + 3, y(end)), f"range s{place}")
+        drawing.line((x(point.step), y(point.low)), (x(point.step), y(point.high)), f"range s{place}")
+        for end in (point.low, point.high):
+            drawing.line((x(point.step) - 3, y(end)), (x(point.step) + 3, y(end)), f"range s{place}")
         _shape(drawing, x(point.step), y(point.value), place)
 
 

@@ -112,7 +112,7 @@ class View:
         return plot.loss_plot(points, (losses[0], losses[1]), (steps[0], steps[1]))
 
     def checkpoint_plot(self) -> Markup:
-        """Task metric, and the metrics with intervals that it is made of."""
+        """Task metric, and the metrics that it is made of."""
         steps = [self._figures.count(f"{path}.step") for path in self.checkpoints]
         series = [plot.Series(name, [self._point(path, name) for path in self.checkpoints]) for name in self.plotted]
         return plot.checkpoint_plot(series, steps, self._place)
@@ -172,8 +172,6 @@ class View:
 
     def _point(self, path: str, name: str) -> plot.Point:
         step, found = self._figures.value(f"{path}.step"), self._figures.value(f"{path}.constrained.{name}")
-        if name == _TASK:
-            return plot.Point(step, found)
         return plot.Point(step, found.value, found.low, found.high)
 
 

@@ -15,7 +15,7 @@ from goldsmith.trainer.v1 import economics_pb2, evaluation_pb2, golden_dataset_p
 from shared.report import ReportSource
 
 _MEMBERS = 2
-_SHARES = {"value", "low", "high", "precision", "recall", "f1", "task_metric", "difference", "p_value"}
+_SHARES = {"value", "low", "high", "precision", "recall", "f1", "difference", "p_value"}
 _JOB = "tenants/acme/jobs/first"
 _REVISION = "tenants/acme/adapters/answer/revisions/3"
 
