@@ -10,7 +10,7 @@ from markupsafe import Markup
 from goldsmith.registry.v1 import promotion_pb2
 from goldsmith.trainer.v1 import evaluation_pb2
 from shared.report import plot
-from shared.report.figure import Figures
+from shared.report.figure import Figure, Figures
 from shared.report.row import ExampleRow, example_rows
 
 _TASK = "task_metric"
@@ -21,7 +21,7 @@ _BEHAVIOUR_BANDS = ((0.01, "hardly changed"), (0.1, "changed a little"), (0.5, "
 in total variation, which is 7 %, 22 % and 50 % here."""
 _WIDE_INTERVAL = 0.1
 """Ten points: a reader must be told that the rows are few."""
-VERDICTS = {
+_VERDICTS = {
     evaluation_pb2.COMPARISON_VERDICT_BETTER: "better",
     evaluation_pb2.COMPARISON_VERDICT_WORSE: "worse",
     evaluation_pb2.COMPARISON_VERDICT_UNDECIDED: "undecided",
@@ -87,7 +87,7 @@ class View:
 
     def verdict(self, path: str) -> str:
         """Of a comparison: better, worse or undecided. What a newer server may say else is undecided."""
-        return VERDICTS.get(self._figures.value(path).verdict, "undecided") if path else ""
+        return _VERDICTS.get(self._figures.value(path).verdict, "undecided") if path else ""
 
     def difference_bar(self, path: str, opponent: str) -> Markup:
         """On a scale that all comparisons with the same opponent share."""
@@ -160,7 +160,7 @@ class View:
         modes = {promotion_pb2.PROMOTION_MODE_CANARY: "canary", promotion_pb2.PROMOTION_MODE_MANUAL: "manual"}
         return modes.get(report.mode, "live")
 
-    def settings(self) -> Iterator[tuple[str, object]]:
+    def settings(self) -> Iterator[tuple[str, Figure]]:
         """Names and figures of the job's settings that are filled in."""
         for field, value in self._figures.value("job").spec.ListFields():
             path = f"job.spec.{field.name}"
