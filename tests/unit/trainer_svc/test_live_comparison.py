@@ -43,8 +43,9 @@ class TestStoredAnswers:
         found = StoredAnswers(blobs).compare(better, worse)
 
         assert found is not None
-        exact = {one.metric: one for one in found}[MetricName.EXACT_MATCH]
-        assert (exact.row_count, exact.difference, exact.verdict) == (30, 1.0, Verdict.BETTER)
+        (task,) = found
+        assert (task.metric, task.row_count, task.difference) == (MetricName.TASK_METRIC, 30, 1.0)
+        assert task.verdict is Verdict.BETTER
 
     def test_says_nothing_of_few_rows(self, blobs: LocalBlobStore) -> None:
         """One row fewer than it takes."""

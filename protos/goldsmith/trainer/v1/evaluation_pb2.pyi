@@ -74,12 +74,14 @@ class JobEvaluation(_message.Message):
     """The revision that the job's alias meant when the evaluation began; empty where it meant none."""
     @_builtins.property
     def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckpointEvaluation]:
-        """By step. One is the published adapter, and answered the whole holdout; the others answered the same sample of it."""
+        """By step. One is the published adapter, and answered the holdout, or a sample of 1,000 of its rows; the others
+        answered 128 of these.
+        """
 
     @_builtins.property
     def base(self) -> Global___AnswerMetrics:
-        """The base model with the dataset's instruction prompt, on the whole holdout, under the contract. Unset where the
-        dataset has none.
+        """The base model with the dataset's instruction prompt, on the same rows, under the contract. Unset where the dataset
+        has none.
         """
 
     @_builtins.property
