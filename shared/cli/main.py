@@ -12,6 +12,7 @@ from shared.cli.adapters import adapters
 from shared.cli.economics import savings, usage
 from shared.cli.export import export
 from shared.cli.promotion import promote, promotions, rollback
+from shared.cli.report import report
 from shared.cli.screen import errors_shown
 from shared.cli.verify import verify
 from shared.client import Credentials
@@ -28,6 +29,7 @@ app.command()(export)
 app.command()(verify)
 app.command()(savings)
 app.command()(usage)
+app.command()(report)
 
 
 def _file(name: str, text: str) -> typer.models.OptionInfo:
