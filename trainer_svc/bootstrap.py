@@ -17,6 +17,8 @@ from goldsmith.trainer.v1 import (
     dataset_service_pb2_grpc,
     evaluation_service_pb2,
     evaluation_service_pb2_grpc,
+    preference_service_pb2,
+    preference_service_pb2_grpc,
     training_service_pb2,
     training_service_pb2_grpc,
 )
@@ -35,6 +37,7 @@ from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.evaluations import Evaluations
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.labelling import Labeller
+from trainer_svc.app.preferences import PreferenceStudies
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.retention import Retention
@@ -50,6 +53,7 @@ from trainer_svc.evaluation.benchmark import load_benchmarks
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
 from trainer_svc.service.evaluation import EvaluationServicer
+from trainer_svc.service.preference import PreferenceServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
 from trainer_svc.store.database import Database
@@ -129,6 +133,7 @@ class TrainerApplication:
         )  # fmt: skip
         self._training = TrainingServicer(jobs, estimates, clock)
         self._evaluations = EvaluationServicer(Evaluations(self._database, blobs))
+        self._preferences = PreferenceServicer(PreferenceStudies(self._database, blobs, clock), clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
         self._running: asyncio.Task[None] | None = None
         self._sweeping: list[asyncio.Task[None]] = []
@@ -143,6 +148,7 @@ class TrainerApplication:
                 (dataset_service_pb2, "DatasetService"),
                 (training_service_pb2, "TrainingService"),
                 (evaluation_service_pb2, "EvaluationService"),
+                (preference_service_pb2, "PreferenceService"),
                 (registry_service_pb2, "RegistryService"),
             )
         ]
@@ -158,6 +164,7 @@ class TrainerApplication:
         dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(self._datasets, server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
         evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(self._evaluations, server)
+        preference_service_pb2_grpc.add_PreferenceServiceServicer_to_server(self._preferences, server)
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, server)
 
     async def start(self) -> Mapping[str, object]:

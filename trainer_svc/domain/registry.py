@@ -9,6 +9,7 @@ from shared.adapter.canary import CanaryRollback, CanarySplit
 from shared.adapter.manifest import PackageFile
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordVerdict
 from shared.contracts.spec import ContractSpec
+from trainer_svc.domain.measure import Measure
 
 DEFAULT_ALIAS = "live"
 NO_ALIAS = "-"
@@ -66,6 +67,22 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class RevisionPreference:
+    """What a closed study says of a revision that people held against another one."""
+
+    study: str
+    other_revision: str
+    judged_pair_count: int
+    decided_pair_count: int
+    """Pairs in which one of the two was preferred."""
+    rate: float
+    """Share of the judged pairs in which this one was, a tie counting half."""
+    decided: Measure
+    """Share of the decided pairs."""
+    p_value: float
+
+
+@dataclass(frozen=True)
 class Revision:
     """One immutable state of an adapter; files name blobs by digest, the manifest first."""
 
@@ -77,6 +94,8 @@ class Revision:
     base_model_digest: str
     create_time: datetime
     metrics: dict[str, float] = field(default_factory=dict)
+    preferences: tuple[RevisionPreference, ...] = ()
+    """What people said of it later, in the order in which studies were closed."""
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,26 @@ calibrations = Table(
     sqlite_autoincrement=True,
 )  # fmt: skip
 
+preference_studies = Table(
+    "preference_studies", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+# One row a verdict, so that reviewers who submit at once do not write over each other.
+preference_verdicts = Table(
+    "preference_verdicts", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("study", String, primary_key=True),
+    Column("pair", String, primary_key=True),
+    Column("reviewer", String, primary_key=True),
+    Column("choice", String, nullable=False),
+    Column("comment", Text, nullable=False),
+)  # fmt: skip
+
 # In the same transaction as the row that the request creates, so that a repeat finds either both or neither.
 request_ids = Table(
     "request_ids", metadata,

@@ -47,6 +47,14 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.TrainingService/EstimateTrainingJob": Rule(_READ, _PARENT, spends=("calibrate", _WRITE)),
     "/goldsmith.trainer.v1.EvaluationService/GetJobEvaluation": Rule(_READ, _NAME),
     "/goldsmith.trainer.v1.EvaluationService/ListEvaluatedRows": Rule(_READ, _PARENT),
+    "/goldsmith.trainer.v1.PreferenceService/CreatePreferenceStudy": Rule(
+        _WRITE, _PARENT, changes=True, creates=("preferenceStudies", "study_id")
+    ),
+    "/goldsmith.trainer.v1.PreferenceService/GetPreferenceStudy": Rule(_READ, _NAME),
+    "/goldsmith.trainer.v1.PreferenceService/ListPreferenceStudies": Rule(_READ, _PARENT),
+    "/goldsmith.trainer.v1.PreferenceService/ListPreferencePairs": Rule(_READ, _PARENT),
+    "/goldsmith.trainer.v1.PreferenceService/SubmitPreferenceVerdicts": Rule(_WRITE, _NAME, changes=True),
+    "/goldsmith.trainer.v1.PreferenceService/ClosePreferenceStudy": Rule(_WRITE, _NAME, changes=True),
     "/goldsmith.registry.v1.RegistryService/GetRevision": Rule(_READ | _SERVICE, _NAME),
     "/goldsmith.registry.v1.RegistryService/ListRevisions": Rule(_READ, _PARENT),
     # Weights may hold what they were trained on, so that asking an adapter does not entail taking it away.

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidInput
-from shared.names import AdapterName, AliasName, ContractName, DatasetName, JobName, RevisionName, TenantName
+from shared.names import (
+    AdapterName,
+    AliasName,
+    ContractName,
+    DatasetName,
+    JobName,
+    PreferenceStudyName,
+    RevisionName,
+    TenantName,
+)
 
 _ID = st.from_regex(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
 
@@ -24,6 +33,7 @@ class TestNames:
             AdapterName(tenant, one),
             RevisionName(tenant, one, number),
             AliasName(tenant, one, two),
+            PreferenceStudyName(tenant, one, two),
         ):
             assert type(name).parse(str(name)) == name
 
