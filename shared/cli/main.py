@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli import contract, dataset
+from shared.cli import contract, dataset, preference
 from shared.cli.adapters import adapters
 from shared.cli.screen import errors_shown
 from shared.client import Credentials
@@ -15,6 +15,7 @@ from shared.client import Credentials
 app = typer.Typer(name="goldsmith", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(contract.app, name="contract")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(preference.app, name="preference")
 app.command()(adapters)
 
 
