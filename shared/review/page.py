@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from importlib import resources
 
 import jinja2
-from markupsafe import Markup
 
 from goldsmith.trainer.v1 import preference_pb2 as pb
 from shared.review.difference import Segment, mark_differences
@@ -34,8 +33,8 @@ def review_page(study: str, pairs: Iterable[pb.PreferencePair]) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_read("page.html")).render(
         document=document,
-        script=Markup(script),  # noqa: S704  # ours, as is the style
-        style=Markup(style),  # noqa: S704
+        script=script,
+        style=style,
         script_digest=_digest(script),
         style_digest=_digest(style),
     )
