@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import grpc
@@ -12,22 +13,29 @@ from goldsmith.inference.v1 import inference_service_pb2, inference_service_pb2_
 from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.admission import Admission
 from inference_svc.app.answering import Answering
+from inference_svc.app.bookkeeper import Bookkeeper
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.follower import follow_aliases, follow_pins
+from inference_svc.app.ledger_file import LedgerFile
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import Meter
 from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.quota_book import OneQuota, QuotaFile, QuotaSource
 from inference_svc.app.sentinel import Sentinel
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.app.supervisor import Supervisor
+from inference_svc.app.usage_counter import UsageCounter
 from inference_svc.config import Settings
 from inference_svc.domain.adapter_room import AdapterRoom
+from inference_svc.domain.ledger import Ledger
 from inference_svc.engine.vllm_engine import EngineSettings, VllmEngine
 from inference_svc.registry_client import GrpcRegistry
 from inference_svc.service import InferenceServicer
 from inference_svc.telemetry.metric import PrometheusObserver
 from inference_svc.telemetry.span import TraceObserver
+from inference_svc.usage_client import GrpcUsageReader
+from shared.adapter.key_file import TrustedKeyFile
 from shared.base_model import BaseModel
 from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
@@ -42,13 +50,13 @@ _SERVICE = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
 class InferenceApplication:
     """Implements `shared.rpc.server.Application`."""
 
-    def __init__(
-        self, base: BaseModel, engine: Supervisor, fleet: Fleet, registry: GrpcRegistry, answering: Answering,
-        admission: Admission, telemetry: Telemetry, drain_seconds: float,
+    def __init__(  # noqa: PLR0913  # collaborators, keyword-only
+        self, *, base: BaseModel, engine: Supervisor, fleet: Fleet, registry: GrpcRegistry, answering: Answering,
+        admission: Admission, bookkeeper: Bookkeeper, telemetry: Telemetry, drain_seconds: float,
     ) -> None:  # fmt: skip
         self._base, self._engine, self._fleet, self._registry = base, engine, fleet, registry
         self._answering, self._admission, self._drain_seconds = answering, admission, drain_seconds
-        self._telemetry = telemetry
+        self._bookkeeper, self._telemetry = bookkeeper, telemetry
         self._background: list[asyncio.Task[None]] = []
 
     @property
@@ -69,12 +77,14 @@ class InferenceApplication:
     async def start(self) -> Mapping[str, object]:
         """Starts the engine, takes up the adapters known from before, the pinned first, and follows the registry."""
         await self._engine.start()
+        self._bookkeeper.restore()
         self._fleet.restore()
         self._fleet.pin(self._admission.quotas.pins())
         self._background = [
             asyncio.create_task(follow_pins(self._admission.quotas, self._fleet)),
             asyncio.create_task(self._engine.run(self._fleet.engine_lost, self._fleet.engine_back)),
             asyncio.create_task(follow_aliases(self._registry, self._fleet)),
+            asyncio.create_task(self._bookkeeper.run()),
         ]
         await self._fleet.pinned()
         digest = await asyncio.to_thread(lambda: self._base.digest)
@@ -86,10 +96,11 @@ class InferenceApplication:
         self._fleet.close_watches()
 
     async def stop(self) -> None:
-        """Ends followers, supervision, loads and engine."""
+        """Ends followers, supervision, loads and engine; what was counted until now is kept."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._bookkeeper.stop()
         await self._fleet.stop()
         await self._engine.stop()
         await self._registry.close()
@@ -99,7 +110,7 @@ class InferenceApplication:
         return self._engine.readiness()
 
     async def failed(self) -> None:
-        """Returns when the engine dies again and again, or the alias follower ended, which is a bug."""
+        """Returns when the engine dies again and again, or another background task ended, which is a bug."""
         done, _ = await asyncio.wait(self._background, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             _log.error("a background task ended", exc_info=task.exception())
@@ -108,10 +119,12 @@ class InferenceApplication:
 async def build(settings: Settings) -> InferenceApplication:
     """Wires the service; starts nothing."""
     telemetry = Telemetry.of("inference", otlp_endpoint=settings.otlp_endpoint)
+    clock, ledger = SystemClock(), Ledger(lambda: str(uuid.uuid4()))
     meter = Meter(
         (
             PrometheusObserver(telemetry.registry, label_sets=settings.metrics_label_sets),
             TraceObserver(telemetry.tracer),
+            UsageCounter(ledger, clock),
         )
     )
     base = BaseModel.load(settings.base_model_dir)
@@ -146,7 +159,8 @@ async def build(settings: Settings) -> InferenceApplication:
         engine=engine,
         registry=registry,
         contracts=contracts,
-        quarantine=Quarantine(data_dir / "quarantine.json", SystemClock()),
+        quarantine=Quarantine(data_dir / "quarantine.json", clock),
+        signatures=SignatureGate(_trusted_keys(settings), registry),
     )
     fleet = Fleet(
         loader=loader,
@@ -174,9 +188,28 @@ async def build(settings: Settings) -> InferenceApplication:
         format_attempts=settings.format_attempts,
         meter=meter,
     )
-    return InferenceApplication(
-        base, supervisor, fleet, registry, answering, admission, telemetry, settings.drain_seconds
+    bookkeeper = Bookkeeper(
+        ledger=ledger,
+        file=LedgerFile(data_dir / "ledger.json", ledger),
+        reader=GrpcUsageReader(registry.channel),
+        clock=clock,
     )
+    return InferenceApplication(
+        base=base,
+        engine=supervisor,
+        fleet=fleet,
+        registry=registry,
+        answering=answering,
+        admission=admission,
+        bookkeeper=bookkeeper,
+        telemetry=telemetry,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def _trusted_keys(settings: Settings) -> TrustedKeyFile | None:
+    path = settings.trusted_keys_file
+    return TrustedKeyFile(path, "trusted_keys_file") if path is not None else None
 
 
 def _quotas(settings: Settings) -> QuotaSource:

@@ -87,6 +87,13 @@ class Settings(SecuritySettings):
         default=None,
         metadata={"help": "TOML or JSON file with quotas and pins by tenant, read again when it changes"},
     )
+    trusted_keys_file: Path | None = field(
+        default=None,
+        metadata={
+            "help": "PEM file of Ed25519 public keys, read again when it changes: revisions that none of them signed "
+            "are not loaded; none: signatures are not looked at"
+        },
+    )
     group_adapters: bool = field(
         default=True, metadata={"help": "let no more adapters into the engine than batch_adapters, hot ones first"}
     )

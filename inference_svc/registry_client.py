@@ -15,10 +15,10 @@ from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grp
 from goldsmith.registry.v1 import adapter_pb2, registry_service_pb2, registry_service_pb2_grpc
 from inference_svc.app.ports import AliasFacts, RevisionFacts
 from shared.adapter.canary import CanarySplit, RollbackReason
-from shared.adapter.package import FILE_NAMES, MANIFEST_NAME
+from shared.adapter.package import FILE_NAMES, MANIFEST_NAME, MAX_SIGNATURE_BYTES, SIGNATURE_NAME
 from shared.client.credentials import Credentials
 from shared.contracts.spec import ContractSpec
-from shared.errors import DataLoss, DomainError, InvalidInput
+from shared.errors import DataLoss, DomainError, InvalidInput, NotFound
 from shared.names import AliasName, ContractName, RevisionName
 from shared.rpc.canary_message import REASONS, split_of, timestamp_of
 from shared.rpc.contract_message import spec_of
@@ -32,7 +32,7 @@ _DOWNLOAD_TIMEOUT_SECONDS = 600.0
 _MAX_BACKOFF_SECONDS = 5.0
 _MAX_CHUNK_BYTES = 2 << 20
 _OPTIONS = (("grpc.max_receive_message_length", 4 << 20), ("grpc.keepalive_time_ms", 30_000))
-_ALLOWED_FILES = frozenset({MANIFEST_NAME, *FILE_NAMES})
+_ALLOWED_FILES = frozenset({MANIFEST_NAME, SIGNATURE_NAME, *FILE_NAMES})
 
 Result = TypeVar("Result")
 
@@ -48,6 +48,11 @@ class GrpcRegistry:
         )
         self._registry = registry_service_pb2_grpc.RegistryServiceStub(self._channel)
         self._contracts = contract_service_pb2_grpc.ContractServiceStub(self._channel)
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The connection, for other services of the same process; closed by `close`."""
+        return self._channel
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -111,6 +116,23 @@ class GrpcRegistry:
                     sizes[chunk.filename] = offset + len(chunk.data)
         finally:
             call.cancel()
+
+    async def signature(self, name: RevisionName) -> bytes | None:
+        """The file with the revision's signature, its first bytes if it is too long for one; None without one."""
+        request = registry_service_pb2.DownloadRevisionRequest(name=str(name), filename=SIGNATURE_NAME)
+        call = self._registry.DownloadRevision(request, timeout=_TIMEOUT_SECONDS, metadata=trace_metadata())
+        data = b""
+        try:
+            with _domain_errors():
+                async for chunk in call:
+                    data += chunk.data
+                    if len(data) > MAX_SIGNATURE_BYTES:
+                        break
+        except NotFound:
+            return None
+        finally:
+            call.cancel()
+        return data
 
     async def watch_aliases(self) -> AsyncIterator[AliasFacts]:
         """Every alias as it is now, then each change, for ever; reconnects where the stream broke."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.architecture import Architecture, Width, architecture_of
 from shared.contracts.vocabulary import TokenVocabulary, load_vocabulary
 from shared.digest import sha256_file
 from shared.errors import InvalidInput
@@ -21,8 +23,7 @@ class BaseModel:
     folder: Path
     model_id: str
     """Logical name, without any path: what an adapter's config names as its base."""
-    model_type: str
-    """Name of the architecture in transformers, such as `llama` or `qwen3`."""
+    architecture: Architecture
     vocabulary_size: int
     """Columns of the logits; may exceed the tokenizer's tokens by padding."""
     hidden_size: int
@@ -40,7 +41,8 @@ class BaseModel:
         """Reads `config.json` and, where present, `generation_config.json`.
 
         Raises:
-            InvalidInput: FIELD_INVALID when the folder is no such directory or lacks a fast tokenizer.
+            InvalidInput: FIELD_INVALID when the folder is no such directory, lacks a fast tokenizer, or holds a model
+                whose adapters are not known to work.
         """
         folder = folder.resolve()
         for needed in ("config.json", "tokenizer.json"):
@@ -51,6 +53,7 @@ class BaseModel:
                     hint="point base_model_dir at a Hugging Face causal language model directory",
                 )
         config = _read(folder / "config.json")
+        architecture = architecture_of(str(config.get("model_type")))
         heads = int(config["num_attention_heads"])
         eos = _read(folder / "generation_config.json").get("eos_token_id", config.get("eos_token_id"))
         if eos is None:
@@ -58,7 +61,7 @@ class BaseModel:
         return cls(
             folder=folder,
             model_id=str(config.get("goldsmith_model_id") or config.get("_name_or_path") or folder.name).split("/")[-1],
-            model_type=str(config["model_type"]),
+            architecture=architecture,
             vocabulary_size=int(config["vocab_size"]),
             hidden_size=int(config["hidden_size"]),
             intermediate_size=int(config["intermediate_size"]),
@@ -69,6 +72,26 @@ class BaseModel:
             max_positions=int(config["max_position_embeddings"]),
             stop_ids=tuple(eos) if isinstance(eos, list) else (int(eos),),
         )
+
+    @property
+    def model_type(self) -> str:
+        """Name of the architecture in transformers, such as `llama` or `qwen3`."""
+        return self.architecture.model_type
+
+    def projection_shapes(self, modules: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Rows and columns of the weights of these of the architecture's layers, by their full names."""
+        sizes = {
+            Width.HIDDEN: self.hidden_size,
+            Width.INNER: self.intermediate_size,
+            Width.QUERIES: self.head_count * self.head_size,
+            Width.KEYS: self.kv_head_count * self.head_size,
+        }
+        chosen = {module: self.architecture.projections[module] for module in modules}
+        return {
+            f"model.layers.{layer}.{projection.part}.{module}": projection.shape(sizes)
+            for layer in range(self.layer_count)
+            for module, projection in chosen.items()
+        }
 
     @property
     def tokenizer_file(self) -> Path:

@@ -180,3 +180,25 @@ class PreferenceStudyName:
 
     def __str__(self) -> str:
         return f"tenants/{self.tenant}/adapters/{self.adapter}/preferenceStudies/{self.id}"
+
+
+@dataclass(frozen=True, order=True)
+class PromotionPolicyName:
+    """`tenants/{tenant}/adapters/{adapter}/promotionPolicy`; each adapter has one (https://google.aip.dev/156)."""
+
+    tenant: str
+    adapter: str
+
+    @classmethod
+    def parse(cls, text: str, field: str = "name") -> Self:
+        """Reads the name of a policy; raises `InvalidInput` naming `field`."""
+        tenant, adapter = _segments(text, "tenants/*/adapters/*/promotionPolicy", field)
+        return cls(check_id(tenant, field), check_id(adapter, field))
+
+    @property
+    def adapter_name(self) -> AdapterName:
+        """The adapter whose revisions it holds back."""
+        return AdapterName(self.tenant, self.adapter)
+
+    def __str__(self) -> str:
+        return f"tenants/{self.tenant}/adapters/{self.adapter}/promotionPolicy"

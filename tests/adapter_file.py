@@ -12,33 +12,27 @@ from safetensors.numpy import save_file
 from inference_svc.domain.residency import AdapterKey
 from shared.adapter.manifest import AdapterManifest, Canary
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
-from shared.adapter.validate import TARGET_MODULES
+from shared.architecture import architecture_of
 from shared.base_model import BaseModel
 from shared.contracts.spec import ContractSpec
 
 RANK = 16
-_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
 def random_lora(base: BaseModel, *, rank: int, seed: int, scale: float) -> dict[str, np.ndarray]:
-    """Normal weights of the given scale in every projection of a base whose key and query heads are equal in number."""
+    """Normal weights of the given scale in every projection of a base."""
     rng = np.random.default_rng(seed)
-    hidden, inner = base.hidden_size, base.intermediate_size
-    shapes = dict.fromkeys(TARGET_MODULES, (hidden, hidden))
-    shapes |= {"gate_proj": (inner, hidden), "up_proj": (inner, hidden), "down_proj": (hidden, inner)}
     tensors = {}
-    for layer in range(base.layer_count):
-        for module, (out, columns) in shapes.items():
-            block = "self_attn" if module in _ATTENTION else "mlp"
-            stem = f"base_model.model.model.layers.{layer}.{block}.{module}"
-            tensors[f"{stem}.lora_A.weight"] = rng.normal(0, scale, (rank, columns)).astype(np.float32)
-            tensors[f"{stem}.lora_B.weight"] = rng.normal(0, scale, (out, rank)).astype(np.float32)
+    for name, (out, inner) in base.projection_shapes(base.architecture.target_modules).items():
+        stem = f"base_model.model.{name}"
+        tensors[f"{stem}.lora_A.weight"] = rng.normal(0, scale, (rank, inner)).astype(np.float32)
+        tensors[f"{stem}.lora_B.weight"] = rng.normal(0, scale, (out, rank)).astype(np.float32)
     return tensors
 
 
 def write_random_package(
     base: BaseModel, folder: Path, *, rank: int, seed: int, prompt_digest: str, contract: str, spec: ContractSpec,
-    canaries: tuple[Canary, ...] = (),
+    canaries: tuple[Canary, ...] = (), instruction_tokens: int = 900, output_tokens_saved: float = 0.0,
 ) -> str:  # fmt: skip
     """A sound package, as the trainer makes it, of weights that hardly change the model; returns its digest."""
     with tempfile.TemporaryDirectory() as name:
@@ -49,7 +43,7 @@ def write_random_package(
             "base_model_name_or_path": base.model_id,
             "r": rank,
             "lora_alpha": 2 * rank,
-            "target_modules": list(TARGET_MODULES),
+            "target_modules": list(base.architecture.target_modules),
             "use_rslora": False,
         }
         config.write_text(json.dumps(settings))
@@ -61,10 +55,11 @@ def write_random_package(
             contract=spec,
             rank=rank,
             alpha=2.0 * rank,
-            target_modules=TARGET_MODULES,
+            target_modules=base.architecture.target_modules,
             dataset_digest=f"sha256:{seed:064x}",
             canaries=canaries,
-            instruction_prompt_tokens=900,
+            instruction_prompt_tokens=instruction_tokens,
+            output_tokens_saved=output_tokens_saved,
         )
         return write_package(folder, manifest, {WEIGHTS_NAME: weights, CONFIG_NAME: config}).digest
 
@@ -82,7 +77,7 @@ def write_adapter(tensors: dict[str, np.ndarray], folder: Path, seed: int) -> Ad
         "peft_type": "LORA",
         "r": RANK,
         "lora_alpha": 2 * RANK,
-        "target_modules": list(TARGET_MODULES),
+        "target_modules": list(architecture_of("llama").target_modules),
         "bias": "none",
     }
     (folder / CONFIG_NAME).write_text(json.dumps(config))

@@ -18,6 +18,8 @@ from shared.base_model import BaseModel
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Starting vLLM takes as long as ten of the trainings: tests of the proof itself ask for it.
+os.environ.setdefault("GOLDSMITH_SERVABILITY_PROOF", "static")
 
 # The same examples in every run: what a random one finds belongs to whoever goes looking (HYPOTHESIS_PROFILE=search),
 # not to the next change that happens to be tested.
@@ -39,6 +41,9 @@ _TEXT = [
 ]
 
 
+_WITH_ENGINE = ("tests/e2e/engine/", "tests/e2e/main_job/", "tests/e2e/servability/")
+
+
 class _ByFile(LoadScopeScheduling):
     """Where processes share the tests: those with engines in one of them, the other files wherever there is time.
 
@@ -47,7 +52,7 @@ class _ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "engine" if file.startswith(("tests/e2e/engine/", "tests/e2e/main_job/")) else file
+        return "engine" if file.startswith(_WITH_ENGINE) else file
 
 
 @pytest.hookimpl

@@ -11,10 +11,17 @@ from pathlib import Path
 import grpc
 
 from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
-from goldsmith.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from goldsmith.registry.v1 import (
+    promotion_service_pb2,
+    promotion_service_pb2_grpc,
+    registry_service_pb2,
+    registry_service_pb2_grpc,
+)
 from goldsmith.trainer.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
+    economics_service_pb2,
+    economics_service_pb2_grpc,
     evaluation_service_pb2,
     evaluation_service_pb2_grpc,
     preference_service_pb2,
@@ -22,6 +29,7 @@ from goldsmith.trainer.v1 import (
     training_service_pb2,
     training_service_pb2_grpc,
 )
+from shared.adapter.key_file import read_signer
 from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.clock import SystemClock
@@ -33,11 +41,15 @@ from trainer_svc.app.calibrator import Calibrator
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.economics import Economics, Prices
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.evaluations import Evaluations
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.labelling import Labeller
+from trainer_svc.app.live_comparison import StoredAnswers
 from trainer_svc.app.preferences import PreferenceStudies
+from trainer_svc.app.promotion_gate import PromotionGate
+from trainer_svc.app.promotions import Promotions
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.retention import Retention
@@ -52,8 +64,10 @@ from trainer_svc.domain.estimate import Price
 from trainer_svc.evaluation.benchmark import load_benchmarks
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
+from trainer_svc.service.economics import EconomicsServicer
 from trainer_svc.service.evaluation import EvaluationServicer
 from trainer_svc.service.preference import PreferenceServicer
+from trainer_svc.service.promotion import PromotionServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
 from trainer_svc.store.database import Database
@@ -69,6 +83,10 @@ class TrainerApplication:
     def __init__(self, settings: Settings) -> None:
         self._telemetry = Telemetry.of("trainer", otlp_endpoint=settings.otlp_endpoint)
         clock, data_dir = SystemClock(), settings.data_dir.resolve()
+        key_file = settings.signing_key_file
+        signer = read_signer(key_file, "signing_key_file") if key_file is not None else None
+        if signer is not None:
+            _log.info("what is published is signed", extra={"key_id": signer.key_id})
         data_dir.mkdir(parents=True, exist_ok=True)
         contract_dir = data_dir / "contracts"
         self._base = BaseModel.load(settings.base_model_dir)
@@ -82,13 +100,16 @@ class TrainerApplication:
             contract_dir=contract_dir,
             threads=settings.training_threads,
             processes=settings.training_processes,
+            servability_proof=settings.servability_mode,
+            max_lora_rank=settings.max_lora_rank,
             parallel_jobs=settings.parallel_jobs,
             benchmark_dir=_benchmarks(settings.benchmark_dir),
         )
+        gate = PromotionGate(StoredAnswers(blobs))
         self._runner = Runner(
             database=self._database,
             blobs=blobs,
-            publisher=Publisher(self._database, blobs, clock),
+            publisher=Publisher(self._database, blobs, clock, gate, signer),
             changes=self._changes,
             clock=clock,
             base=self._base,
@@ -113,7 +134,8 @@ class TrainerApplication:
             PromptRenderer.load(self._base), self._base.max_positions, base_digest=lambda: self._base.digest
         )
         finder = load_finder(settings.personal_data_finder)
-        self._labeller = Labeller(self._database, uploads, blobs, TeacherBook.open(settings.teachers_file))
+        teachers = TeacherBook.open(settings.teachers_file)
+        self._labeller = Labeller(self._database, uploads, blobs, teachers)
         datasets = Datasets(
             self._database, uploads, blobs, clock,
             compiler=examples, labeller=self._labeller, finder=finder, observer=observer,
@@ -134,7 +156,10 @@ class TrainerApplication:
         self._training = TrainingServicer(jobs, estimates, clock)
         self._evaluations = EvaluationServicer(Evaluations(self._database, blobs))
         self._preferences = PreferenceServicer(PreferenceStudies(self._database, blobs, clock), clock)
-        self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock))
+        self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock, gate))
+        self._promotion = PromotionServicer(Promotions(self._database, self._changes, clock, gate))
+        prices = Prices(settings.token_prices, settings.training_hour_price, settings.currency)
+        self._economics = EconomicsServicer(Economics(self._database, clock, prices, teachers))
         self._running: asyncio.Task[None] | None = None
         self._sweeping: list[asyncio.Task[None]] = []
 
@@ -150,6 +175,8 @@ class TrainerApplication:
                 (evaluation_service_pb2, "EvaluationService"),
                 (preference_service_pb2, "PreferenceService"),
                 (registry_service_pb2, "RegistryService"),
+                (promotion_service_pb2, "PromotionService"),
+                (economics_service_pb2, "EconomicsService"),
             )
         ]
 
@@ -166,6 +193,8 @@ class TrainerApplication:
         evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(self._evaluations, server)
         preference_service_pb2_grpc.add_PreferenceServiceServicer_to_server(self._preferences, server)
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, server)
+        promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(self._promotion, server)
+        economics_service_pb2_grpc.add_EconomicsServiceServicer_to_server(self._economics, server)
 
     async def start(self) -> Mapping[str, object]:
         """Brings the database up to date and takes up what an earlier process left."""

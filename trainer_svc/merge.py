@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from shared.adapter.key_file import read_trusted_keys
 from shared.base_model import BaseModel
 from shared.errors import DomainError
 
@@ -13,17 +14,31 @@ from shared.errors import DomainError
 def main(argv: list[str] | None = None) -> int:
     """Merges; ends with 0, or with 1 and the reason on standard error."""
     parser = argparse.ArgumentParser(prog="python -m trainer_svc.merge", description=__doc__)
-    parser.add_argument(
-        "package", type=Path, help="folder with an adapter's three files, as DownloadRevision gives them"
-    )
+    parser.add_argument("package", type=Path, help="folder with an adapter's files, as `goldsmith export` writes it")
     parser.add_argument("base_model", type=Path, help="the base model that the adapter was trained on")
     parser.add_argument("folder", type=Path, help="where the merged model goes; must not exist")
+    parser.add_argument(
+        "--dequantized-base",
+        action="store_true",
+        help="for adapters of QLoRA: merge into the base as 4-bit training saw it, which computes as the training did; "
+        "without it into the base as it is, which computes as the inference service does",
+    )
+    parser.add_argument(
+        "--trusted-keys", type=Path, metavar="FILE", help="PEM file of public keys, one of which must have signed it"
+    )
     given = parser.parse_args(argv)
     # Imported here, so that --help answers at once.
-    from trainer_svc.engine.merge import merge_adapter
+    from trainer_svc.engine.merge import MergeBase, merge_adapter
 
     try:
-        merge_adapter(given.package, BaseModel.load(given.base_model), given.folder)
+        trusted = read_trusted_keys(given.trusted_keys, "--trusted-keys") if given.trusted_keys is not None else None
+        merge_adapter(
+            given.package,
+            BaseModel.load(given.base_model),
+            given.folder,
+            onto=MergeBase.DEQUANTIZED if given.dequantized_base else MergeBase.ORIGINAL,
+            trusted=trusted,
+        )
     except DomainError as err:
         sys.stderr.write(f"{err.reason}: {err}\n")
         return 1

@@ -33,6 +33,7 @@ from trainer_svc.domain.run import (
     EXIT_OUT_OF_MEMORY,
     EXIT_STOPPED,
     EXIT_USER_ERROR,
+    PARENT_VARIABLE,
     SHARE_FLAG,
     VALIDATE_FLAG,
     Cancelled,
@@ -44,7 +45,6 @@ from trainer_svc.engine.journal import Journal
 
 _log = logging.getLogger(__name__)
 
-PARENT_VARIABLE = "GOLDSMITH_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
 _VALIDATION_NICENESS = 10
 """It goes on beside trainings: whoever creates jobs by the hundred must not slow down those that run."""
@@ -56,7 +56,7 @@ Work = Callable[[RunSpec, RunFolder, Journal, Callable[[], bool]], None]
 def main(argv: list[str]) -> int:
     """Does the work on the job in the folder `argv[0]`; the exit status is one of `trainer_svc.domain.run`."""
     configure()
-    _die_with_parent()
+    die_with_parent()
     folder = RunFolder(Path(argv[0]))
     terminated = False
 
@@ -137,8 +137,8 @@ def _fail(folder: RunFolder, reason: str, message: str, *, user_error: bool) -> 
     return EXIT_USER_ERROR if user_error else EXIT_INTERNAL_ERROR
 
 
-def _die_with_parent() -> None:
-    """Asks Linux to kill this process when the service dies, whatever kills it."""
+def die_with_parent() -> None:
+    """Asks Linux to kill this process when the one that started it dies, whatever kills that."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is not None and os.getppid() != int(parent):

@@ -238,7 +238,9 @@ def _note(progress: Progress, question: Question, target: _Target, call: EngineC
     if resident is not None:
         assert resident.manifest is not None
         progress.adapter, progress.revision = resident.revision.adapter, str(resident.revision)
-        progress.instruction_tokens_saved = 0 if question.instructions else resident.manifest.instruction_prompt_tokens
+        if not question.instructions:
+            progress.instruction_tokens_saved = resident.manifest.instruction_prompt_tokens
+            progress.output_millitokens_saved = round(resident.manifest.output_tokens_saved * 1000)
 
 
 def _answer(target: _Target, progress: Progress) -> Answer:

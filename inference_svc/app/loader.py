@@ -13,10 +13,12 @@ from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.ports import EngineCall, InferenceEngine, Registry
 from inference_svc.app.quarantine import Quarantine
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import read_package
+from shared.adapter.replay import MIN_CANARY_AGREEMENT, replayed_ratio
 from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
 from shared.errors import DataLoss, DomainError, InvalidInput, StateConflict, Unavailable
@@ -24,22 +26,18 @@ from shared.errors import DataLoss, DomainError, InvalidInput, StateConflict, Un
 _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
-MIN_CANARY_AGREEMENT = 0.5
-"""Mean share of each expected answer that must be replayed before the first difference. Trainer and engine compute in
-bf16 with different kernels, so a near tie may fall the other way and the rest of that answer differs; an adapter that
-is not applied, or garbage, parts from the expected tokens almost at once on most canaries."""
 
 
 class Loader:
     """Fetch, verify, load, prove. Idempotent for a revision whose files are on disk already."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one composition root calls it, each by name
         self, *, cache: AdapterCache, base: BaseModel, prompt_digest: str, max_rank: int, engine: InferenceEngine,
-        registry: Registry, contracts: ContractLibrary, quarantine: Quarantine,
+        registry: Registry, contracts: ContractLibrary, quarantine: Quarantine, signatures: SignatureGate,
     ) -> None:  # fmt: skip
         self._cache, self._base, self._prompt_digest, self._max_rank = cache, base, prompt_digest, max_rank
         self._engine, self._registry, self._contracts = engine, registry, contracts
-        self._quarantine = quarantine
+        self._quarantine, self._signatures = quarantine, signatures
         self._proved: set[str] = set()
         """Digests that passed every check here: the same bytes pass again, when they come back after an eviction."""
 
@@ -47,8 +45,8 @@ class Loader:
         """Takes a FETCHING resident to LIVE. `in_use` tells the digests whose files must stay on disk, now.
 
         Raises:
-            StateConflict: ADAPTER_REJECTED, BASE_MODEL_MISMATCH or ADAPTER_QUARANTINED; the resident is REJECTED then,
-                for ever or for as long as the error says.
+            StateConflict: ADAPTER_REJECTED, BASE_MODEL_MISMATCH, ADAPTER_QUARANTINED or SIGNATURE_REFUSED; the resident
+                is REJECTED then, for ever or for as long as the error says.
             DataLoss: the bytes are not those of the digest; REJECTED too.
             DomainError: anything else, such as `Unavailable`, passes; the resident is UNLOADED and may be tried again.
         """
@@ -94,6 +92,7 @@ class Loader:
 
     async def _fetch(self, resident: Resident, in_use: Callable[[], AbstractSet[str]]) -> Path:
         found = await asyncio.to_thread(self._cache.find, resident.digest)
+        await self._signatures.check(resident.revision, resident.digest, found)
         if found is not None:
             return found
         try:
@@ -148,10 +147,7 @@ class Loader:
             stream=False,
         )
         got = [token async for chunk in self._engine.generate(call) for token in chunk.token_ids]
-        same = next(
-            (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected))
-        )
-        return same / len(expected) if expected else 1.0
+        return replayed_ratio(got, expected)
 
 
 def _check(resident: Resident) -> None:

@@ -116,6 +116,9 @@ class Registry(Protocol):
     async def download(self, name: RevisionName, folder: Path) -> None:
         """Writes the revision's files into `folder`; digests are the caller's to check."""
 
+    async def signature(self, name: RevisionName) -> bytes | None:
+        """The file with the revision's signature, whatever it holds; None where the revision has none."""
+
     def watch_aliases(self) -> AsyncIterator[AliasFacts]:
         """Every alias as it is now, then each change, for ever, across disconnections."""
 

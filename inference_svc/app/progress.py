@@ -45,6 +45,8 @@ class Progress:
     """Of one attempt."""
     instruction_tokens_saved: int = 0
     """By one attempt."""
+    output_millitokens_saved: int = 0
+    """By the answer, in thousandths of tokens."""
     is_answered: bool = False
     attempts: list[Attempt] = field(default_factory=list)
 

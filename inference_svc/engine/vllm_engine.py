@@ -14,7 +14,7 @@ from inference_svc.app.ports import EngineCall, EngineChunk, NonFinite
 from inference_svc.domain.residency import AdapterKey
 from inference_svc.engine.contract_plugin import CONTRACT_DIR_VARIABLE, FINITE_VARIABLE, contract_regex
 from inference_svc.engine.finite_scheduler import NON_FINITE
-from shared.adapter.validate import TARGET_MODULES
+from shared.base_model import BaseModel
 from shared.errors import DomainError, InternalFault, StateConflict, Unavailable
 
 _STREAM_INTERVAL_TOKENS = 8
@@ -120,7 +120,7 @@ class VllmEngine:
             distributed_executor_backend=OneProcess if current_platform.is_cpu() else None,
             enable_lora=True,
             # No others pass the validator, and stock operations for embeddings and logits run in every step.
-            lora_target_modules=list(TARGET_MODULES),
+            lora_target_modules=list(BaseModel.load(settings.base_model_dir).architecture.target_modules),
             max_lora_rank=settings.max_lora_rank,  # type: ignore[arg-type]  # vLLM refuses other ranks itself
             max_loras=settings.batch_adapters,
             max_cpu_loras=max(settings.resident_adapters, settings.batch_adapters),

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import UnionType
 from typing import Any
 
 from shared.contracts.spec import ContractSpec
@@ -15,6 +16,20 @@ from shared.lazy import cached_property
 
 FORMAT_VERSION = 1
 """Grows when a reader of the previous format could misread the manifest."""
+_SHOWN_CHARACTERS = 200
+_TYPES: Mapping[str, type | UnionType] = {
+    **dict.fromkeys(("base_model_id", "base_model_digest", "prompt_digest", "dataset_digest"), str),
+    **dict.fromkeys(("contract_name", "contract"), str),
+    **dict.fromkeys(("rank", "instruction_prompt_tokens", "format_version"), int),
+    **dict.fromkeys(("target_modules", "canaries", "files"), list),
+    **dict.fromkeys(("training", "metrics"), dict),
+    "alpha": int | float,
+    "output_tokens_saved": int | float,
+    "use_rslora": bool,
+}
+"""What JSON must give for each field of a manifest."""
+_MAX_OUTPUT_TOKENS = 1e6
+"""More than any context has."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,10 @@ class AdapterManifest:
     canaries: tuple[Canary, ...]
     instruction_prompt_tokens: int = 0
     """Mean prompt tokens that a request saves against the instruction prompt; 0 when there is none."""
+    output_tokens_saved: float = 0.0
+    """Mean output tokens, over the rows held out, of the base model with the instruction prompt less those of the
+    adapter: negative where the adapter writes more, 0 where nobody measured. Left out of the JSON at 0, so that such
+    packages can be read by earlier releases, which refuse one that has it."""
     use_rslora: bool = False
     training: Mapping[str, str | int | float] = field(default_factory=dict)
     """What a rebuild needs beside the fields above: settings as filled in, seeds, thread count; digests of the rows
@@ -58,9 +77,16 @@ class AdapterManifest:
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: tuple[PackageFile, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuses (`ValueError`) figures that nobody can have measured."""
+        if not abs(self.output_tokens_saved) <= _MAX_OUTPUT_TOKENS:
+            raise ValueError(f"output_tokens_saved is {self.output_tokens_saved}")
+
     def to_json(self) -> bytes:
         """Canonical bytes: sorted keys, one line."""
         body = dataclasses.asdict(self)
+        if not self.output_tokens_saved:
+            del body["output_tokens_saved"]
         body["contract"] = self.contract.canonical().decode()
         body["format_version"] = FORMAT_VERSION
         return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
@@ -79,19 +105,33 @@ class AdapterManifest:
         """
         try:
             body: dict[str, Any] = json.loads(data)  # Any: checked field by field below
+            _check_types(body)
             if body.pop("format_version") != FORMAT_VERSION:
                 raise _rejected("manifest has another format version")
             body["contract"] = ContractSpec.from_canonical(body["contract"].encode())
             body["target_modules"] = tuple(map(str, body["target_modules"]))
-            body["canaries"] = tuple(
-                Canary(tuple(map(int, c["prompt_ids"])), tuple(map(int, c["expected_ids"]))) for c in body["canaries"]
-            )
-            body["files"] = tuple(
-                PackageFile(str(f["filename"]), int(f["size_bytes"]), str(f["digest"])) for f in body["files"]
-            )
+            body["canaries"] = tuple(Canary(tuple(c["prompt_ids"]), tuple(c["expected_ids"])) for c in body["canaries"])
+            body["files"] = tuple(PackageFile(f["filename"], f["size_bytes"], f["digest"]) for f in body["files"])
             return cls(**body)
-        except (ValueError, KeyError, TypeError, AttributeError) as err:
-            raise _rejected(f"manifest does not parse: {err}") from err
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
+            raise _rejected(f"manifest does not parse: {str(err)[:_SHOWN_CHARACTERS]}") from err
+
+
+def _check_types(body: Any) -> None:  # Any: a stranger's JSON
+    """Raises ValueError for fields that another part of the program would take for something else."""
+    if not isinstance(body, dict):
+        raise ValueError("it is not an object")  # noqa: TRY004  # every fault of a manifest is a ValueError here
+    for name, kind in _TYPES.items():
+        value = body.get(name)
+        if name in body and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+            raise ValueError(f"{name} has another type")
+    answers = [ids for canary in body.get("canaries", ()) for ids in canary.values()]
+    if not all(type(token) is int for ids in answers for token in ids):
+        raise ValueError("canaries hold something else than token ids")
+    if not all(isinstance(value, int | float) for value in body.get("metrics", {}).values()):
+        raise ValueError("metrics hold something else than numbers")
+    if not all(isinstance(value, str | int | float) for value in body.get("training", {}).values()):
+        raise ValueError("training holds something else than texts and numbers")
 
 
 def _rejected(text: str) -> StateConflict:

@@ -1,4 +1,7 @@
-"""Writes and reads adapter packages: a flat folder of two known files and their manifest. Nothing is ever unpickled."""
+"""Writes and reads adapter packages: a flat folder of two known files, their manifest and perhaps a signature.
+
+Nothing is ever unpickled.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,13 @@ MANIFEST_NAME = "manifest.json"
 WEIGHTS_NAME = "adapter_model.safetensors"
 CONFIG_NAME = "adapter_config.json"
 FILE_NAMES = (WEIGHTS_NAME, CONFIG_NAME)
+SIGNATURE_NAME = "signature.json"
+"""May lie beside them: it covers the manifest, so the manifest cannot name it."""
 MAX_FILE_BYTES = 4 << 30
 """A rank-64 adapter of a 70 B base has about 3.3 GB in bf16; larger files are an attack or a merged model."""
 MAX_MANIFEST_BYTES = 4 << 20
+MAX_SIGNATURE_BYTES = 4 << 10
+_SHOWN_NAMES = 8
 
 
 def write_package(folder: Path, manifest: AdapterManifest, sources: Mapping[str, Path]) -> AdapterManifest:
@@ -42,20 +49,25 @@ def write_package(folder: Path, manifest: AdapterManifest, sources: Mapping[str,
 def read_package(folder: Path, expected_digest: str | None = None) -> AdapterManifest:
     """Checks that `folder` holds exactly the files its manifest names, byte for byte, and returns the manifest.
 
+    A signature may be there too; whether it is good is asked elsewhere (`shared.adapter.signature`).
+
     Raises:
         StateConflict: ADAPTER_REJECTED for a missing, additional, linked, oversized or wrongly named file.
         DataLoss: DIGEST_MISMATCH when bytes differ from the manifest, or the manifest from `expected_digest`.
     """
     found = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
-    if set(found) != {MANIFEST_NAME, *FILE_NAMES}:
+    if set(found) - {SIGNATURE_NAME} != {MANIFEST_NAME, *FILE_NAMES}:
+        shown = sorted(found)[:_SHOWN_NAMES]
         raise StateConflict(
-            "ADAPTER_REJECTED", f"package must hold {MANIFEST_NAME} and {FILE_NAMES}, has {sorted(found)}"
+            "ADAPTER_REJECTED",
+            f"package must hold {MANIFEST_NAME} and {FILE_NAMES}, has {len(found)} files: {shown}",
         )
     for path in found.values():
         if path.is_symlink() or not path.is_file():
             raise StateConflict("ADAPTER_REJECTED", f"{path.name} is not a plain file")
-    if found[MANIFEST_NAME].stat().st_size > MAX_MANIFEST_BYTES:
-        raise StateConflict("ADAPTER_REJECTED", f"{MANIFEST_NAME} exceeds {MAX_MANIFEST_BYTES} bytes")
+    for name, limit in ((MANIFEST_NAME, MAX_MANIFEST_BYTES), (SIGNATURE_NAME, MAX_SIGNATURE_BYTES)):
+        if name in found and found[name].stat().st_size > limit:
+            raise StateConflict("ADAPTER_REJECTED", f"{name} exceeds {limit} bytes")
     data = found[MANIFEST_NAME].read_bytes()
     if expected_digest is not None and sha256_bytes(data) != expected_digest:
         raise DataLoss("DIGEST_MISMATCH", f"{MANIFEST_NAME} is not the one with digest {expected_digest}")

@@ -13,6 +13,9 @@ from shared.errors import StateConflict
 
 _MAX_HEADER_BYTES = 8 << 20
 """A header of 100 layers x 7 modules x 2 tensors takes 250 KB; the format itself allows 100 MB."""
+_MAX_DIMENSIONS = 8
+_MAX_SIZE = 1 << 31
+"""Of one dimension; NumPy raises for what does not fit into 63 bits together, an empty tensor's too."""
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
@@ -35,9 +38,11 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
     if header_size > min(_MAX_HEADER_BYTES, len(data) - 8):
         raise _rejected(f"has a header of {header_size} bytes")
     try:
-        header: dict[str, Any] = json.loads(bytes(data[8 : 8 + header_size]))  # Any: checked in _read
-    except ValueError as err:
+        header: Any = json.loads(bytes(data[8 : 8 + header_size]))  # Any: checked here and in _read
+    except (ValueError, RecursionError) as err:
         raise _rejected(f"has a header that is not JSON: {err}") from err
+    if not isinstance(header, dict):
+        raise _rejected("has a header that is not an object")
     header.pop("__metadata__", None)
     body = data[8 + header_size :]
     spans = []
@@ -59,10 +64,12 @@ def _read(name: str, entry: Any, body: NDArray[np.uint8]) -> tuple[NDArray[np.fl
     try:
         dtype, shape = _DTYPES[entry["dtype"]], tuple(int(size) for size in entry["shape"])
         begin, stop = (int(place) for place in entry["data_offsets"])
-    except (KeyError, TypeError, ValueError) as err:
+    except (KeyError, TypeError, ValueError, OverflowError) as err:
         raise _rejected(f"tensor {name[:160]!r} must be F32, F16 or BF16 with shape and offsets") from err
     if min(shape, default=0) < 0 or not 0 <= begin <= stop <= len(body):
         raise _rejected(f"tensor {name[:160]!r} lies outside the file")
+    if len(shape) > _MAX_DIMENSIONS or max(shape, default=0) > _MAX_SIZE:
+        raise _rejected(f"tensor {name[:160]!r} has a shape that no array can have")
     count = 1
     for size in shape:
         count *= size

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,15 @@ from numpy.typing import NDArray
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
 from shared.adapter.tensors import read_tensors
+from shared.architecture import Architecture
 from shared.base_model import BaseModel
 from shared.errors import StateConflict
 
-TARGET_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-"""The linear projections of Llama-shaped models; embeddings and heads are refused (vLLM serves them unreliably)."""
 MAX_ALPHA_OVER_RANK = 16.0
 """LoRA practice is 1 to 4; above, the scaled delta overflows bf16 long before it helps."""
 MAX_DELTA_NORM = 1e4
 """Frobenius norm of one scaled delta. Trained adapters measure below 1e2; a bit-flipped exponent far above."""
-_NAME = re.compile(r"base_model\.model\.model\.layers\.(\d+)\.(self_attn|mlp)\.([a-z]+_proj)\.lora_(A|B)\.weight")
+_NAME = re.compile(r"base_model\.model\.model\.layers\.\d+\.(self_attn|mlp)\.[a-z_]+\.lora_(A|B)\.weight")
 _MAX_CONFIG_BYTES = 64 << 10
 # What adapter_config.json may say. Whatever else is set changes what is served, or is ignored by the engine, which then
 # serves something else than was trained.
@@ -44,14 +42,6 @@ _HARMLESS = frozenset(
 """Options that say how it was trained, or go with another that is off."""
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """Rows and columns of a base projection: `(out, in)`."""
-
-    out: int
-    inner: int
-
-
 def validate_adapter(folder: Path, manifest: AdapterManifest, base: BaseModel, *, max_rank: int) -> None:
     """Passes exactly when the adapter in `folder` belongs to `base`, is complete, finite and of sane size.
 
@@ -65,10 +55,11 @@ def validate_adapter(folder: Path, manifest: AdapterManifest, base: BaseModel, *
             "BASE_MODEL_MISMATCH",
             f"adapter was trained on {manifest.base_model_id} ({manifest.base_model_digest}), served is {base.digest}",
         )
-    _check_manifest(manifest, max_rank)
+    _check_manifest(manifest, base.architecture, max_rank)
     _check_config(_read_config(folder / CONFIG_NAME), manifest)
     tensors = read_tensors(folder / WEIGHTS_NAME)
-    expected = _expected_shapes(base, manifest.target_modules)
+    shapes = base.projection_shapes(manifest.target_modules)
+    expected = {f"base_model.model.{name}": shape for name, shape in shapes.items()}
     _check_names(set(tensors), set(expected))
     scale = manifest.alpha / (math.sqrt(manifest.rank) if manifest.use_rslora else manifest.rank)
     changed = False
@@ -88,7 +79,7 @@ def _read_config(path: Path) -> dict[str, Any]:  # Any: JSON values, compared on
         raise _rejected(f"{CONFIG_NAME} exceeds {_MAX_CONFIG_BYTES} bytes")
     try:
         config = json.loads(path.read_bytes())
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise _rejected(f"{CONFIG_NAME} is not JSON: {err}") from err
     if not isinstance(config, dict):
         raise _rejected(f"{CONFIG_NAME} is not an object")
@@ -116,33 +107,14 @@ def _check_config(config: dict[str, Any], manifest: AdapterManifest) -> None:  #
             raise _rejected(f"{CONFIG_NAME}: {key[:80]} must not be set, got {str(value)[:80]}")
 
 
-def _check_manifest(manifest: AdapterManifest, max_rank: int) -> None:
+def _check_manifest(manifest: AdapterManifest, architecture: Architecture, max_rank: int) -> None:
     if not 1 <= manifest.rank <= max_rank:
         raise _rejected(f"rank {manifest.rank} is outside 1..{max_rank}")
     if not (math.isfinite(manifest.alpha) and 0 < manifest.alpha <= MAX_ALPHA_OVER_RANK * manifest.rank):
         raise _rejected(f"alpha {manifest.alpha} is outside (0, {MAX_ALPHA_OVER_RANK * manifest.rank}]")
-    unknown = set(manifest.target_modules) - set(TARGET_MODULES)
-    if unknown or not manifest.target_modules:
-        raise _rejected(f"target modules must be among {TARGET_MODULES}, got {sorted(manifest.target_modules)}")
-
-
-def _expected_shapes(base: BaseModel, modules: tuple[str, ...]) -> dict[str, _Shape]:
-    hidden, inner = base.hidden_size, base.intermediate_size
-    queries, keys = base.head_count * base.head_size, base.kv_head_count * base.head_size
-    shapes = {
-        "q_proj": ("self_attn", _Shape(queries, hidden)),
-        "k_proj": ("self_attn", _Shape(keys, hidden)),
-        "v_proj": ("self_attn", _Shape(keys, hidden)),
-        "o_proj": ("self_attn", _Shape(hidden, queries)),
-        "gate_proj": ("mlp", _Shape(inner, hidden)),
-        "up_proj": ("mlp", _Shape(inner, hidden)),
-        "down_proj": ("mlp", _Shape(hidden, inner)),
-    }
-    return {
-        f"base_model.model.model.layers.{layer}.{shapes[module][0]}.{module}": shapes[module][1]
-        for layer in range(base.layer_count)
-        for module in modules
-    }
+    known = architecture.target_modules
+    if set(manifest.target_modules) - set(known) or not manifest.target_modules:
+        raise _rejected(f"target modules must be among {known}, got {sorted(manifest.target_modules)}")
 
 
 def _check_names(found: set[str], stems: set[str]) -> None:
@@ -154,8 +126,9 @@ def _check_names(found: set[str], stems: set[str]) -> None:
         raise _rejected(f"tensor {name!r} is missing")
 
 
-def _check_pair(stem: str, shape: _Shape, rank: int, a: NDArray[np.float32], b: NDArray[np.float32]) -> None:
-    for name, tensor, wanted in (("lora_A", a, (rank, shape.inner)), ("lora_B", b, (shape.out, rank))):
+def _check_pair(stem: str, shape: tuple[int, int], rank: int, a: NDArray[np.float32], b: NDArray[np.float32]) -> None:
+    out, inner = shape
+    for name, tensor, wanted in (("lora_A", a, (rank, inner)), ("lora_B", b, (out, rank))):
         if tensor.shape != wanted:
             raise _rejected(f"{stem}.{name} has shape {tensor.shape}, must be {wanted}")
         if not np.isfinite(tensor).all():

@@ -5,7 +5,9 @@
 """
 
 from shared.client.credentials import Credentials
+from shared.client.economics import EconomicsClient
 from shared.client.inference import Answer, InferenceClient
+from shared.client.promotion import PromotionClient
 from shared.client.trainer import TrainerClient
 
-__all__ = ["Answer", "Credentials", "InferenceClient", "TrainerClient"]
+__all__ = ["Answer", "Credentials", "EconomicsClient", "InferenceClient", "PromotionClient", "TrainerClient"]

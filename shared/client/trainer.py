@@ -25,7 +25,7 @@ from shared.client.channel import call, domain_errors, open_channel
 from shared.client.credentials import Credentials
 from shared.contracts.report import CompileReport
 from shared.contracts.spec import ContractKind, ContractSpec
-from shared.errors import Unavailable
+from shared.errors import DataLoss, Unavailable
 from shared.names import ContractName, DatasetName, JobName
 from shared.rpc.canary_message import split_message
 from shared.rpc.contract_message import definition_of, report_of
@@ -41,6 +41,8 @@ _CURATION_TIMEOUT_SECONDS = 1_800.0
 """The server ends the longest step after 900 s of processor time, and another tenant's curation may come first."""
 _CALIBRATION_TIMEOUT_SECONDS = 660.0
 """The server ends a calibration after 600 s."""
+_DOWNLOAD_TIMEOUT_SECONDS = 600.0
+"""Of one stream; who is cut off goes on from the byte that came last."""
 _WATCH_RETRIES = 24
 """About two minutes without an answer: longer than a restart of the trainer takes on a busy machine."""
 _FINAL_STATES = (
@@ -284,6 +286,22 @@ class TrainerClient:
         """A published revision."""
         request = registry_service_pb2.GetRevisionRequest(name=name)
         return call(self._registry.GetRevision, request, _TIMEOUT_SECONDS)
+
+    def file_chunks(self, name: str, filename: str, offset: int = 0) -> Iterator[bytes]:
+        """A file of a published revision from `offset` on; raises `DataLoss` for chunks out of place."""
+        request = registry_service_pb2.DownloadRevisionRequest(name=name, filename=filename, offset=offset)
+        with domain_errors():
+            stream = self._registry.DownloadRevision(
+                request, timeout=_DOWNLOAD_TIMEOUT_SECONDS, metadata=trace_metadata()
+            )
+            try:
+                for chunk in stream:
+                    if (chunk.filename, chunk.offset) != (filename, offset):
+                        raise DataLoss("DIGEST_MISMATCH", f"{name}: a chunk of {filename} is out of place")
+                    offset += len(chunk.data)
+                    yield chunk.data
+            finally:
+                stream.cancel()
 
     def set_alias(
         self, name: str, revision: str, etag: str = "", *, canary: CanarySplit | None = None

@@ -29,12 +29,16 @@ def split_of(message: pb.CanarySplit, path: str = "alias.canary") -> CanarySplit
     return CanarySplit(
         revision=RevisionName.parse(message.revision, f"{path}.revision"),
         percent=message.percent,
-        policy=_policy_of(message.rollback_policy, f"{path}.rollback_policy"),
+        policy=rollback_policy_of(message.rollback_policy, f"{path}.rollback_policy"),
         start_time=moment_of(message.start_time, f"{path}.start_time"),
     )
 
 
-def _policy_of(message: pb.RollbackPolicy, path: str) -> RollbackPolicy:
+def rollback_policy_of(message: pb.RollbackPolicy, path: str) -> RollbackPolicy:
+    """A policy, what was left open at its default.
+
+    Raises `InvalidInput` (FIELD_INVALID) for reasons that this version does not know.
+    """
     default = RollbackPolicy()
     asked = {reason_of(value, f"{path}.watched") for value in message.watched}
     watched = tuple(each for each in default.watched if each in asked) if asked else default.watched
@@ -48,18 +52,22 @@ def _policy_of(message: pb.RollbackPolicy, path: str) -> RollbackPolicy:
 
 def split_message(split: CanarySplit) -> pb.CanarySplit:
     """The message that `split_of` reads the same split from."""
-    policy = split.policy
     return pb.CanarySplit(
         revision=str(split.revision),
         percent=split.percent,
-        rollback_policy=pb.RollbackPolicy(
-            watched=[REASONS[each] for each in policy.watched],
-            confidence=policy.confidence,
-            rate_margin=policy.rate_margin,
-            latency_margin=policy.latency_margin,
-            manual=not policy.watched,
-        ),
+        rollback_policy=rollback_policy_message(split.policy),
         start_time=timestamp_of(split.start_time),
+    )
+
+
+def rollback_policy_message(policy: RollbackPolicy) -> pb.RollbackPolicy:
+    """The message that `rollback_policy_of` reads the same policy from."""
+    return pb.RollbackPolicy(
+        watched=[REASONS[each] for each in policy.watched],
+        confidence=policy.confidence,
+        rate_margin=policy.rate_margin,
+        latency_margin=policy.latency_margin,
+        manual=not policy.watched,
     )
 
 

@@ -15,6 +15,15 @@ def check_request_id(text: str) -> str:
     Raises:
         InvalidInput: FIELD_INVALID naming `request_id`.
     """
-    if text and not _UUID.fullmatch(text):
-        raise invalid_field("request_id", f"must be a UUID or empty, got {text[:80]!r}")
+    return check_uuid(text, "request_id") if text else ""
+
+
+def check_uuid(text: str, field: str) -> str:
+    """`text` in lower case if it is a UUID.
+
+    Raises:
+        InvalidInput: FIELD_INVALID naming `field`.
+    """
+    if not _UUID.fullmatch(text):
+        raise invalid_field(field, f"must be a UUID, got {text[:80]!r}")
     return text.lower()

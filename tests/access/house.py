@@ -206,3 +206,5 @@ def _furnish(house: House) -> None:
         job = training_job_pb2.TrainingJob(dataset=f"{TENANT}/datasets/golden", adapter=f"{TENANT}/adapters/answer")
         own.train(f"{TENANT}/jobs/first", job)
         own.set_alias(f"{TENANT}/adapters/answer/aliases/live", f"{TENANT}/adapters/answer/revisions/1")
+        for number in (1, 2):
+            own.set_alias(f"{TENANT}/adapters/answer/aliases/moved", f"{TENANT}/adapters/answer/revisions/{number}")

@@ -17,6 +17,7 @@ from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.sentinel import Sentinel
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.app.supervisor import Supervisor
 from inference_svc.domain.adapter_room import AdapterRoom
 from inference_svc.domain.generation import Answer, Question, Sampling
@@ -114,7 +115,7 @@ async def replica(
     loader = Loader(
         cache=AdapterCache(folder / "adapters", 1 << 40), base=base, prompt_digest=renderer.digest, max_rank=16,
         engine=sentinel, registry=registry, contracts=contracts,
-        quarantine=Quarantine(folder / "quarantine.json", SystemClock()),
+        quarantine=Quarantine(folder / "quarantine.json", SystemClock()), signatures=SignatureGate(None, registry),
     )  # fmt: skip
     fleet = Fleet(
         loader=loader,

@@ -11,9 +11,9 @@ from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.loader import Loader
 from inference_svc.app.quarantine import Quarantine
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
-from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 from shared.clock import SystemClock
 from shared.errors import DomainError, NotFound
@@ -70,6 +70,7 @@ async def _packages(there: Bystanders) -> dict[str, str]:
         cache=AdapterCache(cache, 1 << 40), base=there.base, prompt_digest=there.renderer.digest, max_rank=16,
         engine=there.engine, registry=registry, contracts=ContractLibrary(there.compiler, registry),
         quarantine=Quarantine(there.folder / "quarantine.json", SystemClock()),
+        signatures=SignatureGate(None, registry),
     )  # fmt: skip
     found = {}
     for number, (name, case) in enumerate(CASES.items(), 1):
@@ -137,7 +138,7 @@ def packed(case: BadAdapter, number: int, there: Bystanders, folder: Path) -> Re
         contract=SPEC,
         rank=RANK,
         alpha=8.0,
-        target_modules=TARGET_MODULES,
+        target_modules=there.base.architecture.target_modules,
         dataset_digest=f"sha256:{number:064}",
         canaries=(),
     )

@@ -19,7 +19,6 @@ from transformers import AutoModelForCausalLM
 
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
-from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from tests.bench.result import Figures
@@ -84,7 +83,7 @@ def _merge_errors(model: Any, material: Material, folder: Path) -> Figures:  # a
     manifest = AdapterManifest(
         base_model_id=base.model_id, base_model_digest=base.digest, prompt_digest="", contract_name="",
         contract=ContractSpec(ContractKind.TEXT), rank=material.plan.rank, alpha=material.plan.alpha,
-        target_modules=TARGET_MODULES, dataset_digest="", canaries=(),
+        target_modules=base.architecture.target_modules, dataset_digest="", canaries=(),
     )  # fmt: skip
     write_package(folder / "package", manifest, sources)
     merge_adapter(folder / "package", base, folder / "merged")

@@ -53,6 +53,7 @@ def _service(folder: Path) -> Iterator[ServiceProcess]:
         "data-dir": str(folder / "data"),
         "listen": _PORT,
         "insecure-loopback": "true",
+        "servability-proof": "static",
     }
     with ServiceProcess("trainer_svc", flags, folder / "trainer.log") as service:
         service.wait_ready()

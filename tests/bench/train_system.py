@@ -25,7 +25,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, get_linear_schedule_with_warmup
 
-from shared.adapter.validate import TARGET_MODULES
+from shared.architecture import architecture_of
 from tests.bench.train_material import Material
 from trainer_svc.curation.compiled_example import IGNORED, Example
 from trainer_svc.domain.run import TrainingMode
@@ -128,9 +128,8 @@ def _padded(rows: Sequence[Example]) -> dict[str, torch.Tensor]:
 
 def _lora(material: Material) -> LoraConfig:
     alpha: Any = material.plan.alpha
-    return LoraConfig(
-        r=material.plan.rank, lora_alpha=alpha, target_modules=list(TARGET_MODULES), task_type="CAUSAL_LM"
-    )
+    targets = list(architecture_of("llama").target_modules)
+    return LoraConfig(r=material.plan.rank, lora_alpha=alpha, target_modules=targets, task_type="CAUSAL_LM")
 
 
 @torch.inference_mode()

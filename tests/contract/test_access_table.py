@@ -15,7 +15,7 @@ from tests.access.rpcs import PROTOS, Rpc, all_rpcs, string_fields
 
 RPCS = all_rpcs()
 OURS = [rpc for rpc in RPCS if rpc.path.startswith("/goldsmith.")]
-READING = ("Get", "List", "Watch", "Download", "Generate", "Extract", "Compile", "Preview", "Estimate")
+READING = ("Get", "List", "Watch", "Download", "Generate", "Extract", "Compile", "Preview", "Estimate", "Check")
 """How the name of an RPC begins that leaves everything as it is; the contracts say of each that it stores nothing."""
 _NAME_COMMENT = re.compile(r"//([^\n]*)tenants/\{[^\n]*\n(?:\s*//[^\n]*\n)*\s*(?:repeated )?string (\w+) =")
 
@@ -54,13 +54,13 @@ class TestTable:
     def test_audits_what_changes_something(self, rpc: Rpc) -> None:
         """All but the reading verbs, which the inference service's registry role is kept to; each gives one answer.
 
-        A replica may take back a canary that it judged, and nothing else.
+        A replica may take back a canary that it judged and report what it counted, and nothing else.
         """
         rule, name = RULES[rpc.path], rpc.descriptor.name
 
         assert rule.changes == (not name.startswith(READING))
         assert not (rule.changes and Role.USER in (rule.roles or ()))
-        assert (rule.changes and Role.SERVICE in (rule.roles or ())) == (name == "RollBackCanary")
+        assert (rule.changes and Role.SERVICE in (rule.roles or ())) == (name in ("RollBackCanary", "ReportUsage"))
         assert not (rule.changes and rpc.descriptor.server_streaming)
         assert (rule.creates is not None) == name.startswith(("Create", "Curate"))
 

@@ -48,7 +48,7 @@ class TestCheckpoints:
             assert one.constrained.schema_valid.value == 1
             assert one.forgetting.text_token_count > 1_000
         told = {event["step"]: event["task_metric"] for event in events_of(folder, "evaluated")}
-        assert told == {one.step: one.constrained.task_metric for one in found.checkpoints}
+        assert told == {one.step: one.constrained.task_metric.value for one in found.checkpoints}
         losses = [one.holdout_loss for one in found.checkpoints]
         assert losses[0] > losses[-1], "it learns"
 

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from shared.adapter.package import WEIGHTS_NAME
+from shared.adapter.package import WEIGHTS_NAME, read_package
 from shared.base_model import BaseModel
+from shared.digest import sha256_file
 from tests.adapter_file import write_random_package
-from tests.e2e.training_sample import CONTRACT
+from tests.cyclonedx_schema import assert_cyclonedx
+from tests.e2e.training_sample import CONTRACT, run_here, write_run
+from tests.operator_key import OperatorKey
+from trainer_svc.domain.run import TrainingMode
+from trainer_svc.engine.base import load_base
+from trainer_svc.engine.export import load_served
 from trainer_svc.merge import main
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def qlora_package(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter that was trained on the base in 4 bits."""
+    folder = write_run(tmp_path_factory.mktemp("runs") / "run", base, mode=TrainingMode.QLORA)
+    run_here(folder)
+    return folder.package
 
 
 @pytest.fixture
@@ -27,8 +43,16 @@ def package(base: BaseModel, tmp_path: Path) -> Path:
     return tmp_path / "package"
 
 
-def _merge(package: Path, base: BaseModel, folder: Path) -> int:
-    return main([str(package), str(base.folder), str(folder)])
+def _merge(package: Path, base: BaseModel, folder: Path, *options: str) -> int:
+    return main([str(package), str(base.folder), str(folder), *options])
+
+
+def _logits(model: Any) -> torch.Tensor:  # a transformers or PEFT model
+    return model.eval()(input_ids=torch.tensor([[5, 9, 40, 2, 7, 30]])).logits.detach().float()
+
+
+def _distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).norm() / other.norm())
 
 
 class TestMerge:
@@ -36,16 +60,14 @@ class TestMerge:
 
     def test_answers_as_the_adapter_does(self, base: BaseModel, package: Path, tmp_path: Path) -> None:
         """Logits differ by what rounding the sum to bfloat16 costs, and far more from those of the base alone."""
-        ids = torch.tensor([[5, 9, 40, 2, 7, 30]])
-
         assert _merge(package, base, tmp_path / "merged") == 0
 
         plain = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32)
-        alone = plain(input_ids=ids).logits.detach()
-        adapted = PeftModel.from_pretrained(plain, package)(input_ids=ids).logits.detach()
-        merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)(input_ids=ids).logits
-        assert (merged - adapted).norm() / adapted.norm() < 0.01
-        assert (alone - adapted).norm() / adapted.norm() > 0.05
+        alone = _logits(plain)
+        adapted = _logits(PeftModel.from_pretrained(plain, package))
+        merged = _logits(AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32))
+        assert _distance(merged, adapted) < 0.01
+        assert _distance(alone, adapted) > 0.05
 
     def test_is_another_model_with_the_same_tokenizer(self, base: BaseModel, package: Path, tmp_path: Path) -> None:
         """Its id is its own, so that no adapter of the base fits it, and nothing of an adapter is left in it."""
@@ -83,6 +105,37 @@ class TestMerge:
 
         assert "BASE_MODEL_MISMATCH" in capsys.readouterr().err
 
+    def test_says_what_it_is_made_of(self, base: BaseModel, package: Path, tmp_path: Path) -> None:
+        """A bill in its folder names base and adapter by their digests, and every other file by its own."""
+        _merge(package, base, tmp_path / "merged")
+
+        bill = json.loads((tmp_path / "merged" / "provenance.cdx.json").read_bytes())
+        assert_cyclonedx(bill)
+        made = bill["metadata"]["component"]
+        assert made["name"] == BaseModel.load(tmp_path / "merged").model_id
+        ancestors = [ancestor["version"] for ancestor in made["pedigree"]["ancestors"]]
+        assert ancestors == [base.digest, read_package(package).digest]
+        hashes = {file["name"]: f"sha256:{file['hashes'][0]['content']}" for file in made["components"]}
+        others = {path.name for path in (tmp_path / "merged").iterdir()} - {"provenance.cdx.json"}
+        assert hashes == {name: sha256_file(tmp_path / "merged" / name) for name in others}
+
+    def test_takes_only_what_is_signed_where_there_are_keys(
+        self, base: BaseModel, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """By one of them; a file that holds none is refused too."""
+        operator = OperatorKey(1)
+        keys = ("--trusted-keys", str(tmp_path / "keys"))
+        refused = [_merge(package, base, tmp_path / "merged", *keys)]
+        (tmp_path / "keys").write_bytes(operator.public_pem)
+        refused.append(_merge(package, base, tmp_path / "merged", *keys))
+        reasons = capsys.readouterr().err
+        operator.sign(package)
+
+        assert _merge(package, base, tmp_path / "merged", *keys) == 0
+
+        assert refused == [1, 1]
+        assert re.findall("[A-Z]+_[A-Z]+", reasons) == ["FIELD_INVALID", "SIGNATURE_REFUSED"]
+
     def test_a_folder_that_exists_is_left_alone(
         self, base: BaseModel, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -93,3 +146,41 @@ class TestMerge:
 
         assert "RESOURCE_EXISTS" in capsys.readouterr().err
         assert not list((tmp_path / "merged").iterdir())
+
+
+class TestDequantizedBase:
+    """`--dequantized-base`, for adapters of QLoRA."""
+
+    def test_computes_as_the_training_did(self, base: BaseModel, qlora_package: Path, tmp_path: Path) -> None:
+        """Its logits differ from those of the 4-bit base under the adapter by rounding, far less than without it."""
+        assert _merge(qlora_package, base, tmp_path / "near", "--dequantized-base") == 0
+        assert _merge(qlora_package, base, tmp_path / "served") == 0
+
+        trained = _logits(load_served(load_base(base.folder, TrainingMode.QLORA), qlora_package))
+        near, served = (
+            _distance(_logits(AutoModelForCausalLM.from_pretrained(tmp_path / name, dtype=torch.float32)), trained)
+            for name in ("near", "served")
+        )
+        assert near < 0.02
+        assert near < served / 2
+
+    def test_is_another_model_without_quantization(self, base: BaseModel, qlora_package: Path, tmp_path: Path) -> None:
+        """Engines load it as any bf16 model, and its id and bill tell it from the other merge."""
+        _merge(qlora_package, base, tmp_path / "near", "--dequantized-base")
+        _merge(qlora_package, base, tmp_path / "served")
+
+        near, served = (BaseModel.load(tmp_path / name) for name in ("near", "served"))
+        assert near.model_id == f"{served.model_id}-nf4"
+        assert near.digest != served.digest
+        assert "quantization_config" not in json.loads((near.folder / "config.json").read_bytes())
+        bill = json.loads((near.folder / "provenance.cdx.json").read_bytes())
+        assert "dequantized weights" in bill["metadata"]["component"]["description"]
+
+    def test_is_refused_for_other_adapters(
+        self, base: BaseModel, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """They never saw such weights."""
+        assert _merge(package, base, tmp_path / "merged", "--dequantized-base") == 1
+
+        assert "dequantized_base: is for adapters that QLoRA trained" in capsys.readouterr().err
+        assert not (tmp_path / "merged").exists()

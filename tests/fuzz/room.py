@@ -25,14 +25,20 @@ from shared.prompt import PromptRenderer
 from shared.rpc.access.check import authorise
 from shared.rpc.access.table import RULES
 from shared.rpc.identity import Identity
+from shared.rpc.identity.caller import act_for
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
+from shared.usage import UsageCounts
 from tests.access.rpcs import Rpc
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
+from trainer_svc.app.economics import Economics, Prices
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.app.jobs import Jobs
+from trainer_svc.app.live_comparison import StoredAnswers
+from trainer_svc.app.promotion_gate import PromotionGate
+from trainer_svc.app.promotions import Promotions
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.compiled_example import ExampleCompiler
@@ -41,13 +47,18 @@ from trainer_svc.domain.dataset import CheckedRow, Dataset, DatasetState, Findin
 from trainer_svc.domain.estimate import Price
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract, Revision
+from trainer_svc.domain.savings import TokenPrices
+from trainer_svc.domain.usage_ledger import ReportedUsage
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
+from trainer_svc.service.economics import EconomicsServicer
+from trainer_svc.service.promotion import PromotionServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
-from trainer_svc.store import catalog, history, shelf
+from trainer_svc.store import catalog, history, shelf, usage_ledger
 from trainer_svc.store.database import Database
 from trainer_svc.store.table import metadata
+from trainer_svc.teacher.book import TeacherBook
 
 MARKS = {"acme": "mark-kd83", "globex": "mark-zq71"}
 """In everything that a tenant owns, and in nothing that a target writes."""
@@ -75,11 +86,15 @@ class Room:
         curator = Curator(self.database, self.blobs, clock, compiler=examples)
         estimates = Estimates(self.database, base, threads=1, price=Price(), calibrator=None)
         compiler = SimpleNamespace(compile=_refuse_to_compile)  # compiling has tests of its own, and takes seconds
+        gate = PromotionGate(StoredAnswers(self.blobs))
+        economics = Economics(self.database, clock, Prices(TokenPrices(), None, ""), TeacherBook.open(None))
         self._servicers = {
+            "EconomicsService": EconomicsServicer(economics),
             "ContractService": ContractServicer(Contracts(self.database, compiler, clock)),  # type: ignore[arg-type]
             "DatasetService": DatasetServicer(datasets, curator, clock),
             "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), estimates, clock),
-            "RegistryService": RegistryServicer(RegistryReader(self.database, self.blobs, changes, clock)),
+            "RegistryService": RegistryServicer(RegistryReader(self.database, self.blobs, changes, clock, gate)),
+            "PromotionService": PromotionServicer(Promotions(self.database, changes, clock, gate)),
         }
         self._loop = asyncio.new_event_loop()
         for tenant, mark in MARKS.items():
@@ -93,6 +108,7 @@ class Room:
     def call(self, rpc: Rpc, identity: Identity, request: Message) -> list[Message]:
         """Responses, the first few of a stream, as a caller would get them. Raises what the service would."""
         authorise(RULES[rpc.path], identity, request)
+        act_for(identity)
         servicer = self._servicers[rpc.descriptor.containing_service.name]
         return self._loop.run_until_complete(_responses(rpc, getattr(servicer, rpc.descriptor.name), request))
 
@@ -130,6 +146,8 @@ class Room:
         for _ in "12":
             revision = Revision("", _ZERO, files, f"{own}/jobs/{mark}", f"{own}/contracts/answer", _ZERO, now)
             shelf.add_revision(connection, AdapterName(tenant, "answer"), revision)
+        usage = [ReportedUsage(mark, 1, hour, 1, UsageCounts(answered_requests=1)) for hour in (1, 2, 30)]
+        usage_ledger.store_usage(connection, tenant, "replica", usage)
         for alias in ("live", mark):
             shelf.set_alias(connection, AliasName(tenant, "answer", alias), RevisionName(tenant, "answer", 1), "", now)
 

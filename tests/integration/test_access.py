@@ -235,7 +235,7 @@ class TestAudit:
         assert [line["tenant"] for line in said] == ["acme", "acme", "globex", None]
         assert [line["subject"] for line in said] == ["ada", "ada", "ada", None]
         assert {line["method"] for line in said} == {rpc.path}
-        assert all(line["resource"].startswith(f"{TENANT}/") for line in said)
+        assert all(f"{line['resource']}/".startswith(f"{TENANT}/") for line in said)
 
     async def test_names_the_resource_and_nothing_of_its_content(
         self, house: House, caplog: pytest.LogCaptureFixture

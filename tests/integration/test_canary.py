@@ -29,6 +29,7 @@ from shared.client import InferenceClient, TrainerClient
 from shared.errors import InternalFault, InvalidInput
 from shared.names import AdapterName
 from shared.rpc.interceptor import ErrorInterceptor
+from shared.rpc.security import SecuritySettings, secure
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, CONTRACT, Replica, revision
@@ -145,9 +146,10 @@ async def house(tiny_base: BaseModel, tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def _serve(application: TrainerApplication, address: str) -> tuple[grpc.aio.Server, str]:
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+    security = secure(SecuritySettings(insecure_loopback=True), address)  # what the registry records has a caller
+    server = grpc.aio.server(interceptors=[ErrorInterceptor(), *security.interceptors()])
     application.register(server)
-    port = server.add_insecure_port(address)
+    port = security.bind(server, address)
     await server.start()
     return server, f"127.0.0.1:{port}"
 

@@ -18,6 +18,7 @@ from inference_svc.domain.residency import ResidentState
 from inference_svc.engine.vllm_engine import EngineSettings
 from shared.base_model import BaseModel
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, FakeEngine, Replica, let_run, revision
+from tests.usage_reader import FakeReader
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
@@ -29,12 +30,14 @@ class House:
     service: bootstrap.InferenceApplication
     engine: FakeEngine
     data_dir: Path
+    reader: FakeReader
 
 
 @pytest_asyncio.fixture
 async def house(tiny_base: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """Started, and stopped after the test."""
     registry, engines, data_dir = Replica(tiny_base, tmp_path / "packages"), list[FakeEngine](), tmp_path / "data"
+    reader = FakeReader()
 
     def engine(settings: EngineSettings) -> FakeEngine:
         engines.append(FakeEngine(settings.contract_dir))
@@ -42,12 +45,13 @@ async def house(tiny_base: BaseModel, tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(bootstrap, "VllmEngine", engine)
     monkeypatch.setattr(bootstrap, "GrpcRegistry", lambda address, credentials: registry.registry)
+    monkeypatch.setattr(bootstrap, "GrpcUsageReader", lambda channel: reader)
     service = await bootstrap.build(
         Settings(base_model_dir=tiny_base.folder, registry="127.0.0.1:1", data_dir=data_dir, insecure_loopback=True)
     )
     await service.start()
     service._fleet.point(ALIAS, registry.publish(1))
-    yield House(service, engines[0], data_dir)
+    yield House(service, engines[0], data_dir, reader)
     await service.stop()
 
 
@@ -75,3 +79,18 @@ class TestVerdict:
         resident = house.service._fleet.known[revision(1)]
         assert resident.state is ResidentState.REJECTED
         assert resident.digest in (house.data_dir / "quarantine.json").read_text()
+
+
+class TestLedger:
+    """What requests leave behind."""
+
+    async def test_is_reported_at_the_end_at_the_latest(self, house: House) -> None:
+        """Every request of the process, under one id."""
+        question = Question(ADAPTER, "is it so?", "", "", None, Sampling(), 20.0)
+        for _ in range(2):
+            await house.service._answering.answer(question)
+        await house.service.stop()
+
+        _, tenant, (entry,) = house.reader.reports[-1]
+        assert (tenant, entry.key.adapter, entry.key.revision) == ("acme", "answer", 1)
+        assert entry.counts.answered_requests == 2

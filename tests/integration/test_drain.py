@@ -17,15 +17,22 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from goldsmith.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
 from inference_svc.app.admission import Load
+from inference_svc.app.bookkeeper import Bookkeeper
+from inference_svc.app.ledger_file import LedgerFile
+from inference_svc.app.meter import Meter
 from inference_svc.app.supervisor import Supervisor
+from inference_svc.app.usage_counter import UsageCounter
 from inference_svc.bootstrap import InferenceApplication
+from inference_svc.domain.ledger import Ledger
 from shared.base_model import BaseModel
+from shared.clock import SystemClock
 from shared.names import ContractName
 from shared.rpc.security import SecuritySettings, secure
 from shared.rpc.server import EXIT_DRAINED, ServerSettings, _serve
 from shared.rpc.status import from_rpc_error
 from shared.telemetry.telemetry import Telemetry
 from tests.unit.inference_svc.conftest import CONTRACT, Replica
+from tests.usage_reader import FakeReader
 
 SERVICE = "goldsmith.inference.v1.InferenceService"
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -52,7 +59,11 @@ class Process:
 @pytest_asyncio.fixture
 async def process(tiny_base: BaseModel, tmp_path: Path) -> AsyncIterator[Process]:
     """The process, ready; its engine holds answers back."""
-    replica = Replica(tiny_base, tmp_path, running=1)
+    clock, ledger = SystemClock(), Ledger(lambda: "5f2b6d0e-53f5-4a3e-8c8e-0d6b9a1c7e42")
+    replica = Replica(tiny_base, tmp_path, running=1, meter=Meter((UsageCounter(ledger, clock),)))
+    bookkeeper = Bookkeeper(
+        ledger=ledger, file=LedgerFile(tmp_path / "ledger.json", ledger), reader=FakeReader(away=True), clock=clock
+    )
     replica.engine.gate.clear()
     await replica.contracts.named(ContractName.parse(CONTRACT))
     with socket.socket() as probe:
@@ -61,8 +72,9 @@ async def process(tiny_base: BaseModel, tmp_path: Path) -> AsyncIterator[Process
 
     async def build() -> InferenceApplication:
         return InferenceApplication(
-            replica.base, Supervisor(replica.engine), replica.fleet, replica.registry, replica.answering,
-            replica.admission, Telemetry.of("drain"), DRAIN_SECONDS,
+            base=replica.base, engine=Supervisor(replica.engine), fleet=replica.fleet, registry=replica.registry,
+            answering=replica.answering, admission=replica.admission, bookkeeper=bookkeeper,
+            telemetry=Telemetry.of("drain"), drain_seconds=DRAIN_SECONDS,
         )  # fmt: skip
 
     security = secure(SecuritySettings(insecure_loopback=True), address)
@@ -99,6 +111,18 @@ class TestDrain:
         assert all(answer.text for answer in answers)
         assert await process.served == EXIT_DRAINED
         assert process.replica.admission.load == Load(0, 0)
+
+    async def test_keeps_what_was_counted_to_the_last_request(self, process: Process, tmp_path: Path) -> None:
+        """The ledger is on disk when the process ends; the trainer, which is away, hears of it from the next one."""
+        os.kill(os.getpid(), signal.SIGTERM)
+        await process.readiness(NOT_SERVING)
+        process.replica.engine.gate.set()
+        await asyncio.gather(*process.calls)
+        await process.served
+
+        later = Ledger(lambda: "other")
+        LedgerFile(tmp_path / "ledger.json", later).restore()
+        assert [entry.counts.answered_requests for entry in later.unreported()] == [3]
 
     async def test_refuses_by_name_who_cannot_begin_in_time(self, process: Process) -> None:
         """Two that waited are told to go elsewhere while the one that runs is still served."""

@@ -17,8 +17,11 @@ from shared.errors import NotFound, OutOfRange, Unavailable
 from shared.names import AdapterName, AliasName, RevisionName, invalid_field
 from shared.rpc.page import Page
 from shared.storage.base import BlobStore
+from trainer_svc.app.promotion_gate import PromotionGate, Target
+from trainer_svc.domain.promotion import refusal
+from trainer_svc.domain.promotion_record import Actor, Cause, PromotionWay
 from trainer_svc.domain.registry import Alias, AliasChange, Revision
-from trainer_svc.store import shelf
+from trainer_svc.store import ledger, shelf
 from trainer_svc.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -40,8 +43,11 @@ class Chunk:
 class RegistryReader:
     """Everything the registry offers, the moving of aliases included."""
 
-    def __init__(self, database: Database, blobs: BlobStore, changes: Changes, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, blobs: BlobStore, changes: Changes, clock: Clock, gate: PromotionGate
+    ) -> None:
         self._database, self._blobs, self._changes, self._clock = database, blobs, changes, clock
+        self._gate = gate
 
     async def revision(self, name: RevisionName) -> Revision:
         """A revision. Raises `NotFound`."""
@@ -75,29 +81,50 @@ class RegistryReader:
         return await self._database.run(lambda c: shelf.list_aliases(c, tenant, adapter, page))
 
     async def set_alias(
-        self, name: AliasName, revision: RevisionName, etag: str, canary: CanarySplit | None = None
+        self, name: AliasName, revision: RevisionName, etag: str, canary: CanarySplit | None = None, *, actor: Actor
     ) -> Alias:
         """Moves an alias, and sets, changes or ends its canary.
 
-        Raises `NotFound`, `Conflict`, or `InvalidInput` for another adapter's revision and a faulty canary.
+        Raises `NotFound`, `Conflict`, `InvalidInput` for another adapter's revision and a faulty canary, or
+        `StateConflict` (PROMOTION_REFUSED) where a policy is stored and a revision fails that the alias never meant.
         """
         if revision.adapter_name != name.adapter_name:
             raise invalid_field("alias.revision", f"is not a revision of {name.adapter_name}")
         if canary is not None:
             canary.check(revision)
-        now = self._clock.now()
-        alias = await self._database.run(lambda c: shelf.set_alias(c, name, revision, etag, now, canary=canary))
+        target = Target(revision, canary)
+
+        def work(connection: Connection) -> Alias:
+            cause = self._permitted(connection, name, target, actor)
+            return self._gate.move(connection, name, target, etag, cause=cause, now=self._clock.now())
+
+        alias = await self._database.run(work)
         self._changes.ring()
         return alias
 
-    async def roll_back_canary(
-        self, name: AliasName, revision: RevisionName, trial_start: datetime, reason: RollbackReason, description: str
-    ) -> Alias:
+    def _permitted(self, connection: Connection, name: AliasName, target: Target, actor: Actor) -> Cause:
+        arrivals = target.arrivals(shelf.find_alias(connection, name))
+        reports = [self._gate.report(connection, shelf.get_revision(connection, each), name) for each in arrivals]
+        if ledger.get_policy(connection, name.adapter_name).is_stored:
+            for revision, report in zip(arrivals, reports, strict=True):
+                if not report.passed and not ledger.was_meant(connection, name, revision):
+                    hint = "PromoteRevision with override and a reason promotes it all the same"
+                    raise refusal(str(revision), report, hint)
+        return Cause(PromotionWay.SET_ALIAS, actor, report=reports[0] if reports else None)
+
+    async def roll_back_canary(  # which trial, and what was found
+        self, name: AliasName, revision: RevisionName, trial_start: datetime, reason: RollbackReason, description: str,
+        *, actor: Actor,
+    ) -> Alias:  # fmt: skip
         """Ends a trial that still runs; otherwise changes nothing. Raises `NotFound`, `InvalidInput`."""
         if len(description) > MAX_DESCRIPTION_CHARACTERS:
             raise invalid_field("description", f"has more than {MAX_DESCRIPTION_CHARACTERS} characters")
         rollback = CanaryRollback(revision, reason, description, self._clock.now())
-        alias, ended = await self._database.run(lambda c: shelf.roll_back_canary(c, name, rollback, trial_start))
+        told = f"{reason.name}: {description}" if description else reason.name
+        cause = Cause(PromotionWay.ROLL_BACK_CANARY, actor, told)
+        alias, ended = await self._database.run(
+            lambda c: self._gate.roll_back_canary(c, name, rollback, trial_start=trial_start, cause=cause)
+        )
         if ended:
             _log.warning(
                 "canary rolled back",

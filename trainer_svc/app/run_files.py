@@ -15,6 +15,7 @@ from shared.storage.base import BlobStore
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.registry import Revision
 from trainer_svc.domain.run import RunFolder, RunSpec
+from trainer_svc.domain.servability import ServabilityMode
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
 
@@ -31,6 +32,9 @@ class RunnerSettings:
     """Of one job."""
     benchmark_dir: Path | None = None
     """The operator's benchmark files, absolute."""
+    servability_proof: ServabilityMode = ServabilityMode.STATIC
+    max_lora_rank: int = 64
+    """Largest rank that is served."""
 
 
 class RunFiles:
@@ -55,6 +59,8 @@ class RunFiles:
             dataset_digest=golden.content_digest,
             threads=self._settings.threads,
             processes=self._settings.processes,
+            servability_proof=self._settings.servability_proof,
+            max_lora_rank=self._settings.max_lora_rank,
             instruction_prompt=golden.instruction_prompt,
             database_sql=golden.database_sql,
             split_seed=golden.split_seed,

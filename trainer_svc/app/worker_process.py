@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from trainer_svc.domain.run import RunFolder
+from trainer_svc.domain.run import PARENT_VARIABLE, RunFolder
 
 THREAD_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 """How threads wait for each other. Those that sleep at once take as long to wake as many of a small base's operations:
@@ -55,7 +55,7 @@ async def run_worker(
 async def _start(folder: RunFolder, threads: int, processes: int, flags: Sequence[str]) -> asyncio.subprocess.Process:
     environment = {
         **os.environ,
-        "GOLDSMITH_PARENT_PID": str(os.getpid()),
+        PARENT_VARIABLE: str(os.getpid()),
         "OMP_NUM_THREADS": str(threads),
         **THREAD_WAITING,
         "HF_HUB_OFFLINE": "1",

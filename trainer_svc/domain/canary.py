@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.adapter.manifest import Canary
+from shared.adapter.replay import MIN_CANARY_AGREEMENT
 
 CANARY_COUNT = 6
-_TELLING_BASE_RATIO = 0.5
-"""The inference service rejects an adapter that replays less than this; the base alone must stay below it."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,6 @@ def choose_canaries(candidates: Sequence[Candidate], count: int = CANARY_COUNT) 
     """The `count` best: stable under other kernels, and not answered alike by the base model alone."""
     ordered = sorted(
         candidates,
-        key=lambda c: (c.adapter_ratio < 1.0, c.base_ratio >= _TELLING_BASE_RATIO, -c.margin, c.canary.prompt_ids),
+        key=lambda c: (c.adapter_ratio < 1.0, c.base_ratio >= MIN_CANARY_AGREEMENT, -c.margin, c.canary.prompt_ids),
     )
     return tuple(candidate.canary for candidate in ordered[:count])

@@ -66,6 +66,8 @@ class Usage:
     """Of `evaluation_seconds`: what each evaluated state of the adapter did to the base."""
     checkpoint_count: int = 0
     """States of the adapter that were evaluated."""
+    proving_seconds: float = 0.0
+    """Of `evaluation_seconds`: showing the adapter to the engine that will serve it."""
     free_bytes: int | None = None
     """Memory of the GPU that was free before; None on CPU, where it can be asked at any time."""
     validation_count: int = 0
@@ -195,11 +197,12 @@ def _evaluation_seconds(work: Work, run: Usage) -> float:
     rows = work.scored_count / max(1, run.scored_count)
     if not run.answer_tokens:
         return run.evaluation_seconds * rows
-    told = run.answering_seconds + run.scoring_seconds + run.forgetting_seconds
-    loads = (run.evaluation_seconds - told) / (1 + run.validation_count)
+    known = run.answering_seconds + run.scoring_seconds + run.forgetting_seconds + run.proving_seconds
+    loads = (run.evaluation_seconds - known) / (1 + run.validation_count)
     answering = run.answering_seconds * work.answer_tokens / run.answer_tokens
     forgetting = run.forgetting_seconds * work.checkpoint_count / max(1, run.checkpoint_count)
-    return (1 + work.validation_count) * loads + run.scoring_seconds * rows + answering + forgetting
+    told = run.scoring_seconds * rows + answering + forgetting + run.proving_seconds
+    return (1 + work.validation_count) * loads + told
 
 
 def _peak_bytes(work: Work, runs: Sequence[Usage]) -> int:

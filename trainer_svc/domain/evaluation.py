@@ -5,25 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainer_svc.domain.comparison import Comparison
+from trainer_svc.domain.evidence import UNCONSTRAINED, Evidence
 from trainer_svc.domain.forgetting import Forgetting
 from trainer_svc.domain.measure import Metrics
 from trainer_svc.domain.row_score import RowScore
 
+MAX_HOLDOUT_ROWS = 1_000
+"""Held-out rows that an adapter is evaluated on, a sample of more: they tell a rate to three per cent."""
 MAX_CHECKPOINT_ROWS = 128
-"""Held-out rows that the states on the way answer: enough for a curve. The published one answers all of them."""
+"""Of these, those that the states on the way answer: enough for a curve."""
 MAX_TRAIN_ROWS = 64
 """Rows trained on that the published adapter answers, to see what it knows by heart."""
 
 
 def scored_rows(holdout_count: int, checkpoint_count: int) -> int:
     """Held-out rows that so many states of an adapter are evaluated on, one after the other."""
-    return holdout_count + (checkpoint_count - 1) * min(holdout_count, MAX_CHECKPOINT_ROWS)
+    published = min(holdout_count, MAX_HOLDOUT_ROWS)
+    return published + (checkpoint_count - 1) * min(published, MAX_CHECKPOINT_ROWS)
 
 
 def answered_rows(holdout_count: int, train_count: int, checkpoint_count: int, *, has_instructions: bool) -> int:
     """Rows that are answered for a whole evaluation where nothing is live yet, each time that they are."""
     own = 2 * scored_rows(holdout_count, checkpoint_count)  # under the contract, and freely
-    return own + min(train_count, MAX_TRAIN_ROWS) + (holdout_count if has_instructions else 0)
+    return own + min(train_count, MAX_TRAIN_ROWS) + (min(holdout_count, MAX_HOLDOUT_ROWS) if has_instructions else 0)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class AdapterEvaluation:
     """What is known of a published adapter. Comparisons are of answers under the contract, row by row."""
 
     checkpoints: tuple[CheckpointEvaluation, ...]
-    """By step; exactly one is published, and only that one answered the whole holdout for sure."""
+    """By step; exactly one is published, and answered the most rows."""
     train: Metrics
     """Of the published adapter on rows that it was trained on."""
     memorised: Comparison
@@ -71,6 +75,27 @@ class AdapterEvaluation:
     def output_tokens_saved(self) -> float:
         """Mean tokens of an answer that are fewer than of the base with instructions; may be negative, 0 without."""
         return self.base.output_tokens.value - self.published.constrained.output_tokens.value if self.base else 0.0
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the published adapter's promotion rests on."""
+        own, forgetting = self.published, self.published.forgetting
+        told = {
+            "cross_entropy_increase": forgetting.cross_entropy_increase, "kl_divergence": forgetting.kl_divergence,
+        }  # fmt: skip
+        if forgetting.leaked_format_rate is not None:
+            told["leaked_format_rate"] = forgetting.leaked_format_rate.value
+        free = {f"{UNCONSTRAINED}{name}": measure for name, measure in own.unconstrained.measures.items()}
+        return Evidence(
+            row_count=own.constrained.row_count,
+            measures={**own.constrained.measures, **free},
+            live_revision=self.live_revision if self.live else "",
+            against_live=self.against_live,
+            against_base=self.against_base,
+            against_chance=self.against_chance,
+            memorised=self.memorised,
+            forgetting=told,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.errors import StateConflict
+from trainer_svc.domain.promotion import PromotionReport
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
 
 MAX_STALLED_ATTEMPTS = 3
@@ -148,6 +149,8 @@ class Job:
     """Of the blob with the held-out rows and the answers to them."""
     ended_canary: str = ""
     """Revision that was the alias's canary until the job moved the alias; empty when none was on trial."""
+    promotion: PromotionReport | None = None
+    """On the published revision; None until then, and where it was for no alias."""
     failure: Failure | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None

@@ -3,5 +3,5 @@
 RECIPE_VERSION = 5
 """Grows when the same rows and settings give other weights, or an evaluation does other work: 2 has batches of an order
 of its own, 3 a learning rate of its own for bases of the Qwen family, 4 computes the adapter in the base's type, sums
-in another order, and has batches of rows that are less alike, 5 evaluates several states of the adapter and counts
-fields in another way."""
+in another order, and has batches of rows that are less alike, 5 scales and caps scores and logits as each
+architecture does, evaluates several states of the adapter, and counts fields in another way."""

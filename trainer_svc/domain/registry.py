@@ -9,7 +9,9 @@ from shared.adapter.canary import CanaryRollback, CanarySplit
 from shared.adapter.manifest import PackageFile
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordVerdict
 from shared.contracts.spec import ContractSpec
+from trainer_svc.domain.evidence import Evidence
 from trainer_svc.domain.measure import Measure
+from trainer_svc.domain.promotion import PromotionReport
 
 DEFAULT_ALIAS = "live"
 NO_ALIAS = "-"
@@ -94,6 +96,12 @@ class Revision:
     base_model_digest: str
     create_time: datetime
     metrics: dict[str, float] = field(default_factory=dict)
+    evaluated_rows_digest: str = ""
+    """Of the blob with the held-out rows and the answers to them; empty where it was published without."""
+    evidence: Evidence | None = None
+    """None: it was published without an evaluation."""
+    report: PromotionReport | None = None
+    """Of the day it was published."""
     preferences: tuple[RevisionPreference, ...] = ()
     """What people said of it later, in the order in which studies were closed."""
 

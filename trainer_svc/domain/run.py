@@ -8,6 +8,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from trainer_svc.domain.evidence import Evidence
+from trainer_svc.domain.servability import ServabilityMode
+
 EXIT_DONE, EXIT_USER_ERROR, EXIT_INTERNAL_ERROR, EXIT_STOPPED, EXIT_DISK_FULL, EXIT_OUT_OF_MEMORY = 0, 3, 4, 5, 6, 7
 """Any other exit status means that the child was killed; it may be started again and resumes. STOPPED: it was asked to;
 nothing is lost. After USER_ERROR and INTERNAL_ERROR `RunFolder.failure` says more."""
@@ -15,6 +20,8 @@ VALIDATE_FLAG = "--validate"
 """Asks the child to prove settings and examples, and no more."""
 SHARE_FLAG = "--share"
 """Asks the child to be one of the processes that train together; `trainer_svc.engine.process_group` starts those."""
+PARENT_VARIABLE = "GOLDSMITH_PARENT_PID"
+"""Of a child's environment: the process that it dies with."""
 CALIBRATE_FLAG = "--calibrate"
 """Asks it to measure a few steps and answers, and to tell them as the usage of a run."""
 
@@ -101,6 +108,9 @@ class RunSpec:
     """The operator's benchmark files; empty without any."""
     start_digest: str = ""
     """Digest of the manifest of the revision to begin with, which lies in `RunFolder.start`; empty without one."""
+    servability_proof: ServabilityMode = ServabilityMode.STATIC
+    max_lora_rank: int = 64
+    """Largest rank that is served."""
 
     def to_json(self) -> bytes:
         """Inverse of `from_json`."""
@@ -114,6 +124,7 @@ class RunSpec:
             "mode": TrainingMode(body["mode"]),
             "initialization": Initialization(body.get("initialization", Initialization.KAIMING)),
             "preset": Preset(body.get("preset", Preset.BALANCED)),
+            "servability_proof": ServabilityMode(body.get("servability_proof", ServabilityMode.STATIC)),
         }
         return cls(**{**body, **enums})
 
@@ -229,6 +240,16 @@ class RunFolder:
         return self.path / "package"
 
     @property
+    def servability(self) -> Path:
+        """Child: the `ServabilityProof` of the package, where vLLM was asked."""
+        return self.path / "servability.json"
+
+    @property
+    def unservable(self) -> Path:
+        """Child: what vLLM has against the package."""
+        return self.path / "unservable.txt"
+
+    @property
     def result(self) -> Path:
         """Child: digest of the manifest and the evaluation; written last."""
         return self.path / "result.json"
@@ -258,6 +279,8 @@ class RunResult:
 
     manifest_digest: str
     evaluation: Evaluation
+    evidence: Evidence | None = None
+    """What its promotion rests on; None where the run measured none."""
 
     def to_json(self) -> bytes:
         """Inverse of `from_json`."""
@@ -265,6 +288,7 @@ class RunResult:
 
     @classmethod
     def from_json(cls, data: bytes) -> RunResult:
-        """Reads `result.json`."""
+        """Reads `result.json`, also of a release that knew no evidence."""
         body = json.loads(data)
-        return cls(body["manifest_digest"], Evaluation(**body["evaluation"]))
+        evidence = TypeAdapter(Evidence | None).validate_python(body.get("evidence"))
+        return cls(body["manifest_digest"], Evaluation(**body["evaluation"]), evidence)

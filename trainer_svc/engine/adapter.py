@@ -9,7 +9,7 @@ import torch
 from peft import EvaConfig, LoraConfig, get_peft_model, initialize_lora_eva_weights
 from peft.tuners.tuners_utils import cast_adapter_dtype
 
-from shared.adapter.validate import TARGET_MODULES
+from shared.architecture import architecture_of
 from shared.names import invalid_field
 from trainer_svc.curation.compiled_example import Example
 from trainer_svc.domain.plan import TrainingPlan
@@ -44,7 +44,7 @@ def new_adapter(
         init_lora_weights=_INITIAL[plan.initialization],  # type: ignore[arg-type]  # the library's own words
         # rho 1 gives each layer the same rank: others would need a rank pattern, which is not served.
         eva_config=EvaConfig(rho=1.0, use_label_mask=False) if is_eva else None,
-        target_modules=list(TARGET_MODULES),
+        target_modules=list(architecture_of(base.config.model_type).target_modules),
         lora_dropout=0.0,
         task_type="CAUSAL_LM",
     )

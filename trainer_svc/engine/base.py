@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
+from shared.base_model import BaseModel
+from shared.errors import StateConflict
 from shared.processor import emulates_bfloat16
 from trainer_svc.domain.run import TrainingMode
 
@@ -33,12 +35,41 @@ def load_base(folder: Path, mode: TrainingMode) -> Any:  # a transformers model;
             bnb_4bit_compute_dtype=compute_dtype(),
         )
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=compute_dtype(), quantization_config=quantization, local_files_only=True
+        folder,
+        dtype=compute_dtype(),
+        quantization_config=quantization,
+        attn_implementation=attention_implementation(folder),
+        local_files_only=True,
     )
     model.requires_grad_(requires_grad=False)
     if quantization is not None:
         keep_quantized_weights(model)
     return model.eval()  # type: ignore[no-untyped-call]  # transformers
+
+
+def attention_implementation(folder: Path) -> str | None:
+    """`eager` for a base whose attention scores are bent towards a bound; None is transformers' own choice.
+
+    That choice, `sdpa`, leaves the bound out without a word (transformers 5.19, integrations/sdpa_attention.py), and
+    vLLM serves the base with it.
+    """
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return "eager" if getattr(config, "attn_logit_softcapping", None) else None
+
+
+def check_projections(model: Any, base: BaseModel) -> None:  # a transformers model
+    """Proves that the model has the layers and sizes that `config.json` says by our reading of it.
+
+    Raises:
+        StateConflict: BASE_MODEL_MISMATCH naming the first layer that is missing or of another shape; an adapter of it
+            would be refused after its training.
+    """
+    layers = dict(model.named_modules())
+    for name, shape in base.projection_shapes(base.architecture.target_modules).items():
+        layer = layers.get(name)
+        found = (layer.out_features, layer.in_features) if layer is not None else None
+        if found != shape:
+            raise StateConflict("BASE_MODEL_MISMATCH", f"{base.model_id}: {name} has shape {found}, must be {shape}")
 
 
 def keep_quantized_weights(model: Any) -> None:  # a transformers model

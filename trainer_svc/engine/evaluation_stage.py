@@ -15,6 +15,7 @@ from shared.digest import sha256_bytes
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.evaluation import (
     MAX_CHECKPOINT_ROWS,
+    MAX_HOLDOUT_ROWS,
     MAX_TRAIN_ROWS,
     AdapterEvaluation,
     CheckpointEvaluation,
@@ -60,10 +61,11 @@ class EvaluationStage:
     ) -> None:  # fmt: skip
         self._ready, self._folder, self._server, self._gauge = ready, folder, server, gauge
         self._stopwatch, self._journal, self._memo = stopwatch, journal, Memo(folder.evaluations)
+        self._holdout = _sample(ready.holdout, MAX_HOLDOUT_ROWS)
 
     def run(self, model: Any) -> Evaluated:  # a PEFT model with the adapter to publish
         """Measures everything. Raises what the server's stop raises."""
-        ready, holdout = self._ready, self._ready.holdout
+        ready, holdout = self._ready, self._holdout
         prompts = [ready.renderer.prompt_ids(row.input) for row in holdout]
         published = self._published_step()
         answers = self._answers(model, "published", prompts)
@@ -95,7 +97,7 @@ class EvaluationStage:
         return int(record_of(self._folder.adapter).get("best_step", self._ready.plan.step_count))
 
     def _on_the_way(self, model: Any, published: int) -> Iterator[CheckpointEvaluation]:
-        rows = _sample(self._ready.holdout, MAX_CHECKPOINT_ROWS)
+        rows = _sample(self._holdout, MAX_CHECKPOINT_ROWS)
         prompts = [self._ready.renderer.prompt_ids(row.input) for row in rows]
         for step in self._ready.plan.milestone_steps:
             place = self._folder.milestone(step)
@@ -115,7 +117,7 @@ class EvaluationStage:
                 loss = holdout_loss(model, self._ready.renderer, self._ready.base.max_positions, rows)
             with self._stopwatch.measuring_forgetting():
                 forgetting = self._gauge.measure(model)
-            return CheckpointEvaluation(
+            found = CheckpointEvaluation(
                 step=step,
                 is_published=name == "published",
                 constrained=metrics_of([one.score for one in own]),
@@ -123,28 +125,28 @@ class EvaluationStage:
                 holdout_loss=loss,
                 forgetting=forgetting,
             )
+            self._journal.evaluated(found)
+            return found
 
-        found = self._memo.thing(CheckpointEvaluation, f"{name}.evaluation", measure)
-        self._journal.evaluated(found)
-        return found
+        return self._memo.thing(CheckpointEvaluation, f"{name}.evaluation", measure)
 
     def _base(self, model: Any) -> list[ScoredAnswer]:
         """Of the base with the instruction prompt; nothing where there is none."""
-        ready, instructions = self._ready, self._ready.spec.instruction_prompt
+        instructions, rows = self._ready.spec.instruction_prompt, self._holdout
         if not instructions:
             return []
-        prompts = [ready.renderer.prompt_ids(row.input, instructions) for row in ready.holdout]
+        prompts = [self._ready.renderer.prompt_ids(row.input, instructions) for row in rows]
         # A small base goes on for as long as it may. What it saves to be short is not counted as saved.
-        limit = self._limit(ready.holdout)
+        limit = self._limit(rows)
         with model.disable_adapter():
-            return self._scored(ready.holdout, self._answers(model, "base", prompts, limit))
+            return self._scored(rows, self._answers(model, "base", prompts, limit))
 
     def _live(self, model: Any, live: LiveRevision | None, prompts: list[list[int]]) -> list[ScoredAnswer]:
         """Of the revision that serves now; nothing where it cannot answer these rows."""
         if live is None:
             return []
         with serving(model, live.folder, "live"):
-            return self._scored(self._ready.holdout, self._answers(model, f"live-{live.digest}", prompts))
+            return self._scored(self._holdout, self._answers(model, f"live-{live.digest}", prompts))
 
     def _answers(
         self, model: Any, name: str, prompts: Sequence[Sequence[int]], limit: int = DEFAULT_OUTPUT_TOKENS

@@ -14,7 +14,6 @@ from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
-from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 from shared.files import publish_folder
 from trainer_svc.domain.plan import TrainingPlan
@@ -43,7 +42,7 @@ def save_adapter(model: Any, plan: TrainingPlan, base: BaseModel, folder: Path) 
         "modules_to_save": None,
         "peft_type": "LORA",
         "r": plan.rank,
-        "target_modules": sorted(TARGET_MODULES),
+        "target_modules": sorted(base.architecture.target_modules),
         "task_type": "CAUSAL_LM",
         "use_dora": False,
         "use_rslora": plan.use_rslora,

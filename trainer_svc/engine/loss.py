@@ -9,6 +9,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from trainer_svc.curation.compiled_example import IGNORED
+from trainer_svc.engine.logits import logits_of
 
 CHUNK_BYTES = 64 << 20
 """Of logits in float32. With a small vocabulary that is a whole batch, which is then computed once and not twice."""
@@ -30,14 +31,14 @@ def completion_loss(
     hidden_N_H, targets_N = hidden_B_T_H[:, :-1][learned], targets_B_T[learned]
     chunk_tokens = max(LEAST_CHUNK_TOKENS, CHUNK_BYTES // (4 * causal.lm_head.out_features))
     if len(targets_N) <= chunk_tokens:
-        return _chunk_loss(causal.lm_head, hidden_N_H, targets_N)
+        return _chunk_loss(causal, hidden_N_H, targets_N)
     total: torch.Tensor = hidden_N_H.new_zeros((), dtype=torch.float32)
     for hidden, targets in zip(
         torch.split(hidden_N_H, chunk_tokens), torch.split(targets_N, chunk_tokens), strict=True
     ):
-        total = total + checkpoint(_chunk_loss, causal.lm_head, hidden, targets, use_reentrant=False)
+        total = total + checkpoint(_chunk_loss, causal, hidden, targets, use_reentrant=False)
     return total
 
 
-def _chunk_loss(head: Any, hidden_N_H: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:  # as above
-    return functional.cross_entropy(head(hidden_N_H).float(), targets_N, reduction="sum")
+def _chunk_loss(causal: Any, hidden_N_H: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:  # as above
+    return functional.cross_entropy(logits_of(causal, hidden_N_H), targets_N, reduction="sum")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -16,6 +17,7 @@ from trainer_svc.engine.packaging import pack, summary_of
 from trainer_svc.engine.preparation import Prepared, prepare
 from trainer_svc.engine.provenance import provenance
 from trainer_svc.engine.recipe import keep_to_recipe
+from trainer_svc.engine.servability import prove_servable
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.training_stage import train
 from trainer_svc.engine.usage import Stopwatch
@@ -71,10 +73,16 @@ def _publish(
     evaluated = EvaluationStage(ready, folder, server, gauge, stopwatch, journal).run(served)
     journal.phase(Phase.PUBLISHING)
     canaries = pick_canaries(served, ready.contract, evaluated.prompts, evaluated.answers)
+    served = None  # vLLM, which comes next, needs its memory
     summary = summary_of(ready, evaluated.evaluation)
-    manifest = pack(ready, folder, evaluated.evaluation, summary, canaries, made_of)
+
+    def prove(package: Path) -> None:
+        with stopwatch.proving():
+            prove_servable(package, ready.spec, folder, server.stop_if_asked)
+
+    manifest = pack(ready, folder, evaluated.evaluation, summary, canaries, made_of, prove=prove)
     write_atomic(folder.evaluation, dump(evaluated.evaluation).encode())
     write_atomic(folder.evaluated_rows, b"".join(dump(row).encode() + b"\n" for row in evaluated.rows))
-    result = RunResult(manifest.digest, summary)
+    result = RunResult(manifest.digest, summary, evaluated.evaluation.evidence)
     write_atomic(folder.result, result.to_json())
     return result

@@ -67,6 +67,8 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal | None) -> Prepar
         spec, train_count=len(examples), hidden_size=base.hidden_size, model_type=base.model_type,
         validation_row_count=len(validation),
     )  # fmt: skip
+    if plan.rank > spec.max_lora_rank:
+        raise invalid_field("job.spec.rank", f"is {plan.rank}, the largest that is served is {spec.max_lora_rank}")
     if spec.processes > 1 and plan.batch_size % spec.processes:
         message = f"is {plan.batch_size}, which the {spec.processes} processes of a training here cannot share evenly"
         raise invalid_field("job.spec.batch_size", message)

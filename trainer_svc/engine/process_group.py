@@ -27,6 +27,7 @@ from trainer_svc.domain.run import (
     EXIT_OUT_OF_MEMORY,
     EXIT_STOPPED,
     EXIT_USER_ERROR,
+    PARENT_VARIABLE,
     SHARE_FLAG,
     Cancelled,
     RunFolder,
@@ -73,7 +74,7 @@ def train_in_processes(folder: RunFolder, count: int) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         # The processes die with this one: they are told its number, as it was told the service's.
-        os.environ["GOLDSMITH_PARENT_PID"] = str(os.getpid())
+        os.environ[PARENT_VARIABLE] = str(os.getpid())
         elastic_launch(config, sys.executable)("-m", "trainer_svc.worker", str(folder.path), SHARE_FLAG)
     except ChildFailedError as err:
         raise cause_of([failure.exitcode for failure in err.failures.values()]) from err

@@ -13,6 +13,7 @@ import torch
 from shared.digest import hex_part, sha256_bytes, sha256_file
 from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.run import RunSpec
+from trainer_svc.domain.servability import ServabilityMode
 from trainer_svc.engine.base import best_device, compute_dtype
 from trainer_svc.engine.preparation import Prepared
 
@@ -38,7 +39,7 @@ def provenance(ready: Prepared) -> dict[str, str | int]:
     """By the manifest's names; the same in every attempt of a run on one machine and version of the trainer."""
     made: dict[str, str | int] = {"recipe_version": RECIPE_VERSION, "split_seed": ready.spec.split_seed}
     made["code_digest"] = code_digest()
-    return {**made, **ready.row_digests, **_texts(ready.spec), **_versions(), **_machine()}
+    return {**made, **ready.row_digests, **_texts(ready.spec), **_proof(ready.spec), **_versions(), **_machine()}
 
 
 def code_digest() -> str:
@@ -50,6 +51,18 @@ def code_digest() -> str:
     named = sorted((path.relative_to(_ROOT).as_posix(), path) for path in paths)
     lines = (f"{hex_part(sha256_file(path))}  {name}\n" for name, path in named)
     return sha256_bytes("".join(lines).encode())
+
+
+def _proof(spec: RunSpec) -> dict[str, str | int]:
+    """What the adapter was shown to before it was published."""
+    proof: dict[str, str | int] = {
+        "servability_proof": spec.servability_proof.value,
+        "max_lora_rank": spec.max_lora_rank,
+    }
+    if spec.servability_proof is ServabilityMode.VLLM:
+        distribution, *_ = importlib.metadata.packages_distributions()["vllm"]  # that for CPUs has another name
+        proof["vllm_version"] = importlib.metadata.version(distribution)
+    return proof
 
 
 def _texts(spec: RunSpec) -> dict[str, str]:

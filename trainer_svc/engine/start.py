@@ -6,11 +6,10 @@ import dataclasses
 
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import read_package
-from shared.adapter.validate import TARGET_MODULES, validate_adapter
+from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
 from shared.errors import FieldViolation, InvalidInput
 from shared.prompt import PromptRenderer
-from trainer_svc.domain.plan import RANKS
 from trainer_svc.domain.run import Initialization, RunFolder, RunSpec
 
 
@@ -29,7 +28,7 @@ def adopt(spec: RunSpec, folder: RunFolder, base: BaseModel, renderer: PromptRen
     if violations:
         told = "; ".join(f"{violation.path}: {violation.description}" for violation in violations)
         raise InvalidInput("FIELD_INVALID", told, violations=violations)
-    validate_adapter(folder.start, manifest, base, max_rank=max(RANKS))
+    validate_adapter(folder.start, manifest, base, max_rank=spec.max_lora_rank)
     return dataclasses.replace(spec, rank=manifest.rank, alpha=manifest.alpha, use_rslora=manifest.use_rslora)
 
 
@@ -43,7 +42,7 @@ def _differences(
         found.append(("job.base_revision", text))
     if manifest.prompt_digest != renderer.digest:
         found.append(("job.base_revision", "was trained with another tokenizer or prompt template"))
-    if set(manifest.target_modules) != set(TARGET_MODULES):
+    if set(manifest.target_modules) != set(base.architecture.target_modules):
         found.append(("job.base_revision", "adapts other layers than this server trains"))
     if spec.use_rslora and not manifest.use_rslora:
         found.append(("job.spec.use_rslora", "is set, base_revision was trained without: leave it out"))

@@ -13,7 +13,7 @@ from shared.errors import StateConflict
 from shared.files import publish_folder
 from trainer_svc.domain.run import Cancelled, RunFolder, RunSpec
 from trainer_svc.engine import process_group
-from trainer_svc.engine.base import load_base
+from trainer_svc.engine.base import check_projections, load_base
 from trainer_svc.engine.export import save_adapter
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.milestones import Milestones
@@ -63,8 +63,10 @@ def _train(
     ready: Prepared, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool], stopwatch: Stopwatch
 ) -> None:
     validation = _validation(ready, folder, journal, is_cancelled, stopwatch) if ready.validation else None
+    frozen = load_base(ready.base.folder, ready.spec.mode)
+    check_projections(frozen, ready.base)
     model = train_adapter(
-        load_base(ready.base.folder, ready.spec.mode),
+        frozen,
         ready.examples,
         ready.plan,
         seed=ready.spec.seed,
@@ -103,7 +105,7 @@ def _validation(
             read = [server.read(answer) for answer in answers]
             contract = ready.contract
             rows = score_rows(contract.spec, contract.check, golden, read, database_sql=ready.spec.database_sql)
-            return metrics_of(rows).task_metric
+            return metrics_of(rows).task_metric.value
 
     return Validation(folder, ready.plan.early_stopping_patience, journal, save=partial(_save, ready), measure=measure)
 

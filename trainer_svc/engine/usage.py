@@ -28,6 +28,7 @@ class Stopwatch:
         self._start = time.monotonic() - (time.time() - psutil.Process().create_time())
         self._answering_seconds = self._scoring_seconds = self._validating_seconds = self._forgetting_seconds = 0.0
         self._answer_tokens = self._scored_count = self._validation_count = self._checkpoint_count = 0
+        self._proving_seconds = 0.0
         self._free_bytes = None if best_device().type == "cpu" else torch.cuda.mem_get_info()[0]
         self.gauge = StepGauge()
         """To be told of the training."""
@@ -64,6 +65,13 @@ class Stopwatch:
         self._forgetting_seconds += time.monotonic() - began
         self._checkpoint_count += 1
 
+    @contextmanager
+    def proving(self) -> Iterator[None]:
+        """Around the proof that the adapter can be served."""
+        began = time.monotonic()
+        yield
+        self._proving_seconds += time.monotonic() - began
+
     def usage(self, ready: Prepared, *, trained_tokens: int) -> dict[str, Any]:  # as its class
         """The fields of `trainer_svc.domain.estimate.Usage`, now that the run is at its end."""
         widest = width_of(max(len(example.input_ids) for example in ready.examples))
@@ -85,6 +93,7 @@ class Stopwatch:
             "scoring_seconds": self._scoring_seconds,
             "forgetting_seconds": self._forgetting_seconds,
             "checkpoint_count": self._checkpoint_count,
+            "proving_seconds": self._proving_seconds,
             "answer_tokens": self._answer_tokens,
             "validation_count": self._validation_count,
             "free_bytes": self._free_bytes,

@@ -11,6 +11,7 @@ from shared.rpc.canary_message import moment_of, reason_of, split_of
 from shared.rpc.page import Page
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.service import Context
+from trainer_svc.service.actor import caller
 from trainer_svc.translate import registry as translate
 
 
@@ -52,7 +53,8 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
         name = AliasName.parse(request.alias.name, "alias.name")
         revision = RevisionName.parse(request.alias.revision, "alias.revision")
         canary = split_of(request.alias.canary) if request.alias.HasField("canary") else None
-        return translate.alias(await self._registry.set_alias(name, revision, request.alias.etag, canary))
+        etag = request.alias.etag
+        return translate.alias(await self._registry.set_alias(name, revision, etag, canary, actor=caller()))
 
     async def RollBackCanary(self, request: pb.RollBackCanaryRequest, context: Context) -> adapter_pb2.AdapterAlias:
         """Ends the trial of a canary that is worse."""
@@ -62,6 +64,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
             moment_of(request.start_time, "start_time"),
             reason_of(request.reason, "reason"),
             request.description,
+            actor=caller(),
         )
         return translate.alias(alias)
 

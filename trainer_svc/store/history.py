@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, select, update
 
 from shared.errors import AlreadyExists
-from shared.names import JobName, absent
+from shared.names import AdapterName, JobName, absent
 from shared.rpc.page import Page
 from trainer_svc.domain.job import HELD, WAITING, Event, Job, JobState
 from trainer_svc.store.codec import dump, load
@@ -91,6 +91,14 @@ def count_waiting(connection: Connection, tenant: str) -> tuple[int, int]:
     own = query.where(jobs.c.state.in_([state.value for state in HELD]), jobs.c.tenant == tenant)
     every = query.where(jobs.c.state.in_([state.value for state in WAITING]))
     return connection.execute(own).scalar_one(), connection.execute(every).scalar_one()
+
+
+def jobs_of_adapter(connection: Connection, adapter: AdapterName) -> list[Job]:
+    """Every job that was to make a revision of an adapter, newest first."""
+    # A text of the caller's that says the same is stored with its quotes escaped.
+    named = jobs.c.body.contains(f'"adapter":"{adapter}"', autoescape=True)
+    query = select(jobs.c.body).where(jobs.c.tenant == adapter.tenant, named).order_by(jobs.c.number.desc())
+    return [load(Job, body) for body in connection.execute(query).scalars()]
 
 
 def list_jobs(connection: Connection, tenant: str, page: Page) -> tuple[list[Job], str]:

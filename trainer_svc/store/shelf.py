@@ -18,25 +18,37 @@ from trainer_svc.store.table import alias_changes, aliases, revisions
 ANY = "-"
 
 
-def get_revision(connection: Connection, name: RevisionName) -> Revision:
-    """A revision. Raises `NotFound`."""
+def find_revision(connection: Connection, name: RevisionName) -> Revision | None:
+    """A revision, or None."""
     where = (
         (revisions.c.tenant == name.tenant)
         & (revisions.c.adapter == name.adapter)
         & (revisions.c.number == name.number)
     )
     body = connection.execute(select(revisions.c.body).where(where)).scalar()
-    if body is None:
+    return load(Revision, body) if body is not None else None
+
+
+def get_revision(connection: Connection, name: RevisionName) -> Revision:
+    """A revision. Raises `NotFound`."""
+    found = find_revision(connection, name)
+    if found is None:
         raise absent(str(name))
-    return load(Revision, body)
+    return found
+
+
+def next_revision(connection: Connection, adapter: AdapterName) -> RevisionName:
+    """The name that the adapter's next revision gets."""
+    where = (revisions.c.tenant == adapter.tenant) & (revisions.c.adapter == adapter.id)
+    last = connection.execute(select(func.max(revisions.c.number)).where(where)).scalar() or 0
+    return RevisionName(adapter.tenant, adapter.id, last + 1)
 
 
 def add_revision(connection: Connection, adapter: AdapterName, revision: Revision) -> Revision:
     """Publishes a revision under the adapter's next number; returns it with its name."""
-    where = (revisions.c.tenant == adapter.tenant) & (revisions.c.adapter == adapter.id)
-    number = (connection.execute(select(func.max(revisions.c.number)).where(where)).scalar() or 0) + 1
-    named = dataclasses.replace(revision, name=str(RevisionName(adapter.tenant, adapter.id, number)))
-    values = {"tenant": adapter.tenant, "adapter": adapter.id, "number": number, "body": dump(named)}
+    name = next_revision(connection, adapter)
+    named = dataclasses.replace(revision, name=str(name))
+    values = {"tenant": name.tenant, "adapter": name.adapter, "number": name.number, "body": dump(named)}
     connection.execute(insert(revisions).values(values))
     return named
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+
+from shared.usage import COUNTERS
 
 metadata = MetaData()
 
@@ -76,6 +78,26 @@ alias_changes = Table(
     sqlite_autoincrement=True,
 )  # fmt: skip
 
+promotion_policies = Table(
+    "promotion_policies", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+# The audit record: rows are only ever added.
+promotions = Table(
+    "promotions", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("alias", String, nullable=False),
+    Column("way", String, nullable=False),
+    Column("revision", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("promotions_by_alias", "tenant", "adapter", "alias", "number"),
+)  # fmt: skip
+
 # What the newest runs took; of no tenant, since it says something about the machine alone.
 calibrations = Table(
     "calibrations", metadata,
@@ -106,6 +128,19 @@ preference_verdicts = Table(
     Column("reviewer", String, primary_key=True),
     Column("choice", String, nullable=False),
     Column("comment", Text, nullable=False),
+)  # fmt: skip
+
+# What replicas of the inference service counted: absolute counters by hours since 1970, UTC. The base model without an
+# adapter has an empty adapter and revision 0.
+usage = Table(
+    "usage", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("hour", Integer, primary_key=True),
+    Column("replica_id", String, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in COUNTERS),
 )  # fmt: skip
 
 # In the same transaction as the row that the request creates, so that a repeat finds either both or neither.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 from shared.names import absent
@@ -44,6 +45,11 @@ class TeacherBook:
         if entry is None or not entry.is_for(tenant):
             raise absent(f"teacher {name[:_SHOWN_CHARS]!r}")
         return self._teachers[name]
+
+    def price_per_answer(self, name: str) -> Fraction | None:
+        """What the operator says that an answer of a teacher costs; None where nothing is said, or there is none."""
+        entry = self._entries.get(name)
+        return None if entry is None or entry.price_per_answer is None else Fraction(entry.price_per_answer)
 
     async def close(self) -> None:
         """Closes all connections."""

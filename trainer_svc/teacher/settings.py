@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -49,6 +50,8 @@ class TeacherEntry(BaseModel):
     """At 0 all answers are alike, and their agreement says nothing."""
     max_rows: Annotated[int, Field(ge=1, le=100_000)] = 5000
     """To label of one dataset."""
+    price_per_answer: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)] | None = None
+    """In the currency of the trainer's other prices; without it what labels cost is not known."""
 
     def is_for(self, tenant: str) -> bool:
         """Whether the tenant of this id may ask it."""

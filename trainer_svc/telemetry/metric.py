@@ -38,6 +38,12 @@ class PrometheusObserver:
             ("tenant", "outcome"),
             registry=registry,
         )
+        self._promotions = Counter(
+            "goldsmith_training_promotions_total",
+            "Revisions that training jobs published for an alias, by their adapter's policy: passed, stopped.",
+            ("tenant", "outcome"),
+            registry=registry,
+        )
         self._restarts = Counter(
             "goldsmith_training_restarts_total",
             "Attempts of training jobs after the first: their process was killed, or the service was.",
@@ -84,8 +90,11 @@ class PrometheusObserver:
             self._restarts.labels(tenant).inc()
 
     def job_ends(self, job: Job) -> None:
-        """Counts it by what became of it, and notes how long it took."""
-        self._ended.labels(self._tenant(JobName.parse(job.name).tenant), _outcome(job)).inc()
+        """Counts it by what became of it and of its revision, and notes how long it took."""
+        tenant = self._tenant(JobName.parse(job.name).tenant)
+        self._ended.labels(tenant, _outcome(job)).inc()
+        if job.promotion is not None:
+            self._promotions.labels(tenant, "passed" if job.promotion.passed else "stopped").inc()
         if job.start_time is not None and job.end_time is not None:
             _observe(self._seconds, (job.end_time - job.start_time).total_seconds())
 
@@ -108,6 +117,8 @@ class PrometheusObserver:
                 self._ended.labels(label, outcome)
             for outcome in ("accepted", "refused"):
                 self._rows.labels(label, outcome)
+            for outcome in ("passed", "stopped"):
+                self._promotions.labels(label, outcome)
         return label
 
 

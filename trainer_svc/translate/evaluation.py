@@ -91,7 +91,7 @@ def _metrics(found: Metrics) -> pb.AnswerMetrics:
         parse_rate=measure(found.parse_rate),
         execution_match=measure(found.execution_match),
         rouge_l=measure(found.rouge_l),
-        task_metric=found.task_metric,
+        task_metric=measure(found.task_metric),
     )
 
 

@@ -12,9 +12,10 @@ from shared.names import JobName, invalid_field
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.registry import DEFAULT_ALIAS
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
+from trainer_svc.translate.promotion import report_message
 from trainer_svc.translate.time import duration, seconds, timestamp
 
-_STATES = {state: pb.TrainingJobState.Value(f"TRAINING_JOB_STATE_{state.name}") for state in JobState}
+STATES = {state: pb.TrainingJobState.Value(f"TRAINING_JOB_STATE_{state.name}") for state in JobState}
 _PHASES = {phase: pb.TrainingPhase.Value(f"TRAINING_PHASE_{phase.name}") for phase in Phase}
 _PRIORITIES = {priority: pb.TrainingPriority.Value(f"TRAINING_PRIORITY_{priority.name}") for priority in Priority}
 _MODES = {mode: pb.TrainingMode.Value(f"TRAINING_MODE_{mode.name}") for mode in TrainingMode}
@@ -79,7 +80,7 @@ def job(stored: Job) -> pb.TrainingJob:
         adapter=stored.adapter,
         spec=spec_message(stored.spec),
         alias_id=stored.alias_id,
-        state=_STATES[stored.state],
+        state=STATES[stored.state],
         phase=_PHASES[stored.phase] if stored.phase else pb.TRAINING_PHASE_UNSPECIFIED,
         attempt=stored.attempt,
         progress=_progress(stored.progress),
@@ -94,6 +95,7 @@ def job(stored: Job) -> pb.TrainingJob:
         run_time_limit=duration(stored.run_time_limit_seconds),
         base_revision=stored.base_revision,
         run_time=duration(stored.run_seconds),
+        promotion=report_message(stored.promotion) if stored.promotion else None,
     )
 
 

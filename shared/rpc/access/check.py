@@ -23,6 +23,8 @@ CONTENT_FIELDS = frozenset(
         "goldsmith.trainer.v1.GoldenDataset.instruction_prompt",
         "goldsmith.trainer.v1.GoldenDataset.database_sql",
         "goldsmith.trainer.v1.PreferenceVerdict.comment",
+        "goldsmith.registry.v1.PromoteRevisionRequest.reason",
+        "goldsmith.registry.v1.RollBackAliasRequest.reason",
         "goldsmith.contract.v1.JsonContract.schema",
         "goldsmith.contract.v1.SqlContract.ddl",
         "goldsmith.contract.v1.SqlValueList.table",

@@ -55,6 +55,10 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.PreferenceService/ListPreferencePairs": Rule(_READ, _PARENT),
     "/goldsmith.trainer.v1.PreferenceService/SubmitPreferenceVerdicts": Rule(_WRITE, _NAME, changes=True),
     "/goldsmith.trainer.v1.PreferenceService/ClosePreferenceStudy": Rule(_WRITE, _NAME, changes=True),
+    # What a replica counted.
+    "/goldsmith.trainer.v1.EconomicsService/ReportUsage": Rule(_REPLICA, _PARENT, changes=True),
+    "/goldsmith.trainer.v1.EconomicsService/ListUsage": Rule(_READ, _PARENT),
+    "/goldsmith.trainer.v1.EconomicsService/GetSavings": Rule(_READ, _NAME),
     "/goldsmith.registry.v1.RegistryService/GetRevision": Rule(_READ | _SERVICE, _NAME),
     "/goldsmith.registry.v1.RegistryService/ListRevisions": Rule(_READ, _PARENT),
     # Weights may hold what they were trained on, so that asking an adapter does not entail taking it away.
@@ -65,6 +69,12 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.registry.v1.RegistryService/RollBackCanary": Rule(_REPLICA, _NAME, changes=True),
     # Every tenant's aliases in one stream.
     "/goldsmith.registry.v1.RegistryService/WatchAliases": Rule(_REPLICA, follows=True),
+    "/goldsmith.registry.v1.PromotionService/GetPromotionPolicy": Rule(_READ, _NAME),
+    "/goldsmith.registry.v1.PromotionService/UpdatePromotionPolicy": Rule(_WRITE, ("policy.name",), changes=True),
+    "/goldsmith.registry.v1.PromotionService/CheckPromotion": Rule(_READ, _NAME),
+    "/goldsmith.registry.v1.PromotionService/PromoteRevision": Rule(_WRITE, _NAME, changes=True),
+    "/goldsmith.registry.v1.PromotionService/RollBackAlias": Rule(_WRITE, _NAME, changes=True),
+    "/goldsmith.registry.v1.PromotionService/ListPromotions": Rule(_READ, _PARENT),
     "/goldsmith.inference.v1.InferenceService/Generate": Rule(_READ, _PROMPT),
     "/goldsmith.inference.v1.InferenceService/Extract": Rule(_READ, _PROMPT),
     "/goldsmith.inference.v1.InferenceService/GenerateSql": Rule(_READ, _PROMPT),

@@ -15,10 +15,10 @@ from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.loader import Loader
 from inference_svc.app.quarantine import Quarantine
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
-from shared.adapter.validate import TARGET_MODULES
 from shared.base_model import BaseModel
 from shared.clock import SystemClock
 from shared.contracts.compiler import ContractCompiler
@@ -96,6 +96,7 @@ class TestTorture:
             registry=registry,
             contracts=ContractLibrary(ContractCompiler(tmp_path / "contracts", shipped_base.vocabulary()), registry),
             quarantine=Quarantine(tmp_path / "quarantine.json", SystemClock()),
+            signatures=SignatureGate(None, registry),
         )
         bystanders = asyncio.create_task(bench.greedy(15))
 
@@ -169,7 +170,7 @@ def _on_disk(case: BadAdapter, number: int, bench: Bench, base: BaseModel, folde
         contract=bench.contracts[0].spec,
         rank=RANK,
         alpha=8.0,
-        target_modules=TARGET_MODULES,
+        target_modules=base.architecture.target_modules,
         dataset_digest=f"sha256:{number:064}",
         canaries=(),
     )

@@ -31,10 +31,13 @@ from inference_svc.app.ports import (
 )  # fmt: skip
 from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.quota_book import OneQuota
+from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import AdapterKey, ResidentState
 from shared.adapter.canary import CanarySplit, RollbackReason
+from shared.adapter.key_file import TrustedKeyFile
 from shared.adapter.manifest import Canary
+from shared.adapter.signature import read_signature
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
@@ -82,6 +85,8 @@ class FakeEngine:
         """Names, without digest, of adapters whose answers leave their contract."""
         self.script: list[list[int]] = []
         self.calls: list[EngineCall] = []
+        self.cached_tokens = 0
+        """Of each prompt, in the prefix cache."""
 
     async def start(self) -> None:
         """A new life, without adapters, once `startable` is set; fails as often as `failing_starts` says."""
@@ -144,10 +149,10 @@ class FakeEngine:
             sent = self.lie or (self.script.pop(0) if self.script else tokens)
             if call.adapter is not None and call.adapter.name.split("@")[0] in self.broken:
                 sent = [0]
-            yield EngineChunk(sent[:1], 0, finished=False)
+            yield EngineChunk(sent[:1], self.cached_tokens, finished=False)
             await self._pass(self.rest, life)
             for chunk in ([t] for t in sent[1:]) if call.stream else filter(None, (sent[1:],)):
-                yield EngineChunk(chunk, 0, finished=False)
+                yield EngineChunk(chunk, self.cached_tokens, finished=False)
             finished = True
         finally:
             self.closed_early += not finished
@@ -186,6 +191,8 @@ class FakeRegistry:
     away: bool = False
     rollbacks: list[tuple[AliasName, CanarySplit, RollbackReason, str]] = field(default_factory=list)
     told: asyncio.Event = field(default_factory=asyncio.Event)
+    channel: None = None
+    """It has no connection."""
 
     async def revision(self, name: RevisionName) -> RevisionFacts:
         """Raises `NotFound` for unknown ones."""
@@ -199,6 +206,12 @@ class FakeRegistry:
         self.asked.set()
         for path in self.packages[name].iterdir():
             await asyncio.to_thread(shutil.copyfile, path, folder / path.name)
+
+    async def signature(self, name: RevisionName) -> bytes | None:
+        """That of the package, unless it is `away`."""
+        if self.away:
+            raise Unavailable("NOT_SERVING", "the registry is away")
+        return read_signature(self.packages[name])
 
     async def watch_aliases(self) -> AsyncIterator[AliasFacts]:
         """Nothing happens."""
@@ -236,13 +249,17 @@ class Replica:
     quota: Quota = field(default_factory=Quota)
     context_tokens: int = 128
     meter: Meter = UNOBSERVED
+    spec: ContractSpec = SPEC
+    instruction_tokens: int = 900
+    output_tokens_saved: float = 0.0
     chance: Callable[[], float] = field(default_factory=lambda: random.Random(1).random)
+    trusted_keys: TrustedKeyFile | None = None
 
     def __post_init__(self) -> None:
         self.renderer = PromptRenderer.load(self.base)
         self.engine = FakeEngine(self.folder / "contracts")
         self.asked = self.serving_engine()
-        self.registry = FakeRegistry()
+        self.registry = FakeRegistry(specs={CONTRACT: self.spec})
         self.compiler = ContractCompiler(self.folder / "contracts", self.base.vocabulary())
         self.contracts = ContractLibrary(self.compiler, self.registry)
         self.fleet = self.new_fleet()
@@ -278,6 +295,7 @@ class Replica:
             registry=self.serving_registry(),
             contracts=self.contracts,
             quarantine=Quarantine(self.folder / "quarantine.json", StoppedClock()),
+            signatures=SignatureGate(self.trusted_keys, self.serving_registry()),
         )
         return Fleet(
             loader=loader,
@@ -302,8 +320,10 @@ class Replica:
             seed=number,
             prompt_digest=prompt_digest or self.renderer.digest,
             contract=CONTRACT,
-            spec=SPEC,
+            spec=self.spec,
             canaries=(Canary((3, 4), canary),) * canaries if canary else (),
+            instruction_tokens=self.instruction_tokens,
+            output_tokens_saved=self.output_tokens_saved,
         )
         return name
 

@@ -12,6 +12,7 @@ from shared.names import (
     DatasetName,
     JobName,
     PreferenceStudyName,
+    PromotionPolicyName,
     RevisionName,
     TenantName,
 )
@@ -34,6 +35,7 @@ class TestNames:
             RevisionName(tenant, one, number),
             AliasName(tenant, one, two),
             PreferenceStudyName(tenant, one, two),
+            PromotionPolicyName(tenant, one),
         ):
             assert type(name).parse(str(name)) == name
 

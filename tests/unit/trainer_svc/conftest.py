@@ -22,9 +22,11 @@ from shared.prompt import PromptRenderer
 from shared.rpc.page import Page
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
-from tests.unit.trainer_svc.evaluation_sample import evaluation, row
+from tests.unit.trainer_svc.evaluation_sample import write_evaluation
 from trainer_svc.app.jobs import Jobs
+from trainer_svc.app.live_comparison import StoredAnswers
 from trainer_svc.app.observer import UNOBSERVED, Observer
+from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.app.run_files import RunnerSettings
 from trainer_svc.app.runner import Runner
@@ -32,9 +34,8 @@ from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.dataset import Dataset, DatasetState
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract
-from trainer_svc.domain.run import Evaluation, RunResult
+from trainer_svc.domain.run import Evaluation, RunFolder, RunResult
 from trainer_svc.store import catalog, history, shelf
-from trainer_svc.store.codec import dump
 from trainer_svc.store.database import Database
 
 Result = TypeVar("Result")
@@ -79,7 +80,7 @@ class Stage:
         return Runner(
             database=self.database,
             blobs=self.blobs,
-            publisher=Publisher(self.database, self.blobs, self.clock),
+            publisher=Publisher(self.database, self.blobs, self.clock, PromotionGate(StoredAnswers(self.blobs))),
             changes=self.changes,
             clock=self.clock,
             base=self.base,
@@ -130,8 +131,7 @@ def _write_finished(folder: Path) -> None:
     written = write_package(folder / "finished" / "package", manifest, sources)
     result = RunResult(written.digest, Evaluation(5, 0.5, 0.6, None, 100.0, 10.0, 0.1))
     (folder / "finished" / "result.json").write_bytes(result.to_json())
-    (folder / "finished" / "evaluation.json").write_text(dump(evaluation()))
-    (folder / "finished" / "evaluated_rows.jsonl").write_text(dump(row(1)) + "\n")
+    write_evaluation(RunFolder(folder / "finished"))
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from trainer_svc.domain.evaluation import AdapterEvaluation, CheckpointEvaluatio
 from trainer_svc.domain.forgetting import BenchmarkScore, Forgetting
 from trainer_svc.domain.measure import Measure
 from trainer_svc.domain.row_score import FieldCount, RowScore
+from trainer_svc.domain.run import RunFolder
 from trainer_svc.evaluation.summary import metrics_of
+from trainer_svc.store.codec import dump
 
 RIGHT = RowScore(
     is_valid=True, is_exact=True, fields=(FieldCount("/a", matched=1),), has_filler=False, ended=True, token_count=3
@@ -47,3 +49,9 @@ def row(number: int, score: RowScore = RIGHT, **changes: Any) -> EvaluatedRow:
         unconstrained=answer,
     )  # fmt: skip
     return dataclasses.replace(plain, **changes)
+
+
+def write_evaluation(run: RunFolder) -> None:
+    """As a run leaves it, with one row."""
+    run.evaluation.write_text(dump(evaluation()))
+    run.evaluated_rows.write_text(dump(row(1)) + "\n")

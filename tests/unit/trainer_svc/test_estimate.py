@@ -29,6 +29,16 @@ class TestTime:
         assert estimate(validating, 16, [run]).seconds == pytest.approx(63 + 408 + 10 * 3)
         assert estimate(WORK, 16, [run, run]).past_error_ratio == pytest.approx(0)
 
+    def test_counts_the_proof_that_it_serves_once(self) -> None:
+        """However often the job validates, and however many rows it answers."""
+        plain = measured(validation_count=4)
+        proved = measured(validation_count=4, evaluation_seconds=28.0 + 25.0, proving_seconds=25.0)
+        validating = dataclasses.replace(WORK, validation_count=10)
+
+        seconds = [estimate(validating, 16, [run]).seconds for run in (plain, proved)]
+
+        assert seconds[1] - seconds[0] == pytest.approx(25.0)
+
     def test_holds_what_a_run_took_beside_its_steps(self) -> None:
         """Checkpoints, and a first step that warms up, come again in proportion."""
         run = measured()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.architecture import architecture_of
 from shared.base_model import BaseModel
 from shared.errors import InvalidInput, NotFound, StateConflict, Unavailable
 from shared.names import DatasetName, TenantName
@@ -138,7 +139,7 @@ class TestEstimates:
     ) -> None:
         """The one that the job will have."""
         self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest))
-        qwen = dataclasses.replace(tiny_base, model_type="qwen3")
+        qwen = dataclasses.replace(tiny_base, architecture=architecture_of("qwen3"))
 
         _, plan = self._of(Estimates(database, qwen, threads=2, price=Price(), calibrator=None), JobSpec())
 

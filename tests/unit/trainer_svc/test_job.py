@@ -15,21 +15,24 @@ import pytest
 
 from shared.adapter.canary import CanarySplit
 from shared.adapter.manifest import AdapterManifest
-from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
+from shared.adapter.package import CONFIG_NAME, SIGNATURE_NAME, WEIGHTS_NAME, write_package
+from shared.adapter.signature import Signer, check_signature
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import StateConflict
 from shared.names import AdapterName, AliasName, JobName, RevisionName
 from shared.rpc.page import Page
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
-from tests.unit.trainer_svc.evaluation_sample import evaluation, row
+from tests.operator_key import OperatorKey
+from tests.unit.trainer_svc.evaluation_sample import write_evaluation
 from trainer_svc.app.journal_reader import ingest
+from trainer_svc.app.live_comparison import StoredAnswers
+from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.job import MOVES, Job, JobSpec, JobState
 from trainer_svc.domain.registry import Revision
 from trainer_svc.domain.run import Evaluation, Phase, RunFolder, RunResult
 from trainer_svc.store import history, shelf
-from trainer_svc.store.codec import dump
 from trainer_svc.store.database import Database
 
 PROTO = Path(__file__).parents[3] / "protos/goldsmith/trainer/v1/training_job.proto"
@@ -142,7 +145,7 @@ class TestPublisher:
     ) -> None:
         """Revision, alias and the job's end are one transaction; trying again publishes nothing more."""
         folder = _finished_run(tmp_path)
-        publisher = Publisher(database, LocalBlobStore(tmp_path / "blobs"), clock)
+        publisher = _publisher(database, tmp_path, clock)
 
         asyncio.run(publisher.publish(str(NAME), folder))
         with pytest.raises(StateConflict):
@@ -154,6 +157,23 @@ class TestPublisher:
         assert [change.alias.revision for change in transact(shelf.all_aliases)] == [revisions[0].name]
         assert _stored(transact).state is JobState.SUCCEEDED
         assert _stored(transact).revision == revisions[0].name
+
+    def test_signs_where_the_operator_has_a_key(
+        self, database: Database, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path
+    ) -> None:
+        """The signature is a file of the revision, whatever lies in the worker's folder under its name."""
+        operator, folder, blobs = OperatorKey(1), _finished_run(tmp_path), LocalBlobStore(tmp_path / "blobs")
+        (folder.package / SIGNATURE_NAME).write_bytes(b"a worker's own")
+
+        publisher = _publisher(database, tmp_path, clock, operator.signer)
+        asyncio.run(publisher.publish(str(NAME), folder))
+
+        (revision,), _ = transact(lambda c: shelf.list_revisions(c, AdapterName("acme", "a"), Page(10, "")))
+        files = {file.filename: file for file in revision.files}
+        assert list(files) == ["manifest.json", WEIGHTS_NAME, CONFIG_NAME, SIGNATURE_NAME]
+        signature = b"".join(blobs.chunks(files[SIGNATURE_NAME].digest, 0, 1 << 20))
+        assert check_signature(revision.digest, signature, operator.trusted) == operator.signer.key_id
+        assert files[SIGNATURE_NAME].size_bytes == len(signature)
 
     def test_ends_the_trial_of_the_alias_and_says_so(
         self, database: Database, transact: Transact, job: Job, clock: ManualClock, tmp_path: Path,
@@ -209,13 +229,18 @@ class TestPublisher:
 
 def _publish(database: Database, clock: ManualClock, folder: Path) -> None:
     """The job of these tests, whose run is finished."""
-    asyncio.run(Publisher(database, LocalBlobStore(folder / "blobs"), clock).publish(str(NAME), _finished_run(folder)))
+    asyncio.run(_publisher(database, folder, clock).publish(str(NAME), _finished_run(folder)))
 
 
 def _published(transact: Transact, clock: ManualClock) -> RevisionName:
     """A revision of before."""
     revision = Revision("", "sha256:" + "0" * 64, (), "tenants/acme/jobs/j", "", "", clock.now())
     return RevisionName.parse(transact(lambda c: shelf.add_revision(c, LIVE.adapter_name, revision)).name)
+
+
+def _publisher(database: Database, folder: Path, clock: ManualClock, signer: Signer | None = None) -> Publisher:
+    blobs = LocalBlobStore(folder / "blobs")
+    return Publisher(database, blobs, clock, PromotionGate(StoredAnswers(blobs)), signer)
 
 
 def _finished_run(folder: Path) -> RunFolder:
@@ -236,7 +261,6 @@ def _finished_run(folder: Path) -> RunFolder:
     )
     sources = {WEIGHTS_NAME: folder / "weights", CONFIG_NAME: folder / "config"}
     written = write_package(run.package, manifest, sources)
-    run.evaluation.write_text(dump(evaluation()))
-    run.evaluated_rows.write_text(dump(row(1)) + "\n")
+    write_evaluation(run)
     run.result.write_bytes(RunResult(written.digest, Evaluation(5, 0.5, 0.6, None, 100.0, 10.0, 0.1)).to_json())
     return run

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
-from tests.bench.evaluation_metrics import JSON, best_alignment, cases, differences, measure
+from tests.bench.evaluation_cases import JSON, cases
+from tests.bench.evaluation_metrics import best_alignment, differences, measure
 from trainer_svc.domain.row_score import FieldCount, RowScore
 from trainer_svc.evaluation.alignment import count_fields
 from trainer_svc.evaluation.summary import metrics_of

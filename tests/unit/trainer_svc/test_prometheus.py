@@ -23,6 +23,8 @@ from trainer_svc.app.upload import Uploads
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.dataset import Dataset, InvalidRowPolicy, Report
 from trainer_svc.domain.job import WORKER_KILLED, Failure, Job, JobSpec, JobState
+from trainer_svc.domain.promotion import check
+from trainer_svc.domain.promotion_policy import PromotionPolicy
 from trainer_svc.domain.registry import Contract
 from trainer_svc.store import catalog, history
 from trainer_svc.store.database import Database
@@ -72,6 +74,18 @@ class TestRuns:
         assert measured.value("training_queue_seconds_sum") == 100.0
         assert measured.value("training_seconds_count") == 1.0
         assert measured.value("training_restarts_total", tenant="acme") == 0.0
+
+    def test_tell_what_the_promotion_policy_made_of_their_revision(self, stage: Stage, measured: Measured) -> None:
+        """Passed or stopped; a job that published for no alias, or nothing, is neither."""
+        stage.observer = measured.observer
+        stage.act(FINISH)
+        passed = stage.serve()
+        asking = check(PromotionPolicy(is_evaluation_required=True), None)
+
+        measured.observer.job_ends(dataclasses.replace(passed, promotion=asking))
+        measured.observer.job_ends(dataclasses.replace(passed, promotion=None))
+
+        assert measured.by("training_promotions_total", "outcome") == {"passed": 1.0, "stopped": 1.0}
 
     def test_are_never_timed_below_zero(self, stage: Stage, measured: Measured) -> None:
         """A clock that is set back while the job waits, and again while it runs: the sums of times only grow."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.trainer_svc.evidence_sample import sound
 from trainer_svc.domain.job import Progress
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, RunResult, RunSpec, TrainingMode
 from trainer_svc.engine.journal import Journal
@@ -43,6 +44,15 @@ class TestRunFiles:
         result = RunResult("sha256:1", Evaluation(9, 0.5, 0.75, execution, 1000.0, 20.5, 0.25))
 
         assert RunResult.from_json(result.to_json()) == result
+
+    def test_evidence_survives_its_file(self) -> None:
+        """To the last bit; a result of a release that knew none has none."""
+        result = RunResult("sha256:0", Evaluation(5, 0.5, 0.6, None, 100.0, 10.0, 0.1), sound("r"))
+        old = json.loads(result.to_json())
+        del old["evidence"]
+
+        assert RunResult.from_json(result.to_json()) == result
+        assert RunResult.from_json(json.dumps(old).encode()).evidence is None
 
 
 class TestJournal:

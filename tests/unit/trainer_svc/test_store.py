@@ -22,8 +22,11 @@ from shared.errors import Conflict, InvalidInput, NotFound, OutOfRange, Unavaila
 from shared.names import AdapterName, AliasName, DatasetName, RevisionName
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
+from trainer_svc.app.live_comparison import StoredAnswers
+from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.registry import RegistryReader
 from trainer_svc.app.upload import Uploads
+from trainer_svc.domain.promotion_record import Actor
 from trainer_svc.domain.registry import Alias, AliasChange, Revision
 from trainer_svc.store import catalog, shelf
 from trainer_svc.store.codec import dump, load
@@ -201,10 +204,11 @@ class TestAliases:
         """Without a cursor the present state comes first; with one, only what came after; a foreign one is refused."""
         names = [transact(lambda c: _publish(c, clock)).name for _ in range(2)]
         changes = Changes()
-        registry = RegistryReader(database, LocalBlobStore(tmp_path), changes, clock)
+        blobs = LocalBlobStore(tmp_path)
+        registry = RegistryReader(database, blobs, changes, clock, PromotionGate(StoredAnswers(blobs)))
 
         async def scenario() -> list[str]:
-            await registry.set_alias(LIVE, RevisionName.parse(names[0]), "")
+            await registry.set_alias(LIVE, RevisionName.parse(names[0]), "", actor=Actor("ada"))
             seen, cursor = [], ""
             async with aclosing(registry.watch("")) as stream:
                 async for change in stream:
@@ -212,7 +216,7 @@ class TestAliases:
                         seen.append(change.alias.revision)
                         cursor = str(change.cursor)
                     else:
-                        await registry.set_alias(LIVE, RevisionName.parse(names[1]), "")
+                        await registry.set_alias(LIVE, RevisionName.parse(names[1]), "", actor=Actor("ada"))
                     if len(seen) == 2:
                         break
             with pytest.raises(OutOfRange):

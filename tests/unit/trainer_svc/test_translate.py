@@ -8,17 +8,29 @@ from datetime import UTC, datetime
 import pytest
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
+from goldsmith.registry.v1 import promotion_pb2
 from goldsmith.trainer.v1 import golden_dataset_pb2, training_job_pb2
+from shared.adapter.canary import RollbackPolicy
 from shared.adapter.manifest import PackageFile
 from shared.errors import InvalidInput
-from shared.names import DatasetName, JobName
+from shared.names import AdapterName, DatasetName, JobName
 from trainer_svc.domain.dataset import Dataset, DatasetFormat, DatasetState, Finding, InvalidRowPolicy, Report
 from trainer_svc.domain.finding_kind import FindingFilter, Severity
 from trainer_svc.domain.job import CheckpointScore, Event, Failure, Job, JobSpec, JobState, Priority, Progress
+from trainer_svc.domain.promotion import CheckOutcome, check
+from trainer_svc.domain.promotion_policy import (
+    AdapterPolicy,
+    BuiltInCheck,
+    ForgettingLimits,
+    PromotionMode,
+    PromotionPolicy,
+    Threshold,
+)
+from trainer_svc.domain.promotion_record import PromotionWay
 from trainer_svc.domain.registry import Alias, Revision
 from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
 from trainer_svc.domain.teacher import Labelling, TeacherKind, TeacherSettings
-from trainer_svc.translate import dataset, job, registry
+from trainer_svc.translate import dataset, job, promotion, registry
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 JOB = Job("tenants/a/jobs/j", "tenants/a/datasets/d", "tenants/a/adapters/x", "live", JobSpec(), NOW)
@@ -43,6 +55,10 @@ class TestEnums:
             (golden_dataset_pb2.GoldenDatasetState, "GOLDEN_DATASET_STATE_", DatasetState),
             (golden_dataset_pb2.GoldenDatasetFormat, "GOLDEN_DATASET_FORMAT_", DatasetFormat),
             (golden_dataset_pb2.InvalidRowPolicy, "INVALID_ROW_POLICY_", InvalidRowPolicy),
+            (promotion_pb2.PromotionMode, "PROMOTION_MODE_", PromotionMode),
+            (promotion_pb2.BuiltInCheck, "BUILT_IN_CHECK_", BuiltInCheck),
+            (promotion_pb2.CheckOutcome, "CHECK_OUTCOME_", CheckOutcome),
+            (promotion_pb2.PromotionWay, "PROMOTION_WAY_", PromotionWay),
         ],
     )
     def test_are_the_same(self, wrapper: EnumTypeWrapper, prefix: str, domain: type[JobState]) -> None:
@@ -65,6 +81,24 @@ class TestJob:
 
         assert job.job(ended).ended_canary == ended.ended_canary
         assert job.event(Event(7, NOW, changed=ended)).changed.ended_canary == ended.ended_canary
+
+    def test_says_what_its_promotion_came_to(self) -> None:
+        """Each check with its figures; nothing before there was one."""
+        report = check(PromotionPolicy(thresholds=(Threshold("exact_match", 0.5),)), None, "tenants/a/revisions/1")
+
+        told = job.job(dataclasses.replace(JOB, promotion=report)).promotion
+
+        assert (told.passed, told.mode, told.live_revision) == (
+            False,
+            promotion_pb2.PROMOTION_MODE_LIVE,
+            report.live_revision,
+        )
+        assert [each.description for each in told.checks] == [each.description for each in report.checks]
+        assert told.checks[-1] == promotion_pb2.PromotionCheck(
+            name="threshold.exact_match", outcome=promotion_pb2.CHECK_OUTCOME_NOT_MEASURED,
+            description="exact_match is not known", reason="NOT_EVALUATED",
+        )  # fmt: skip
+        assert not job.job(JOB).HasField("promotion")
 
     @pytest.mark.parametrize("mode", list(TrainingMode))
     def test_a_spec_comes_back_as_it_was_sent(self, mode: TrainingMode) -> None:
@@ -314,3 +348,33 @@ class TestRegistry:
 
         assert (message.name, message.revision, message.etag) == ("n", "r", "12")
         assert message.update_time.ToDatetime(UTC) == NOW
+
+
+class TestPromotionPolicy:
+    """Policies of adapters."""
+
+    def test_what_an_owner_leaves_open_is_the_default(self) -> None:
+        """Of nothing."""
+        assert promotion.policy_of(promotion_pb2.PromotionPolicy()) == PromotionPolicy()
+
+    def test_comes_back_as_it_was_sent(self) -> None:
+        """Zeros and absent limits included."""
+        policy = PromotionPolicy(
+            mode=PromotionMode.CANARY, canary_percent=0, rollback=RollbackPolicy((), 0.9),
+            thresholds=(Threshold("unconstrained.rouge_l", 0.0, is_at_lower_end=True),), live_margin=0.0,
+            forgetting=ForgettingLimits(kl_divergence=0.0), disabled=frozenset({BuiltInCheck.OWN_STOP}),
+            least_own_stop_rate=0.0, max_memorised_gap=0.0, is_evaluation_required=True,
+        )  # fmt: skip
+
+        message = promotion.policy_message(AdapterName("a", "x"), AdapterPolicy(policy, 3, NOW))
+
+        assert promotion.policy_of(message) == policy
+        assert (message.name, message.etag) == ("tenants/a/adapters/x/promotionPolicy", "3")
+
+    @pytest.mark.parametrize("field", ["mode", "disabled_checks"])
+    def test_an_unknown_number_is_refused(self, field: str) -> None:
+        """What a newer client means by it is not known; a check that is not one cannot be switched off."""
+        message = promotion_pb2.PromotionPolicy(**{field: [0] if field == "disabled_checks" else 77})
+
+        with pytest.raises(InvalidInput, match=field):
+            promotion.policy_of(message)

@@ -109,8 +109,10 @@ class RegistryServiceServicer(object):
     def SetAlias(self, request, context):
         """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
         or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
-        that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Idempotent.
-        Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
+        that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Where a promotion policy is
+        stored, a revision that it stops is refused, unless the alias meant it before: PromoteRevision can override that.
+        Idempotent.
+        Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag), FAILED_PRECONDITION (PROMOTION_REFUSED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,8 +47,10 @@ class RegistryServiceStub:
     SetAlias: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.SetAliasRequest, _adapter_pb2.AdapterAlias]
     """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
     or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
-    that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Idempotent.
-    Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
+    that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Where a promotion policy is
+    stored, a revision that it stops is refused, unless the alias meant it before: PromoteRevision can override that.
+    Idempotent.
+    Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag), FAILED_PRECONDITION (PROMOTION_REFUSED).
     """
     RollBackCanary: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RollBackCanaryRequest, _adapter_pb2.AdapterAlias]
     """Ends the trial of a canary that a replica found to be worse; its requests go to the alias's revision again. Leaves
@@ -77,8 +79,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     SetAlias: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.SetAliasRequest, _adapter_pb2.AdapterAlias]  # type: ignore[assignment]
     """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
     or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
-    that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Idempotent.
-    Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
+    that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Where a promotion policy is
+    stored, a revision that it stops is refused, unless the alias meant it before: PromoteRevision can override that.
+    Idempotent.
+    Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag), FAILED_PRECONDITION (PROMOTION_REFUSED).
     """
     RollBackCanary: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RollBackCanaryRequest, _adapter_pb2.AdapterAlias]  # type: ignore[assignment]
     """Ends the trial of a canary that a replica found to be worse; its requests go to the alias's revision again. Leaves
@@ -134,8 +138,10 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_adapter_pb2.AdapterAlias, _abc.Awaitable[_adapter_pb2.AdapterAlias]]:
         """Points an alias at a revision, creating it when missing; a promotion or a roll back. Sets its canary too, or changes
         or ends it: what the request leaves unset ends. To promote a canary, set its revision, and no canary. A training job
-        that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Idempotent.
-        Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag).
+        that deploys to an alias ends its canary as well, and names it (TrainingJob.ended_canary). Where a promotion policy is
+        stored, a revision that it stops is refused, unless the alias meant it before: PromoteRevision can override that.
+        Idempotent.
+        Errors: NOT_FOUND (revision), INVALID_ARGUMENT, ABORTED (etag), FAILED_PRECONDITION (PROMOTION_REFUSED).
         """
 
     @_abc_1.abstractmethod

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from goldsmith.registry.v1 import promotion_pb2 as _promotion_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
@@ -296,6 +297,7 @@ class TrainingJob(_message.Message):
     RUN_TIME_LIMIT_FIELD_NUMBER: _builtins.int
     RUN_TIME_FIELD_NUMBER: _builtins.int
     BASE_REVISION_FIELD_NUMBER: _builtins.int
+    PROMOTION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/jobs/{job}."""
     dataset: _builtins.str
@@ -305,8 +307,9 @@ class TrainingJob(_message.Message):
     adapter: _builtins.str
     """Required, immutable. tenants/{tenant}/adapters/{adapter}: the adapter the new revision joins."""
     alias_id: _builtins.str
-    """Optional, immutable. Alias to point at the new revision; default "live". "-" publishes without moving an alias. A
-    canary that is on trial there ends, as with SetAlias: the revision that it was compared with serves no more.
+    """Optional, immutable. Alias to point at the new revision, as the adapter's promotion policy says; default "live". "-"
+    publishes without moving an alias. A canary that is on trial there ends when the alias moves or its place is taken,
+    as with SetAlias: the revision that it was compared with serves no more.
     """
     state: Global___TrainingJobState.ValueType
     """Output only. Where it is in its life."""
@@ -367,6 +370,12 @@ class TrainingJob(_message.Message):
         validation and pauses do not count. As of the last change of the job, so up to about 10 s behind.
         """
 
+    @_builtins.property
+    def promotion(self) -> _promotion_pb2.PromotionReport:
+        """Output only. Whether the adapter's promotion policy let the alias mean the new revision, set when SUCCEEDED. A
+        revision that is stopped is published all the same, and PromoteRevision can promote it. Unset where alias_id is "-".
+        """
+
     def __init__(
         self,
         *,
@@ -390,10 +399,11 @@ class TrainingJob(_message.Message):
         run_time_limit: _duration_pb2.Duration | None = ...,
         run_time: _duration_pb2.Duration | None = ...,
         base_revision: _builtins.str | None = ...,
+        promotion: _promotion_pb2.PromotionReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "evaluation", b"evaluation", "failure", b"failure", "progress", b"progress", "run_time", b"run_time", "run_time_limit", b"run_time_limit", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "evaluation", b"evaluation", "failure", b"failure", "progress", b"progress", "promotion", b"promotion", "run_time", b"run_time", "run_time_limit", b"run_time_limit", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "alias_id", b"alias_id", "attempt", b"attempt", "base_revision", b"base_revision", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "ended_canary", b"ended_canary", "evaluation", b"evaluation", "failure", b"failure", "name", b"name", "phase", b"phase", "priority", b"priority", "progress", b"progress", "revision", b"revision", "run_time", b"run_time", "run_time_limit", b"run_time_limit", "spec", b"spec", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "alias_id", b"alias_id", "attempt", b"attempt", "base_revision", b"base_revision", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "ended_canary", b"ended_canary", "evaluation", b"evaluation", "failure", b"failure", "name", b"name", "phase", b"phase", "priority", b"priority", "progress", b"progress", "promotion", b"promotion", "revision", b"revision", "run_time", b"run_time", "run_time_limit", b"run_time_limit", "spec", b"spec", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -731,7 +741,7 @@ class CheckpointScore(_message.Message):
     row_count: _builtins.int
     """Rows answered."""
     task_metric: _builtins.float
-    """As AnswerMetrics.task_metric, 0..1."""
+    """As AnswerMetrics.task_metric.value, 0..1."""
     exact_match: _builtins.float
     """Share of answers equal to the golden output, 0..1."""
     holdout_loss: _builtins.float

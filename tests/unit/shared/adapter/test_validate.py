@@ -11,7 +11,7 @@ import pytest
 
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import MANIFEST_NAME, read_package
-from shared.adapter.validate import TARGET_MODULES, validate_adapter
+from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import DataLoss, StateConflict
@@ -27,7 +27,7 @@ def _manifest(base: BaseModel) -> AdapterManifest:
         contract=ContractSpec(ContractKind.JSON, json_schema='{"type":"boolean"}'),
         rank=RANK,
         alpha=8.0,
-        target_modules=TARGET_MODULES,
+        target_modules=base.architecture.target_modules,
         dataset_digest="sha256:" + "1" * 64,
         canaries=(),
     )

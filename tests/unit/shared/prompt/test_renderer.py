@@ -83,3 +83,16 @@ class TestDigest:
         other_stop = PromptRenderer.load(dataclasses.replace(tiny_base, stop_ids=(1, 0))).digest
 
         assert len({renderer.digest, other_template, other_stop}) == 3
+
+
+class TestInstructions:
+    """What an instruction prompt costs."""
+
+    @given(first=st.text(max_size=60), second=st.text(max_size=60), words=st.text(min_size=1, max_size=200))
+    def test_take_the_same_tokens_whatever_the_input(
+        self, renderer: PromptRenderer, first: str, second: str, words: str
+    ) -> None:
+        """So that what an adapter saves is exact for each request, and no mean: the frame counts in both prompts."""
+        spared = {len(renderer.prompt_ids(text, words)) - len(renderer.prompt_ids(text)) for text in (first, second)}
+
+        assert len(spared) == 1

@@ -1,0 +1,77 @@
+"""A published adapter as a folder of files: fetched with resumption, checked, and whole once it exists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from goldsmith.registry.v1 import adapter_pb2
+from shared.adapter.manifest import AdapterManifest
+from shared.adapter.package import FILE_NAMES, MANIFEST_NAME, MAX_FILE_BYTES, SIGNATURE_NAME, read_package
+from shared.client.trainer import TrainerClient
+from shared.digest import hex_part, is_digest, sha256_file
+from shared.errors import DataLoss, DeadlineExceeded, Unavailable
+from shared.files import publish_folder
+
+_NEEDED = {MANIFEST_NAME, *FILE_NAMES}
+_RETRIES = 5
+"""Without a new byte in between; beside those of the channel, which cover a stream that never began."""
+
+
+@contextmanager
+def fetched_revision(
+    trainer: TrainerClient, revision: adapter_pb2.AdapterRevision, folder: Path
+) -> Iterator[tuple[Path, AdapterManifest]]:
+    """The files of a revision as they were published: where they lie at first, and as `folder` after the block.
+
+    What was fetched before a failure, also one of the block, is kept beside it, in a hidden folder named by the digest,
+    and the next call goes on from there.
+
+    Raises:
+        DataLoss: the bytes are not those that the registry names; those of the file are gone then.
+        StateConflict: they are no adapter's package.
+        DomainError: whatever else the server reported.
+        OSError: the disk is full or not writable.
+    """
+    _check_files(revision)
+    partial = folder.with_name(f".{folder.name}.{hex_part(revision.digest)[:12]}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    for file in revision.files:
+        _fetch(trainer, revision.name, file, partial / file.filename)
+    yield partial, read_package(partial, revision.digest)
+    publish_folder(partial, folder)
+
+
+def _check_files(revision: adapter_pb2.AdapterRevision) -> None:
+    """Before any of these names becomes a path."""
+    names = [file.filename for file in revision.files]
+    if set(names) - {SIGNATURE_NAME} != _NEEDED or len(set(names)) != len(names) or not is_digest(revision.digest):
+        raise DataLoss("DIGEST_MISMATCH", f"{revision.name} is no package of an adapter: {names[:8]}")
+    for file in revision.files:
+        if not 0 <= file.size_bytes <= MAX_FILE_BYTES:
+            raise DataLoss("DIGEST_MISMATCH", f"{revision.name}: {file.filename} cannot have {file.size_bytes} bytes")
+
+
+def _fetch(trainer: TrainerClient, name: str, file: adapter_pb2.PackageFile, path: Path) -> None:
+    path.touch()
+    failures, size = 0, path.stat().st_size
+    while size < file.size_bytes:
+        try:
+            with path.open("ab") as sink:
+                for data in trainer.file_chunks(name, file.filename, size):
+                    sink.write(data)
+                    size, failures = size + len(data), 0
+                    if size > file.size_bytes:
+                        break
+        except (Unavailable, DeadlineExceeded):
+            failures += 1
+            if failures > _RETRIES:
+                raise
+            time.sleep(min(5.0, 0.2 * 2**failures))
+        else:
+            break
+    if size != file.size_bytes or sha256_file(path) != file.digest:
+        path.unlink()
+        raise DataLoss("DIGEST_MISMATCH", f"{name}: {file.filename} is not what the registry names", hint="try again")

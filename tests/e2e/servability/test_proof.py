@@ -1,0 +1,163 @@
+"""A training job's adapter is shown to real vLLM before the job succeeds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shared.adapter.manifest import AdapterManifest, Canary
+from shared.adapter.package import CONFIG_NAME, FILE_NAMES, read_package, write_package
+from shared.adapter.replay import MIN_CANARY_AGREEMENT
+from shared.base_model import BaseModel
+from shared.errors import StateConflict
+from tests.e2e.training_sample import run_here, start, write_run
+from trainer_svc.domain.run import EXIT_DONE, EXIT_INTERNAL_ERROR, Cancelled, RunFolder, RunSpec
+from trainer_svc.domain.servability import ServabilityMode, ServabilityProof
+from trainer_svc.engine import pipeline, servability
+from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.servability import prove_servable
+from trainer_svc.worker import exit_status
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+_MODULE = "trainer_svc.servability"
+
+
+def _prover_of(process: subprocess.Popen[bytes]) -> psutil.Process:
+    """The child that shows the adapter to vLLM, once it is there."""
+    while True:
+        assert process.poll() is None
+        for child in psutil.Process(process.pid).children():
+            if _MODULE in child.cmdline():
+                return child
+        time.sleep(0.02)
+
+
+def _spec(folder: RunFolder) -> RunSpec:
+    return RunSpec.from_json(folder.spec.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def proved(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run that was killed while vLLM looked at its adapter, and then went on to its end."""
+    folder = write_run(tmp_path_factory.mktemp("proved") / "run", base, servability_proof=ServabilityMode.VLLM)
+    process = start(folder)
+    prover = _prover_of(process)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    prover.wait(timeout=60)  # it dies with the worker
+    assert not folder.package.exists()
+    assert start(folder).wait() == EXIT_DONE, (folder.path / "log").read_text()[-3000:]
+    return folder
+
+
+class TestJob:
+    """Runs of the worker with `--servability-proof vllm`."""
+
+    def test_succeeds_once_vllm_repeats_its_canaries(self, proved: RunFolder) -> None:
+        """Killed in the midst, it proves again; what was found is kept, and the manifest says who looked."""
+        proof = ServabilityProof.from_json(proved.servability.read_bytes())
+        manifest = read_package(proved.package)
+
+        assert len(proof.canary_ratios) == len(proof.base_ratios) == len(manifest.canaries) > 0
+        assert sum(proof.canary_ratios) / len(proof.canary_ratios) >= MIN_CANARY_AGREEMENT
+        assert sum(proof.base_ratios) < sum(proof.canary_ratios)
+        told = {name: manifest.training[name] for name in ("servability_proof", "max_lora_rank", "vllm_version")}
+        assert told == {"servability_proof": "vllm", "max_lora_rank": 64, "vllm_version": proof.vllm_version}
+
+    def test_fails_when_its_canaries_are_not_repeated(
+        self, proved: RunFolder, base: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those of another adapter, here: the job says which check it was, and no package is left."""
+        folder = write_run(tmp_path / "run", base, servability_proof=ServabilityMode.VLLM)
+        shutil.copytree(proved.adapter, folder.adapter)
+        shutil.copyfile(proved.recipe, folder.recipe)
+        foreign = _turned(read_package(proved.package).canaries)
+        monkeypatch.setattr(pipeline, "pick_canaries", lambda *_: foreign)
+
+        status = exit_status(_train, folder, lambda: False)
+
+        assert status == EXIT_INTERNAL_ERROR
+        failure = json.loads(folder.failure.read_bytes())
+        assert (failure["reason"], failure["user_error"]) == ("ADAPTER_REJECTED", False)
+        assert failure["message"].startswith("servability, canary replay: vLLM repeats")
+        assert not folder.package.exists()
+        assert not folder.result.exists()
+
+
+def _train(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callable[[], bool]) -> None:
+    """As the worker does; here, so that a part can be put in its place."""
+    pipeline.run(spec, folder, journal, is_cancelled)
+
+
+def _turned(canaries: tuple[Canary, ...]) -> tuple[Canary, ...]:
+    """Answers that neither the adapter nor the base gives: another city, another number."""
+    return tuple(Canary(canary.prompt_ids, tuple(reversed(canary.expected_ids))) for canary in canaries)
+
+
+class TestProveServable:
+    """Shows one package to vLLM."""
+
+    def test_tells_what_vllm_has_against_a_configuration(self, proved: RunFolder, tmp_path: Path) -> None:
+        """In vLLM's own words, before its engine starts."""
+        source = tmp_path / "source"
+        shutil.copytree(proved.adapter, source)
+        config = json.loads((source / CONFIG_NAME).read_bytes())
+        (source / CONFIG_NAME).write_text(json.dumps(config | {"use_dora": True}))
+        package = _packed(read_package(proved.package), source, tmp_path / "package")
+
+        with pytest.raises(StateConflict, match="vLLM's check of the configuration: vLLM does not yet support DoRA"):
+            prove_servable(package, _spec(proved), RunFolder(_beside(proved, tmp_path)), lambda: None)
+
+    def test_ends_when_the_run_is_asked_to_stop(self, proved: RunFolder, tmp_path: Path) -> None:
+        """The child is gone when it returns."""
+
+        def stop() -> None:
+            if children := [child for child in psutil.Process().children() if _MODULE in child.cmdline()]:
+                seen.extend(children)
+                raise Cancelled
+
+        seen: list[psutil.Process] = []
+        with pytest.raises(Cancelled):
+            prove_servable(proved.package, _spec(proved), RunFolder(_beside(proved, tmp_path)), stop)
+
+        assert not any(child.is_running() for child in seen)
+
+    def test_has_a_limit_of_time(self, proved: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An engine that hangs fails the job."""
+        monkeypatch.setattr(servability, "_LIMIT_SECONDS", 0.0)
+
+        with pytest.raises(StateConflict, match="servability, vLLM: took more than 0 s"):
+            prove_servable(proved.package, _spec(proved), RunFolder(_beside(proved, tmp_path)), lambda: None)
+
+    def test_starts_nothing_where_our_rules_are_enough(self, prepare: Callable[..., RunFolder]) -> None:
+        """`static`: the package has passed `validate_adapter`, and nobody else is asked."""
+        folder = prepare("static", epoch_count=1)
+
+        run_here(folder)
+
+        assert not folder.servability.exists()
+        training = read_package(folder.package).training
+        assert training["servability_proof"] == "static"
+        assert "vllm_version" not in training
+
+
+def _packed(manifest: AdapterManifest, source: Path, package: Path) -> Path:
+    write_package(package, manifest, {name: source / name for name in FILE_NAMES})
+    return package
+
+
+def _beside(run: RunFolder, path: Path) -> Path:
+    """A run's folder of its own, as the child reads it."""
+    folder = path / "run"
+    folder.mkdir()
+    shutil.copyfile(run.spec, folder / run.spec.name)
+    return folder

@@ -1,0 +1,333 @@
+"""The promotion policy: evidence against what an owner asks."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.adapter.canary import RollbackPolicy
+from shared.errors import InvalidInput
+from tests.unit.trainer_svc.evidence_sample import compared, sound
+from trainer_svc.domain.comparison import Comparison, MetricName, Verdict
+from trainer_svc.domain.evidence import Evidence
+from trainer_svc.domain.measure import Measure
+from trainer_svc.domain.promotion import (
+    OWN_STOP_RATE,
+    CheckOutcome,
+    CheckReason,
+    PromotionReport,
+    check,
+    refusal,
+)
+from trainer_svc.domain.promotion_policy import BuiltInCheck, ForgettingLimits, PromotionPolicy, Threshold
+from trainer_svc.store.codec import dump, load
+
+LIVE = "tenants/acme/adapters/a/revisions/1"
+DEFAULT = PromotionPolicy()
+STRICT = PromotionPolicy(
+    thresholds=(Threshold("exact_match", 0.7, is_at_lower_end=True), Threshold("task_metric", 0.8)),
+    live_margin=0.05,
+    forgetting=ForgettingLimits(0.05, 0.1, 0.1),
+    is_evaluation_required=True,
+)
+POLICIES = (
+    DEFAULT,
+    STRICT,
+    dataclasses.replace(DEFAULT, live_margin=0.2),
+    dataclasses.replace(STRICT, live_margin=None),
+)
+
+ratios = st.floats(0, 1)
+differences = st.floats(-1, 1)
+
+
+@st.composite
+def measures(draw: st.DrawFn) -> Measure:
+    """A value inside its interval."""
+    low, value, high = sorted(draw(st.tuples(ratios, ratios, ratios)))
+    return Measure(value, low, high)
+
+
+@st.composite
+def comparisons(draw: st.DrawFn) -> Comparison:
+    """A difference inside its interval, with any verdict that goes with it."""
+    low, value, high = sorted(draw(st.tuples(differences, differences, differences)))
+    decided = [Verdict.BETTER] if low > 0 else [Verdict.WORSE] if high < 0 else []
+    verdict = draw(st.sampled_from([Verdict.UNDECIDED, *decided]))
+    return Comparison(MetricName.TASK_METRIC, value, low, high, draw(ratios), 50, verdict)
+
+
+maybe = lambda strategy: st.lists(strategy, max_size=1).map(tuple)  # noqa: E731
+evidences = st.builds(
+    Evidence,
+    row_count=st.integers(0, 1000),
+    measures=st.fixed_dictionaries(
+        {}, optional={name: measures() for name in ("exact_match", "task_metric", OWN_STOP_RATE)}
+    ),
+    live_revision=st.sampled_from(["", LIVE]),
+    against_live=maybe(comparisons()),
+    against_base=maybe(comparisons()),
+    against_chance=maybe(comparisons()),
+    memorised=st.none() | comparisons(),
+    forgetting=st.fixed_dictionaries(
+        {}, optional={name: ratios for name, _ in STRICT.forgetting.items()}
+    ),
+)  # fmt: skip
+policies, lives = st.sampled_from(POLICIES), st.sampled_from(["", LIVE])
+
+
+def reasons(report: PromotionReport) -> set[CheckReason | None]:
+    """Of the checks that stop it."""
+    return {each.reason for each in report.stopping}
+
+
+class TestCheck:
+    """`check`."""
+
+    def test_lets_a_sound_revision_through(self) -> None:
+        """Each of the five built-in checks was made."""
+        report = check(DEFAULT, sound(LIVE), LIVE)
+
+        assert report.passed
+        assert {each.name: each.outcome for each in report.checks} == dict.fromkeys(BuiltInCheck, CheckOutcome.PASSED)
+
+    @pytest.mark.parametrize(
+        ("broken", "reason"),
+        [
+            ({"against_live": (compared(-0.1),)}, CheckReason.WORSE_THAN_LIVE),
+            ({"against_base": (compared(-0.1),)}, CheckReason.WORSE_THAN_BASE),
+            ({"against_chance": (compared(0.02),)}, CheckReason.NO_BETTER_THAN_CHANCE),
+            ({"measures": {OWN_STOP_RATE: Measure(0.02, 0.0, 0.07)}}, CheckReason.ENDLESS_ANSWERS),
+            ({"memorised": compared(0.9, 0.2)}, CheckReason.MEMORISED),
+        ],
+        ids=["worse than live", "worse than instructions", "shuffled labels", "no stop token", "20 rows by heart"],
+    )
+    def test_stops_each_fault_with_its_own_reason(self, broken: dict[str, object], reason: CheckReason) -> None:
+        """And with no other, so that whoever reads it knows what to mend; the figures are told."""
+        report = check(DEFAULT, sound(LIVE, **broken), LIVE)
+
+        assert not report.passed
+        assert reasons(report) == {reason}
+        assert any(character.isdigit() for character in report.stopping[0].description)
+
+    @pytest.mark.parametrize("name", list(BuiltInCheck))
+    def test_makes_no_check_that_is_switched_off(self, name: BuiltInCheck) -> None:
+        """Each can be, alone."""
+        worst = sound(
+            LIVE, against_live=(compared(-0.5),), against_base=(compared(-0.5),), against_chance=(compared(0.0),),
+            measures={OWN_STOP_RATE: Measure(0.0, 0.0, 0.1)}, memorised=compared(0.9),
+        )  # fmt: skip
+        policy = PromotionPolicy(disabled=frozenset(BuiltInCheck) - {name})
+
+        assert len(check(DEFAULT, worst, LIVE).stopping) == 5
+        assert [each.name for each in check(policy, worst, LIVE).stopping] == [name]
+        assert check(PromotionPolicy(disabled=frozenset(BuiltInCheck)), worst, LIVE).checks == ()
+
+    def test_without_evidence_passes_unless_the_policy_asks_for_some(self) -> None:
+        """Revisions of before there were evaluations; thresholds, margins and limits always need theirs."""
+        report = check(DEFAULT, None, LIVE)
+        asking = (
+            dataclasses.replace(DEFAULT, is_evaluation_required=True),
+            dataclasses.replace(DEFAULT, live_margin=0.1),
+            dataclasses.replace(DEFAULT, thresholds=(Threshold("exact_match", 0.0),)),
+            dataclasses.replace(DEFAULT, forgetting=ForgettingLimits(kl_divergence=1.0)),
+        )
+
+        assert report.passed
+        assert {each.outcome for each in report.checks} == {CheckOutcome.NOT_MEASURED}
+        assert [reasons(check(policy, None, LIVE)) for policy in asking] == [{CheckReason.NOT_EVALUATED}] * 4
+
+    def test_stops_what_was_not_compared_with_the_live_revision(self) -> None:
+        """Another one was live when it was evaluated: what was found then says nothing about this one."""
+        other = LIVE.replace("/1", "/2")
+
+        assert reasons(check(DEFAULT, sound(other), LIVE)) == {CheckReason.NOT_COMPARED}
+        assert reasons(check(DEFAULT, sound(""), LIVE)) == {CheckReason.NOT_COMPARED}
+        assert check(DEFAULT, sound(other), "").passed
+
+    def test_compares_by_the_task_metric_alone(self) -> None:
+        """Others are told by whoever measured them, and decide nothing."""
+        worse = compared(-0.5, metric=MetricName.ROUGE_L)
+
+        assert check(DEFAULT, sound(LIVE, against_live=(worse, compared(0.0))), LIVE).passed
+        assert not check(DEFAULT, sound(LIVE, against_live=(worse,)), LIVE).passed
+
+    def test_a_margin_asks_for_proof_that_it_is_hardly_worse(self) -> None:
+        """Undecided is not enough then; significantly, but slightly worse is."""
+        policy = PromotionPolicy(live_margin=0.05)
+        vague, slight = compared(0.0, 0.1), compared(-0.02, 0.01)
+
+        assert reasons(check(policy, sound(LIVE, against_live=(vague,)), LIVE)) == {CheckReason.WORSE_THAN_LIVE}
+        assert check(DEFAULT, sound(LIVE, against_live=(vague,)), LIVE).passed
+        assert check(policy, sound(LIVE, against_live=(slight,)), LIVE).passed
+        assert not check(DEFAULT, sound(LIVE, against_live=(slight,)), LIVE).passed
+
+    def test_stops_a_gap_only_where_chance_does_not_explain_it(self) -> None:
+        """The lower end of its interval decides, up to the limit itself."""
+        vague, clear = compared(0.55, 0.1), compared(0.55, 0.04)
+
+        assert check(DEFAULT, sound(memorised=vague)).passed
+        assert reasons(check(DEFAULT, sound(memorised=clear))) == {CheckReason.MEMORISED}
+        assert check(DEFAULT, sound(memorised=dataclasses.replace(clear, low=0.5))).passed
+
+    @given(evidences, lives, ratios, st.booleans())
+    def test_never_passes_when_a_threshold_is_missed(
+        self, evidence: Evidence, live: str, least: float, at_lower_end: bool
+    ) -> None:
+        """Nor when its metric is unknown, whatever else is good."""
+        policy = PromotionPolicy(thresholds=(Threshold("exact_match", least, at_lower_end),))
+        found = evidence.measures.get("exact_match")
+        reached = found is not None and (found.low if at_lower_end else found.value) >= least
+
+        report = check(policy, evidence, live)
+
+        assert not report.passed or reached
+        assert (CheckReason.BELOW_THRESHOLD in reasons(report)) == (found is not None and not reached)
+
+    @given(evidences, policies, lives, st.data())
+    def test_better_evidence_never_stops_a_revision(
+        self, evidence: Evidence, policy: PromotionPolicy, live: str, data: st.DataObject
+    ) -> None:
+        """Higher measures, better comparisons, a smaller gap and less forgotten leave what passes passing."""
+        better = dataclasses.replace(
+            evidence,
+            measures={name: _raised(each, data) for name, each in evidence.measures.items()},
+            against_live=tuple(_bettered(each, data) for each in evidence.against_live),
+            against_base=tuple(_bettered(each, data) for each in evidence.against_base),
+            against_chance=tuple(_bettered(each, data) for each in evidence.against_chance),
+            memorised=evidence.memorised and _lowered(evidence.memorised, data),
+            forgetting={name: value * data.draw(ratios) for name, value in evidence.forgetting.items()},
+        )
+
+        assert check(policy, better, live).passed >= check(policy, evidence, live).passed
+
+    @given(evidences, policies, lives)
+    def test_passes_exactly_when_no_check_gives_a_reason(
+        self, evidence: Evidence, policy: PromotionPolicy, live: str
+    ) -> None:
+        """A failed check always gives one, a passed one never; each description fits into an error's details."""
+        report = check(policy, evidence, live)
+
+        assert report.passed == (not report.stopping)
+        assert all((each.outcome is CheckOutcome.PASSED) <= (each.reason is None) for each in report.checks)
+        assert all((each.outcome is CheckOutcome.FAILED) <= (each.reason is not None) for each in report.checks)
+        assert all(len(each.description) <= 250 for each in report.checks)
+
+    def test_the_default_asks_nothing_of_the_first_revision_but_soundness(self) -> None:
+        """Where nothing is live and the dataset has no instruction prompt, the rest is measured."""
+        report = check(DEFAULT, sound(against_base=()), "")
+
+        assert report.passed
+        assert [each.name for each in report.checks if each.outcome is CheckOutcome.NOT_MEASURED] == [
+            BuiltInCheck.NOT_WORSE_THAN_LIVE, BuiltInCheck.NOT_WORSE_THAN_BASE,
+        ]  # fmt: skip
+
+
+class TestRefusal:
+    """`refusal`."""
+
+    def test_names_each_check_that_stops_it(self) -> None:
+        """By its reason, with its figures."""
+        report = check(DEFAULT, sound(LIVE, against_live=(compared(-0.1),), memorised=compared(0.9)), LIVE)
+
+        error = refusal("r", report, "hint")
+
+        assert error.reason == "PROMOTION_REFUSED"
+        assert [each.path for each in error.violations] == ["WORSE_THAN_LIVE", "MEMORISED"]
+        assert "-0.100" in error.violations[0].description
+
+
+class TestPolicy:
+    """`PromotionPolicy.check_ranges`."""
+
+    @pytest.mark.parametrize("policy", POLICIES)
+    def test_lets_sensible_ones_through(self, policy: PromotionPolicy) -> None:
+        """And they are stored as they are."""
+        policy.check_ranges()
+
+        assert load(PromotionPolicy, dump(policy)) == policy
+
+    @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, -0.01, 1.01])
+    def test_refuses_what_is_no_share(self, wrong: float) -> None:
+        """Every such field at once, by its path: a NaN would let everything through, or nothing."""
+        policy = PromotionPolicy(
+            canary_percent=0, rollback=RollbackPolicy(confidence=wrong), live_margin=wrong, least_own_stop_rate=wrong,
+            max_memorised_gap=wrong, thresholds=(Threshold("exact_match", wrong),),
+            forgetting=ForgettingLimits(-1.0, math.nan, wrong),
+        )  # fmt: skip
+
+        with pytest.raises(InvalidInput) as caught:
+            policy.check_ranges()
+
+        assert {each.path.removeprefix("policy.") for each in caught.value.violations} == {
+            "canary.percent", "canary.rollback_policy.confidence", "live_margin", "min_own_stop_rate",
+            "max_memorised_gap", "thresholds[0].min_value", "forgetting_limits.max_cross_entropy_increase",
+            "forgetting_limits.max_kl_divergence", "forgetting_limits.max_leaked_format_rate",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("policy", "path"),
+        [
+            (PromotionPolicy(canary_percent=100), "policy.canary.percent"),
+            (PromotionPolicy(thresholds=(Threshold("../x", 0.5),)), "policy.thresholds[0].metric"),
+            (PromotionPolicy(thresholds=(Threshold("a", 0.5), Threshold("a", 0.6))), "policy.thresholds[1].metric"),
+            (PromotionPolicy(thresholds=tuple(Threshold(f"m{n}", 0.5) for n in range(33))), "policy.thresholds"),
+            (
+                PromotionPolicy(live_margin=0.1, disabled=frozenset({BuiltInCheck.NOT_WORSE_THAN_LIVE})),
+                "policy.live_margin",
+            ),
+        ],
+    )
+    def test_refuses_what_says_nothing(self, policy: PromotionPolicy, path: str) -> None:
+        """Names that no metric has, two thresholds of one, a margin without its check."""
+        with pytest.raises(InvalidInput) as caught:
+            policy.check_ranges()
+
+        assert [each.path for each in caught.value.violations] == [path]
+
+
+class TestEvidence:
+    """`Evidence`."""
+
+    @given(evidences)
+    def test_is_stored_as_it_is(self, evidence: Evidence) -> None:
+        """To the last bit."""
+        assert load(Evidence, dump(evidence)) == evidence
+
+    @pytest.mark.parametrize("wrong", [math.nan, math.inf])
+    def test_is_of_finite_numbers(self, wrong: float) -> None:
+        """What no check could be held to is refused where it arises."""
+        with pytest.raises(ValueError, match="kl_divergence"):
+            sound(forgetting={"kl_divergence": wrong})
+        with pytest.raises(ValueError, match="exact_match"):
+            sound(measures={"exact_match": Measure(0.5, wrong, 1.0)})
+        with pytest.raises(ValueError, match="against_chance"):
+            sound(against_chance=(dataclasses.replace(compared(0.5), p_value=wrong),))
+
+    def test_has_intervals_that_are_some(self) -> None:
+        """The lower end comes first."""
+        with pytest.raises(ValueError, match="memorised"):
+            sound(memorised=compared(0.1, -0.1))
+
+
+def _raised(found: Measure, data: st.DataObject) -> Measure:
+    part = data.draw(ratios)
+    return Measure(*(value + part * (1 - value) for value in dataclasses.astuple(found)))
+
+
+def _bettered(found: Comparison, data: st.DataObject) -> Comparison:
+    part = data.draw(ratios)
+    moved = [value + part * (1 - value) for value in (found.difference, found.low, found.high)]
+    at_least = [Verdict.WORSE, Verdict.UNDECIDED, Verdict.BETTER]
+    verdict = data.draw(st.sampled_from(at_least[at_least.index(found.verdict) :]))
+    return Comparison(found.metric, *moved, found.p_value, found.row_count, verdict)
+
+
+def _lowered(found: Comparison, data: st.DataObject) -> Comparison:
+    part = data.draw(ratios)
+    moved = [value - part * (1 + value) for value in (found.difference, found.low, found.high)]
+    return Comparison(found.metric, *moved, found.p_value, found.row_count, found.verdict)

@@ -1,0 +1,163 @@
+"""What a revision must show before an alias may mean it, as the owner of the adapter sets it."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.adapter.canary import RollbackPolicy
+from shared.errors import FieldViolation, InvalidInput
+
+MAX_THRESHOLDS = 32
+"""More than there are metrics."""
+_METRIC = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+
+
+class PromotionMode(enum.StrEnum):
+    """What becomes of a job's revision that passes."""
+
+    MANUAL = "manual"
+    """It is published, and waits for a person."""
+    CANARY = "canary"
+    """It gets a share of the alias's requests, beside the live revision; where none is live, it becomes that."""
+    LIVE = "live"
+    """The alias means it from then on."""
+
+
+class BuiltInCheck(enum.StrEnum):
+    """Checks that every policy makes unless it switches them off."""
+
+    NOT_WORSE_THAN_LIVE = "not_worse_than_live"
+    OWN_STOP = "own_stop"
+    BETTER_THAN_CHANCE = "better_than_chance"
+    NOT_MEMORISED = "not_memorised"
+    NOT_WORSE_THAN_BASE = "not_worse_than_base"
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The least value that a measure must have."""
+
+    metric: str
+    """Name in `Evidence.measures`."""
+    least: float
+    """0..1."""
+    is_at_lower_end: bool = False
+    """Whether the lower end of the 95 % interval must reach it, too: then it holds for new rows of the same kind with
+    97.5 % confidence, and takes more rows to show."""
+
+
+@dataclass(frozen=True)
+class ForgettingLimits:
+    """The most that a revision may have changed outside its task; None: no limit. Names are those of the evidence."""
+
+    cross_entropy_increase: float | None = None
+    """Nats per token of general text."""
+    kl_divergence: float | None = None
+    """Nats per token, KL(base || adapter)."""
+    leaked_format_rate: float | None = None
+    """0..1."""
+
+    def items(self) -> Iterator[tuple[str, float]]:
+        """Name and value of each limit that is set."""
+        for name in ("cross_entropy_increase", "kl_divergence", "leaked_format_rate"):
+            limit = getattr(self, name)
+            if limit is not None:
+                yield name, limit
+
+
+@dataclass(frozen=True)
+class PromotionPolicy:
+    """What is asked of a revision; the default is that of adapters whose owner set none."""
+
+    mode: PromotionMode = PromotionMode.LIVE
+    canary_percent: int = 5
+    """Share of the requests that a canary gets, 1 to 99; with mode CANARY."""
+    rollback: RollbackPolicy = field(default_factory=RollbackPolicy)
+    """When replicas take the canary back; with mode CANARY."""
+    thresholds: tuple[Threshold, ...] = ()
+    live_margin: float | None = None
+    """None: a revision fails when it is significantly worse than the live one. Otherwise it passes only when the lower
+    end of the difference's 95 % interval is at least minus this: no worse by more than the margin (non-inferiority)."""
+    forgetting: ForgettingLimits = field(default_factory=ForgettingLimits)
+    disabled: frozenset[BuiltInCheck] = frozenset()
+    least_own_stop_rate: float = 0.9
+    """Of free answers. An adapter that never learned the stop token ends about none by itself, a sound one nearly
+    all."""
+    max_memorised_gap: float = 0.5
+    """By how much the task metric (0..1) may be higher on rows trained on than on the holdout, at the interval's lower
+    end. A choice, not a measurement: who knows 20 rows by heart and nothing else loses nearly the whole scale on new
+    ones, and whoever loses less than half of it has still learned more than was memorised. On 20 rows on one side the
+    interval reaches some 0.2 to each side, so that gaps from about 0.7 on are caught; more rows bring that down."""
+    is_evaluation_required: bool = False
+    """Whether a revision fails when a built-in check could not be made; what thresholds and limits need is always
+    required."""
+
+    def has(self, check: BuiltInCheck) -> bool:
+        """Whether the check is made."""
+        return check not in self.disabled
+
+    def check_ranges(self, path: str = "policy") -> None:
+        """Raises `InvalidInput` (FIELD_INVALID) with everything that is out of its range; nothing passes as NaN."""
+        found = [*self.rollback.violations(f"{path}.canary.rollback_policy"), *self._violations(path)]
+        if found:
+            raise InvalidInput(
+                "FIELD_INVALID",
+                "; ".join(f"{violation.path}: {violation.description}" for violation in found),
+                violations=found,
+            )
+
+    def _violations(self, path: str) -> Iterator[FieldViolation]:
+        if not 1 <= self.canary_percent <= 99:
+            yield FieldViolation(f"{path}.canary.percent", f"must lie in 1..99, got {self.canary_percent}")
+        ratios = {
+            "live_margin": self.live_margin,
+            "min_own_stop_rate": self.least_own_stop_rate,
+            "max_memorised_gap": self.max_memorised_gap,
+            "forgetting_limits.max_leaked_format_rate": self.forgetting.leaked_format_rate,
+            **{f"thresholds[{place}].min_value": each.least for place, each in enumerate(self.thresholds)},
+        }
+        for name, value in ratios.items():
+            if value is not None and not 0 <= value <= 1:
+                yield FieldViolation(f"{path}.{name}", f"must lie in [0, 1], got {value}")
+        nats = {
+            "max_cross_entropy_increase": self.forgetting.cross_entropy_increase,
+            "max_kl_divergence": self.forgetting.kl_divergence,
+        }
+        for name, value in nats.items():
+            if value is not None and not 0 <= value <= 1_000:
+                yield FieldViolation(f"{path}.forgetting_limits.{name}", f"must lie in [0, 1000] nats, got {value}")
+        if self.live_margin is not None and not self.has(BuiltInCheck.NOT_WORSE_THAN_LIVE):
+            yield FieldViolation(f"{path}.live_margin", f"needs the check {BuiltInCheck.NOT_WORSE_THAN_LIVE}")
+        yield from self._threshold_violations(path)
+
+    def _threshold_violations(self, path: str) -> Iterator[FieldViolation]:
+        if len(self.thresholds) > MAX_THRESHOLDS:
+            count = len(self.thresholds)
+            yield FieldViolation(f"{path}.thresholds", f"at most {MAX_THRESHOLDS} are possible, got {count}")
+        seen: set[str] = set()
+        for place, threshold in enumerate(self.thresholds):
+            where = f"{path}.thresholds[{place}].metric"
+            if not _METRIC.fullmatch(threshold.metric):
+                yield FieldViolation(where, f"must be the name of a metric, got {threshold.metric[:80]!r}")
+            elif threshold.metric in seen:
+                yield FieldViolation(where, f"{threshold.metric} has a threshold already")
+            seen.add(threshold.metric)
+
+
+@dataclass(frozen=True)
+class AdapterPolicy:
+    """The policy of an adapter as the registry keeps it; `version` grows with each change and is its etag."""
+
+    policy: PromotionPolicy = field(default_factory=PromotionPolicy)
+    version: int = 0
+    """0: nobody stored one, it is the default."""
+    update_time: datetime | None = None
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether somebody set it."""
+        return self.version > 0
