@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli import contract, dataset, policy
+from shared.cli import contract, dataset, policy, preference
 from shared.cli.adapters import adapters
 from shared.cli.economics import savings, usage
 from shared.cli.export import export
@@ -20,6 +20,7 @@ from shared.client import Credentials
 app = typer.Typer(name="goldsmith", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(contract.app, name="contract")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(preference.app, name="preference")
 app.add_typer(policy.app, name="policy")
 app.command()(adapters)
 app.command()(promote)
