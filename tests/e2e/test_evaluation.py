@@ -14,8 +14,11 @@ from shared.digest import sha256_file
 from tests.e2e.training_sample import CONTRACT, events_of, rows, run_here
 from trainer_svc.domain.comparison import MetricName, Verdict
 from trainer_svc.domain.dataset import CheckedRow
-from trainer_svc.domain.evaluation import AdapterEvaluation, EvaluatedRow
-from trainer_svc.domain.run import Cancelled, RunFolder
+from trainer_svc.domain.evaluation import AdapterEvaluation, EvaluatedRow, ScoredAnswer
+from trainer_svc.domain.row_score import Generated
+from trainer_svc.domain.run import Cancelled, RunFolder, RunSpec
+from trainer_svc.engine.evaluation_stage import _against_chance, _score
+from trainer_svc.engine.preparation import prepare as prepare_run
 from trainer_svc.store.codec import load
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -129,6 +132,18 @@ class TestComparisons:
         )
         assert chance.verdict is not Verdict.BETTER
         assert skill.verdict is Verdict.BETTER
+
+    def test_an_adapter_that_always_says_the_same_is_at_chance(self, prepare: Callable[..., RunFolder]) -> None:
+        """However many golden outputs that fits: it would, too, if the rows had each other's."""
+        folder = prepare("same")
+        ready = prepare_run(RunSpec.from_json(folder.spec.read_bytes()), folder, None)
+        frequent = [ready.holdout[place % 2] for place in range(9)]
+        scores = _score(ready, frequent, [Generated(frequent[0].output, 9, ended=True)] * 9)
+
+        found = _against_chance(ready, frequent, [ScoredAnswer(frequent[0].output, score) for score in scores])
+
+        assert sum(score.is_exact for score in scores) == 5
+        assert {one.difference for one in found} == {0.0}
 
     def test_the_base_answers_with_the_instruction_prompt(self, prepare: Callable[..., RunFolder]) -> None:
         """Where the dataset has one; the tokens of its answers say what the adapter saves."""

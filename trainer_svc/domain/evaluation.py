@@ -56,7 +56,7 @@ class AdapterEvaluation:
     memorised: Comparison
     """How much better it answers those than the holdout."""
     against_chance: tuple[Comparison, ...]
-    """Against the golden answers of other rows: what one would get who learned the answers, and nothing of inputs."""
+    """Against its own answers to other rows: what one would get who learned the answers, and nothing of inputs."""
     base: Metrics | None = None
     """The base model with the instruction prompt; None where the dataset has none."""
     against_base: tuple[Comparison, ...] = ()
@@ -65,6 +65,8 @@ class AdapterEvaluation:
     live: Metrics | None = None
     """None where nothing served, or under another contract or on another base, so that it cannot answer these rows."""
     against_live: tuple[Comparison, ...] = ()
+    trained_against_chance: tuple[Comparison, ...] = ()
+    """As `against_chance`, on the rows behind `train`; empty where that was not measured."""
 
     @property
     def published(self) -> CheckpointEvaluation:
@@ -93,6 +95,7 @@ class AdapterEvaluation:
             against_live=self.against_live,
             against_base=self.against_base,
             against_chance=self.against_chance,
+            trained_against_chance=self.trained_against_chance,
             memorised=self.memorised,
             forgetting=told,
         )

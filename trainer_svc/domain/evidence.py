@@ -31,7 +31,9 @@ class Evidence:
     against_base: tuple[Comparison, ...] = ()
     """With the base model under the instruction prompt, paired; empty where the dataset has no such prompt."""
     against_chance: tuple[Comparison, ...] = ()
-    """With the golden answers of other rows: what a model gets that learned the format, and nothing of the inputs."""
+    """With its own answers to other rows: what a model gets that learned the format, and nothing of the inputs."""
+    trained_against_chance: tuple[Comparison, ...] = ()
+    """The same on rows that were trained on; empty where that was not measured."""
     memorised: Comparison | None = None
     """The task metric on a sample of rows that were trained on, minus that on the holdout; the rows are not paired."""
     forgetting: Mapping[str, float] = field(default_factory=dict)
@@ -50,7 +52,7 @@ class Evidence:
     @property
     def comparisons(self) -> Iterator[tuple[str, Comparison]]:
         """Every comparison, with the name of what it compares with."""
-        for name in ("against_live", "against_base", "against_chance"):
+        for name in ("against_live", "against_base", "against_chance", "trained_against_chance"):
             yield from ((name, comparison) for comparison in getattr(self, name))
         if self.memorised is not None:
             yield "memorised", self.memorised

@@ -42,7 +42,8 @@ class CheckReason(enum.StrEnum):
     ENDLESS_ANSWERS = "ENDLESS_ANSWERS"
     """Left to itself it does not end its answers: most often it was trained without the stop token."""
     NO_BETTER_THAN_CHANCE = "NO_BETTER_THAN_CHANCE"
-    """Its answers fit other rows as well as their own: it learned the format alone, as from shuffled outputs."""
+    """Its answers fit other rows as well as their own, held out or trained on: it learned the format alone, or its
+    rows have the outputs of other rows."""
     MEMORISED = "MEMORISED"
     """It knows the rows that it was trained on, and not others."""
     WORSE_THAN_BASE = "WORSE_THAN_BASE"
@@ -155,16 +156,23 @@ def _own_stop(policy: PromotionPolicy, evidence: Evidence | None) -> PromotionCh
 
 
 def _against_chance(policy: PromotionPolicy, evidence: Evidence | None) -> PromotionCheck:
-    """Must be significantly better, so that few rows, which show nothing, let nothing pass."""
+    """Must be significantly better, so that few rows, which show nothing, let nothing pass.
+
+    On rows trained on as well, where those were answered: a base model that copies from inputs by itself goes on to do
+    so on the holdout, in part, however wrong the outputs are that it is trained on; of those it then repeats none.
+    """
     found = of_task(evidence.against_chance) if evidence is not None else None
+    trained = of_task(evidence.trained_against_chance) if evidence is not None else None
     if found is None:
         return _unknown(
             BuiltInCheck.BETTER_THAN_CHANCE,
             "answers were not compared with those of other rows",
             is_required=policy.is_evaluation_required,
         )
-    told = f"{_figures(found)} against the golden answers of other rows"
-    passes = found.verdict is Verdict.BETTER
+    told = f"{_figures(found)} against its answers to other rows"
+    if trained is not None:
+        told += f"; on rows trained on {_figures(trained)}"
+    passes = all(each.verdict is Verdict.BETTER for each in (found, trained) if each is not None)
     return _judged(BuiltInCheck.BETTER_THAN_CHANCE, told, CheckReason.NO_BETTER_THAN_CHANCE, passes=passes)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.digest import sha256_bytes
+from trainer_svc.domain.comparison import Comparison
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.evaluation import (
     MAX_CHECKPOINT_ROWS,
@@ -76,13 +77,13 @@ class EvaluationStage:
         based = self._base(model)
         train = _sample(ready.train, MAX_TRAIN_ROWS)
         known = self._scored(train, self._answers(model, "train", [ready.renderer.prompt_ids(r.input) for r in train]))
-        chance = _score(ready, holdout, [Generated(row.output, 0, ended=True) for row in _shuffled(holdout)])
         scores = [one.score for one in own]
         evaluation = AdapterEvaluation(
             checkpoints=tuple(sorted(checkpoints, key=lambda checkpoint: checkpoint.step)),
             train=metrics_of([one.score for one in known]),
             memorised=contrast([one.score for one in known], scores),
-            against_chance=compare_all(scores, chance),
+            against_chance=_against_chance(ready, holdout, own),
+            trained_against_chance=_against_chance(ready, train, known),
             base=metrics_of([one.score for one in based]) if based else None,
             against_base=compare_all(scores, [one.score for one in based]) if based else (),
             live_revision=ready.spec.live_revision,
@@ -185,12 +186,21 @@ def _sample(rows: Sequence[CheckedRow], count: int) -> list[CheckedRow]:
     return [rows[place] for place in places]
 
 
-def _shuffled(rows: Sequence[CheckedRow]) -> list[CheckedRow]:
-    """Each row once, none in its own place unless it is alone."""
-    places = list(range(len(rows)))
+def _against_chance(ready: Prepared, rows: Sequence[CheckedRow], own: Sequence[ScoredAnswer]) -> tuple[Comparison, ...]:
+    """Answers against the same ones dealt to other rows: which input each is for makes the only difference.
+
+    The golden outputs of other rows would not do: whoever always says what is most frequent is better than those.
+    """
+    dealt = [Generated(own[place].text, 0, ended=True) for place in _others(len(rows))]
+    return compare_all([one.score for one in own], _score(ready, rows, dealt))
+
+
+def _others(count: int) -> list[int]:
+    """For each place another one, each once; its own only where there is no other."""
+    places = list(range(count))
     random.Random(0).shuffle(places)
     after = dict(zip(places, [*places[1:], *places[:1]], strict=True))
-    return [rows[after[place]] for place in range(len(rows))]
+    return [after[place] for place in range(count)]
 
 
 def _rows(

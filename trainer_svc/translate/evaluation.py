@@ -26,6 +26,7 @@ def job_evaluation(job: Job, found: AdapterEvaluation) -> pb.JobEvaluation:
         live=_metrics(found.live) if found.live else None,
         against_live=comparisons(found.against_live),
         against_chance=comparisons(found.against_chance),
+        trained_against_chance=comparisons(found.trained_against_chance),
         train=_metrics(found.train),
         memorised=_comparison(found.memorised),
     )

@@ -36,7 +36,7 @@ def evaluation(**changes: Any) -> AdapterEvaluation:
     """With a base to compare with, and nothing live."""
     plain = AdapterEvaluation(
         checkpoints=(checkpoint(5), checkpoint(10, is_published=True)), train=HALF, memorised=COMPARISON,
-        against_chance=(COMPARISON,), base=HALF, against_base=(COMPARISON,),
+        against_chance=(COMPARISON,), base=HALF, against_base=(COMPARISON,), trained_against_chance=(COMPARISON,),
     )  # fmt: skip
     return dataclasses.replace(plain, **changes)
 

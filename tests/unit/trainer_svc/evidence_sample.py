@@ -31,6 +31,7 @@ def sound(live: str = "", **changes: object) -> Evidence:
         "against_live": (compared(0.01),) if live else (),
         "against_base": (compared(0.3),),
         "against_chance": (compared(0.6),),
+        "trained_against_chance": (compared(0.7),),
         "memorised": compared(0.1, 0.1),
         "forgetting": {"cross_entropy_increase": 0.01, "kl_divergence": 0.02, "leaked_format_rate": 0.0},
         **changes,

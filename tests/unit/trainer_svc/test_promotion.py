@@ -72,6 +72,7 @@ evidences = st.builds(
     against_live=maybe(comparisons()),
     against_base=maybe(comparisons()),
     against_chance=maybe(comparisons()),
+    trained_against_chance=maybe(comparisons()),
     memorised=st.none() | comparisons(),
     forgetting=st.fixed_dictionaries(
         {}, optional={name: ratios for name, _ in STRICT.forgetting.items()}
@@ -101,10 +102,18 @@ class TestCheck:
             ({"against_live": (compared(-0.1),)}, CheckReason.WORSE_THAN_LIVE),
             ({"against_base": (compared(-0.1),)}, CheckReason.WORSE_THAN_BASE),
             ({"against_chance": (compared(0.02),)}, CheckReason.NO_BETTER_THAN_CHANCE),
+            ({"trained_against_chance": (compared(0.02),)}, CheckReason.NO_BETTER_THAN_CHANCE),
             ({"measures": {OWN_STOP_RATE: Measure(0.02, 0.0, 0.07)}}, CheckReason.ENDLESS_ANSWERS),
             ({"memorised": compared(0.9, 0.2)}, CheckReason.MEMORISED),
         ],
-        ids=["worse than live", "worse than instructions", "shuffled labels", "no stop token", "20 rows by heart"],
+        ids=[
+            "worse than live",
+            "worse than instructions",
+            "shuffled labels",
+            "shuffled labels of the train split",
+            "no stop token",
+            "20 rows by heart",
+        ],
     )
     def test_stops_each_fault_with_its_own_reason(self, broken: dict[str, object], reason: CheckReason) -> None:
         """And with no other, so that whoever reads it knows what to mend; the figures are told."""
@@ -199,6 +208,7 @@ class TestCheck:
             against_live=tuple(_bettered(each, data) for each in evidence.against_live),
             against_base=tuple(_bettered(each, data) for each in evidence.against_base),
             against_chance=tuple(_bettered(each, data) for each in evidence.against_chance),
+            trained_against_chance=tuple(_bettered(each, data) for each in evidence.trained_against_chance),
             memorised=evidence.memorised and _lowered(evidence.memorised, data),
             forgetting={name: value * data.draw(ratios) for name, value in evidence.forgetting.items()},
         )

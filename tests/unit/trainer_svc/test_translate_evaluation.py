@@ -38,6 +38,7 @@ class TestJobEvaluation:
         (of_chance,) = message.against_chance
         assert (of_chance.metric, of_chance.difference, of_chance.p_value) == ("exact_match", 0.5, 0.25)
         assert message.memorised == of_chance
+        assert list(message.trained_against_chance) == [of_chance]
         forgetting = message.checkpoints[0].forgetting
         assert (forgetting.base_cross_entropy, forgetting.cross_entropy) == (3.0, 3.25)
         assert forgetting.kl_divergence == 0.125

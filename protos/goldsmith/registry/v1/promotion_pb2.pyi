@@ -68,8 +68,8 @@ class _BuiltInCheckEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BuiltInC
     BUILT_IN_CHECK_OWN_STOP: _BuiltInCheck.ValueType  # 2
     """Free answers come to an end. Reason ENDLESS_ANSWERS: most often it was trained without the stop token."""
     BUILT_IN_CHECK_BETTER_THAN_CHANCE: _BuiltInCheck.ValueType  # 3
-    """Significantly better than the golden answers of other rows. Reason NO_BETTER_THAN_CHANCE: it learned the format, and
-    nothing of the inputs.
+    """Significantly better than its own answers to other rows, among those held out and among those trained on. Reason
+    NO_BETTER_THAN_CHANCE: it learned the format and nothing of the inputs, or its rows have the outputs of others.
     """
     BUILT_IN_CHECK_NOT_MEMORISED: _BuiltInCheck.ValueType  # 4
     """Answers the holdout about as well as rows it was trained on. Reason MEMORISED."""
@@ -90,8 +90,8 @@ two were never compared.
 BUILT_IN_CHECK_OWN_STOP: BuiltInCheck.ValueType  # 2
 """Free answers come to an end. Reason ENDLESS_ANSWERS: most often it was trained without the stop token."""
 BUILT_IN_CHECK_BETTER_THAN_CHANCE: BuiltInCheck.ValueType  # 3
-"""Significantly better than the golden answers of other rows. Reason NO_BETTER_THAN_CHANCE: it learned the format, and
-nothing of the inputs.
+"""Significantly better than its own answers to other rows, among those held out and among those trained on. Reason
+NO_BETTER_THAN_CHANCE: it learned the format and nothing of the inputs, or its rows have the outputs of others.
 """
 BUILT_IN_CHECK_NOT_MEMORISED: BuiltInCheck.ValueType  # 4
 """Answers the holdout about as well as rows it was trained on. Reason MEMORISED."""

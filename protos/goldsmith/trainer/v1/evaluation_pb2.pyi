@@ -66,6 +66,7 @@ class JobEvaluation(_message.Message):
     AGAINST_CHANCE_FIELD_NUMBER: _builtins.int
     TRAIN_FIELD_NUMBER: _builtins.int
     MEMORISED_FIELD_NUMBER: _builtins.int
+    TRAINED_AGAINST_CHANCE_FIELD_NUMBER: _builtins.int
     job: _builtins.str
     """Identifier. tenants/{tenant}/jobs/{job}."""
     revision: _builtins.str
@@ -100,7 +101,7 @@ class JobEvaluation(_message.Message):
 
     @_builtins.property
     def against_chance(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricComparison]:
-        """The published adapter against the golden answers of other held-out rows: what one would get who learned what answers
+        """The published adapter against its own answers to other held-out rows: what one would get who learned what answers
         look like, and nothing of how they follow from inputs.
         """
 
@@ -111,6 +112,12 @@ class JobEvaluation(_message.Message):
     @_builtins.property
     def memorised(self) -> Global___MetricComparison:
         """How much better it answers those than the holdout; other rows on both sides, so the interval is wide."""
+
+    @_builtins.property
+    def trained_against_chance(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricComparison]:
+        """As against_chance, on the rows of train: who was trained on the outputs of other rows is no better there. Empty in
+        evaluations that did not measure it.
+        """
 
     def __init__(
         self,
@@ -126,10 +133,11 @@ class JobEvaluation(_message.Message):
         against_chance: _abc.Iterable[Global___MetricComparison] | None = ...,
         train: Global___AnswerMetrics | None = ...,
         memorised: Global___MetricComparison | None = ...,
+        trained_against_chance: _abc.Iterable[Global___MetricComparison] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "live", b"live", "memorised", b"memorised", "train", b"train"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["against_base", b"against_base", "against_chance", b"against_chance", "against_live", b"against_live", "base", b"base", "checkpoints", b"checkpoints", "job", b"job", "live", b"live", "live_revision", b"live_revision", "memorised", b"memorised", "revision", b"revision", "train", b"train"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["against_base", b"against_base", "against_chance", b"against_chance", "against_live", b"against_live", "base", b"base", "checkpoints", b"checkpoints", "job", b"job", "live", b"live", "live_revision", b"live_revision", "memorised", b"memorised", "revision", b"revision", "train", b"train", "trained_against_chance", b"trained_against_chance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
