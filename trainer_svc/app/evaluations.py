@@ -31,8 +31,12 @@ class Evaluations:
     async def rows(self, name: JobName, page: Page) -> tuple[list[EvaluatedRow], str]:
         """Held-out rows, the worst answered first, and the token of the next page. Raises as `of_job`."""
         job = await self._evaluated(name)
-        taken, token = take_lines(await asyncio.to_thread(self._blobs.read, job.evaluated_rows_digest), page)
-        return [load(EvaluatedRow, line.decode()) for line in taken], token
+
+        def read() -> tuple[list[EvaluatedRow], str]:
+            taken, token = take_lines(self._blobs.read(job.evaluated_rows_digest), page)
+            return [load(EvaluatedRow, line.decode()) for line in taken], token
+
+        return await asyncio.to_thread(read)
 
     async def _evaluated(self, name: JobName) -> Job:
         job = await self._database.run(lambda c: history.get_job(c, name))

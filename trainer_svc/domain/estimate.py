@@ -30,7 +30,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one uninterrupted run took, or a few steps and answers of one. Defaults are of runs of earlier releases."""
+    """What one uninterrupted run took, or a few steps and answers of one.
+
+    Runs of other training code, which may lack what has a default, are read and left out.
+    """
 
     base_model_digest: str
     mode: TrainingMode

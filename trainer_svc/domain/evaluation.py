@@ -63,7 +63,8 @@ class AdapterEvaluation:
     live_revision: str = ""
     """What served when the evaluation began; empty where nothing did."""
     live: Metrics | None = None
-    """None where nothing served, or under another contract or on another base, so that it cannot answer these rows."""
+    """On the rows of these that it was not trained on; None where nothing served, or under another contract or on
+    another base, so that it cannot answer them."""
     against_live: tuple[Comparison, ...] = ()
     trained_against_chance: tuple[Comparison, ...] = ()
     """As `against_chance`, on the rows behind `train`; empty where that was not measured."""

@@ -104,6 +104,8 @@ class RunSpec:
     """That chose the rows held out, if none said so; told in the manifest, of no other use here."""
     live_revision: str = ""
     """Resource name of the revision to compare with, which lies in `RunFolder.live`; empty without one."""
+    live_digest: str = ""
+    """Of its manifest."""
     benchmark_dir: str = ""
     """The operator's benchmark files; empty without any."""
     start_digest: str = ""
@@ -215,6 +217,11 @@ class RunFolder:
         return self.path / "live"
 
     @property
+    def live_rows(self) -> Path:
+        """Service: as `train_rows`, of the revision to compare with; absent where nobody knows them."""
+        return self.path / "live_rows.jsonl"
+
+    @property
     def evaluations(self) -> Path:
         """Child: what was measured of each adapter, so that a death does not cost it all."""
         return self.path / "evaluations"
@@ -288,7 +295,7 @@ class RunResult:
 
     @classmethod
     def from_json(cls, data: bytes) -> RunResult:
-        """Reads `result.json`, also of a release that knew no evidence."""
+        """Reads `result.json`."""
         body = json.loads(data)
         evidence = TypeAdapter(Evidence | None).validate_python(body.get("evidence"))
         return cls(body["manifest_digest"], Evaluation(**body["evaluation"]), evidence)

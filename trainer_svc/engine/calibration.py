@@ -21,7 +21,7 @@ from trainer_svc.engine.base import load_base
 from trainer_svc.engine.batching import collate
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.export import save_adapter
-from trainer_svc.engine.forgetting import ForgettingGauge, benchmarks_of
+from trainer_svc.engine.forgetting import ForgettingGauge
 from trainer_svc.engine.generation import MAX_BATCH_ROWS
 from trainer_svc.engine.holdout import holdout_loss
 from trainer_svc.engine.journal import Journal
@@ -146,7 +146,7 @@ def _answer(ready: Prepared, stopwatch: Stopwatch, server: Server, adapter: Path
     with stopwatch.scoring(len(scored)):
         holdout_loss(served, ready.renderer, ready.base.max_positions, scored)
     with stopwatch.measuring_forgetting():
-        ForgettingGauge(server, benchmarks_of(ready.spec)).measure(served)
+        ForgettingGauge(server, ready.benchmarks).measure(served)
     pick_canaries(served, ready.contract, prompts, answers)
 
 

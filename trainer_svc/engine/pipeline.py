@@ -11,7 +11,7 @@ from shared.files import write_atomic
 from trainer_svc.domain.run import Cancelled, Initialization, Phase, RunFolder, RunResult, RunSpec
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.evaluation_stage import EvaluationStage
-from trainer_svc.engine.forgetting import ForgettingGauge, benchmarks_of
+from trainer_svc.engine.forgetting import ForgettingGauge
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.packaging import pack, summary_of
 from trainer_svc.engine.preparation import Prepared, prepare
@@ -69,7 +69,7 @@ def _publish(
 ) -> RunResult:  # fmt: skip
     journal.phase(Phase.EVALUATING)
     served = server.load(folder.adapter)
-    gauge = ForgettingGauge(server, benchmarks_of(ready.spec))
+    gauge = ForgettingGauge(server, ready.benchmarks)
     evaluated = EvaluationStage(ready, folder, server, gauge, stopwatch, journal).run(served)
     journal.phase(Phase.PUBLISHING)
     canaries = pick_canaries(served, ready.contract, evaluated.prompts, evaluated.answers)

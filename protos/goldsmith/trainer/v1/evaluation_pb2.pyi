@@ -91,8 +91,8 @@ class JobEvaluation(_message.Message):
 
     @_builtins.property
     def live(self) -> Global___AnswerMetrics:
-        """That revision on the same rows, under the contract. Unset where there is none, or where it belongs to another base
-        model, prompt template or contract and so cannot answer them.
+        """That revision on those of the same rows that it was not trained on, under the contract. Unset where there is none, or
+        where it belongs to another base model, prompt template or contract and so cannot answer them.
         """
 
     @_builtins.property
