@@ -14,7 +14,7 @@ from shared.names import ContractName, DatasetName
 from shared.storage.base import BlobStore
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.registry import Revision
-from trainer_svc.domain.run import RunFolder, RunSpec
+from trainer_svc.domain.run import RunFolder, RunSpec, ServedType
 from trainer_svc.domain.servability import ServabilityMode
 from trainer_svc.store import catalog
 from trainer_svc.store.database import Database
@@ -35,6 +35,7 @@ class RunnerSettings:
     servability_proof: ServabilityMode = ServabilityMode.STATIC
     max_lora_rank: int = 64
     """Largest rank that is served."""
+    served_type: ServedType = ServedType.AUTO
 
 
 class RunFiles:
@@ -61,6 +62,7 @@ class RunFiles:
             processes=self._settings.processes,
             servability_proof=self._settings.servability_proof,
             max_lora_rank=self._settings.max_lora_rank,
+            served_type=self._settings.served_type,
             instruction_prompt=golden.instruction_prompt,
             database_sql=golden.database_sql,
             split_seed=golden.split_seed,

@@ -1,0 +1,134 @@
+"""`python -m tests.bench.evaluation_parity`: what is served, against what the trainer's evaluation has, by tokens.
+
+Two real sets are trained on and served; a row counts as equal where all tokens of its greedy answer are. What was
+trained lies in build/bench/parity and is not trained again. Differences go to build/bench/parity_differences.json.
+The engine's own choice of type is measured, with the evaluation that the job stored, and float32, with what the same
+adapter's evaluation answers there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import tempfile
+from pathlib import Path
+
+from deploy.quickstart.tenant import DemoTenant
+from shared.base_model import BaseModel
+from shared.contracts.compiled import CompiledContract
+from shared.contracts.compiler import ContractCompiler
+from shared.prompt import PromptRenderer
+from tests.bench.gate_set import DATA
+from tests.bench.parity_difference import Asked, Judge
+from tests.bench.parity_house import Served, Trained, material, open_inference, open_trainer
+from tests.bench.recorded_inference import TokenIds
+from tests.bench.result import FOLDER, Figures, report
+from tests.bench.train_material import BASE
+from trainer_svc.domain.run import ServedType
+from trainer_svc.engine.served import Server
+
+_FOLDER = FOLDER / "parity"
+_DIFFERENCES = FOLDER / "parity_differences.json"
+_PARALLEL_REQUESTS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Adapter:
+    """Of one tenant, with the rows held out and the tokens that its evaluation stored."""
+
+    tenant: DemoTenant
+    package: Path
+    contract: CompiledContract
+    rows: tuple[tuple[str, TokenIds, TokenIds], ...]
+    """Input, prompt and answer."""
+
+
+def measure() -> Figures:
+    """`parity_ratio` is the share of rows served as they were evaluated, in traffic, in the engine's own type."""
+    try:
+        tenants = material(DATA)
+    except FileNotFoundError as err:
+        return {"parity_skipped": f"no real data: {err.filename}"}
+    base = BaseModel.load(BASE)
+    figures: Figures = {}
+    told: list[dict[str, object]] = []
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    with open_trainer(_FOLDER) as trainer, tempfile.TemporaryDirectory() as cache:
+        compiler = ContractCompiler(Path(cache), base.vocabulary())
+        adapters = [_adapter(base, compiler, trainer, tenant) for tenant in tenants]
+        for served_type in (ServedType.AUTO, ServedType.FLOAT32):
+            with open_inference(_FOLDER, trainer.address, served_type) as served:
+                for tenant in tenants:
+                    served.wait_live(tenant)
+                expected = _evaluated(base, adapters, served_type)
+                figures |= _compare(base, adapters, expected, served, served_type, told)
+            _DIFFERENCES.write_text(json.dumps(told, indent=1) + "\n")
+    return figures
+
+
+def _adapter(base: BaseModel, compiler: ContractCompiler, trainer: Trained, tenant: DemoTenant) -> Adapter:
+    package, renderer = trainer.train(tenant), PromptRenderer.load(base)
+    rows = tuple((text, tuple(renderer.prompt_ids(text)), answer) for text, answer in trainer.evaluated(tenant))
+    return Adapter(tenant, package, compiler.compile(tenant.spec), rows)
+
+
+def _evaluated(base: BaseModel, adapters: list[Adapter], served_type: ServedType) -> dict[TokenIds, TokenIds]:
+    """By prompt: as stored, or as the same evaluation would have it in another type than the trainer was told."""
+    if served_type is ServedType.AUTO:
+        return {prompt: answer for adapter in adapters for _, prompt, answer in adapter.rows}
+    found: dict[TokenIds, TokenIds] = {}
+    for adapter in adapters:
+        server = Server(base, PromptRenderer.load(base), adapter.contract, lambda: None, served_type)
+        prompts = [prompt for _, prompt, _ in adapter.rows]
+        answers = server.answer(server.load(adapter.package), prompts)
+        found |= dict(zip(prompts, map(tuple, answers), strict=True))
+    return found
+
+
+def _compare(  # what is compared, and where it is told
+    base: BaseModel, adapters: list[Adapter], expected: dict[TokenIds, TokenIds], served: Served,
+    served_type: ServedType, told: list[dict[str, object]],
+) -> Figures:  # fmt: skip
+    everything = [(adapter.tenant, text, prompt) for adapter in adapters for text, prompt, _ in adapter.rows]
+    random.Random(0).shuffle(everything)  # adapters mix in the engine's steps
+    traffic = served.ask([(tenant, text) for tenant, text, _ in everything], _PARALLEL_REQUESTS)
+    differing = [(tenant, text) for tenant, text, prompt in everything if traffic[prompt] != expected[prompt]]
+    alone = traffic | (served.ask(differing, 1) if differing else {})
+    prefix = "parity" if served_type is ServedType.AUTO else f"parity_{served_type}"
+    figures: Figures = {}
+    equal_in_traffic = equal_alone = 0
+    for adapter in adapters:
+        asked = [Asked(prompt, expected[prompt], traffic[prompt]) for _, prompt, _ in adapter.rows]
+        judge = Judge(base, adapter.package, adapter.contract, served_type)
+        noise = judge.noise(asked)
+        differences = {row.prompt: judge.difference(row) for row in asked if not row.is_equal}
+        told += [
+            {"type": str(served_type), "set": adapter.tenant.id, "noise": noise, **dataclasses.asdict(difference)}
+            | {"is_tie": difference.is_tie(noise), "is_equal_alone": alone[prompt] == expected[prompt]}
+            for prompt, difference in differences.items()
+        ]
+        in_traffic = sum(row.is_equal for row in asked)
+        on_its_own = sum(alone[row.prompt] == row.evaluated for row in asked)
+        own = f"{prefix}_{adapter.tenant.id}"
+        figures |= {
+            f"{own}_rows": len(asked),
+            f"{own}_ratio": in_traffic / len(asked),
+            f"{own}_alone_ratio": on_its_own / len(asked),
+            f"{own}_noise": noise,
+            f"{own}_unexplained": sum(not difference.is_tie(noise) for difference in differences.values()),
+        }
+        equal_in_traffic, equal_alone = equal_in_traffic + in_traffic, equal_alone + on_its_own
+    return figures | {
+        f"{prefix}_ratio": equal_in_traffic / len(everything),
+        f"{prefix}_alone_ratio": equal_alone / len(everything),
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    report("evaluation_parity", measure())
+
+
+if __name__ == "__main__":
+    main()
