@@ -12,6 +12,7 @@ import dataclasses
 import json
 import random
 import tempfile
+import time
 from pathlib import Path
 
 from deploy.quickstart.tenant import DemoTenant
@@ -92,7 +93,9 @@ def _compare(  # what is compared, and where it is told
 ) -> Figures:  # fmt: skip
     everything = [(adapter.tenant, text, prompt) for adapter in adapters for text, prompt, _ in adapter.rows]
     random.Random(0).shuffle(everything)  # adapters mix in the engine's steps
+    begin = time.perf_counter()
     traffic = served.ask([(tenant, text) for tenant, text, _ in everything], _PARALLEL_REQUESTS)
+    seconds = time.perf_counter() - begin
     differing = [(tenant, text) for tenant, text, prompt in everything if traffic[prompt] != expected[prompt]]
     alone = traffic | (served.ask(differing, 1) if differing else {})
     prefix = "parity" if served_type is ServedType.AUTO else f"parity_{served_type}"
@@ -122,6 +125,7 @@ def _compare(  # what is compared, and where it is told
     return figures | {
         f"{prefix}_ratio": equal_in_traffic / len(everything),
         f"{prefix}_alone_ratio": equal_alone / len(everything),
+        f"{prefix}_traffic_seconds": seconds,
     }
 
 
