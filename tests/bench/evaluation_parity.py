@@ -24,7 +24,7 @@ from tests.bench.gate_set import DATA
 from tests.bench.parity_difference import Asked, Judge
 from tests.bench.parity_house import Served, Trained, material, open_inference, open_trainer
 from tests.bench.recorded_inference import TokenIds
-from tests.bench.result import FOLDER, Figures, report
+from tests.bench.result import FOLDER, Figures, keep, report
 from tests.bench.train_material import BASE
 from trainer_svc.domain.run import ServedType
 from trainer_svc.engine.served import Server
@@ -45,6 +45,19 @@ class Adapter:
     """Input, prompt and answer."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """Tokens by prompt."""
+
+    expected: dict[TokenIds, TokenIds]
+    """Of the evaluation."""
+    traffic: dict[TokenIds, TokenIds]
+    """Served while others are, too."""
+    alone: dict[TokenIds, TokenIds]
+    """Served one after another where `traffic` is not as expected; as in `traffic` elsewhere."""
+    traffic_seconds: float
+
+
 def measure() -> Figures:
     """`parity_ratio` is the share of rows served as they were evaluated, in traffic, in the engine's own type."""
     try:
@@ -59,12 +72,15 @@ def measure() -> Figures:
         compiler = ContractCompiler(Path(cache), base.vocabulary())
         adapters = [_adapter(base, compiler, trainer, tenant) for tenant in tenants]
         for served_type in (ServedType.AUTO, ServedType.FLOAT32):
+            expected = _evaluated(base, adapters, served_type)
             with open_inference(_FOLDER, trainer.address, served_type) as served:
                 for tenant in tenants:
                     served.wait_live(tenant)
-                expected = _evaluated(base, adapters, served_type)
-                figures |= _compare(base, adapters, expected, served, served_type, told)
+                answers = _ask(served, adapters, expected)
+            found, differences = _compare(base, adapters, answers, served_type)
+            figures, told = figures | found, told + differences
             _DIFFERENCES.write_text(json.dumps(told, indent=1) + "\n")
+            keep("evaluation_parity", figures)
     return figures
 
 
@@ -87,46 +103,48 @@ def _evaluated(base: BaseModel, adapters: list[Adapter], served_type: ServedType
     return found
 
 
-def _compare(  # what is compared, and where it is told
-    base: BaseModel, adapters: list[Adapter], expected: dict[TokenIds, TokenIds], served: Served,
-    served_type: ServedType, told: list[dict[str, object]],
-) -> Figures:  # fmt: skip
-    everything = [(adapter.tenant, text, prompt) for adapter in adapters for text, prompt, _ in adapter.rows]
-    random.Random(0).shuffle(everything)  # adapters mix in the engine's steps
+def _ask(served: Served, adapters: list[Adapter], expected: dict[TokenIds, TokenIds]) -> Answers:
+    rows = [(adapter.tenant, text, prompt) for adapter in adapters for text, prompt, _ in adapter.rows]
+    random.Random(0).shuffle(rows)  # adapters mix in the engine's steps
     begin = time.perf_counter()
-    traffic = served.ask([(tenant, text) for tenant, text, _ in everything], _PARALLEL_REQUESTS)
+    traffic = served.ask([(tenant, text) for tenant, text, _ in rows], _PARALLEL_REQUESTS)
     seconds = time.perf_counter() - begin
-    differing = [(tenant, text) for tenant, text, prompt in everything if traffic[prompt] != expected[prompt]]
-    alone = traffic | (served.ask(differing, 1) if differing else {})
+    differing = [(tenant, text) for tenant, text, prompt in rows if traffic[prompt] != expected[prompt]]
+    alone = served.ask(differing, 1)
+    return Answers(expected, traffic, traffic | alone, seconds)
+
+
+def _compare(
+    base: BaseModel, adapters: list[Adapter], answers: Answers, served_type: ServedType
+) -> tuple[Figures, list[dict[str, object]]]:
+    """The figures, and every difference with what explains it."""
     prefix = "parity" if served_type is ServedType.AUTO else f"parity_{served_type}"
     figures: Figures = {}
-    equal_in_traffic = equal_alone = 0
+    told: list[dict[str, object]] = []
     for adapter in adapters:
-        asked = [Asked(prompt, expected[prompt], traffic[prompt]) for _, prompt, _ in adapter.rows]
+        asked = [Asked(prompt, answers.expected[prompt], answers.traffic[prompt]) for _, prompt, _ in adapter.rows]
         judge = Judge(base, adapter.package, adapter.contract, served_type)
         noise = judge.noise(asked)
-        differences = {row.prompt: judge.difference(row) for row in asked if not row.is_equal}
+        found = [(row, judge.difference(row)) for row in asked if not row.is_equal]
         told += [
-            {"type": str(served_type), "set": adapter.tenant.id, "noise": noise, **dataclasses.asdict(difference)}
-            | {"is_tie": difference.is_tie(noise), "is_equal_alone": alone[prompt] == expected[prompt]}
-            for prompt, difference in differences.items()
+            {"type": str(served_type), "set": adapter.tenant.id, "noise": noise, "is_tie": difference.is_tie(noise)}
+            | {"is_equal_alone": answers.alone[row.prompt] == row.evaluated, **dataclasses.asdict(difference)}
+            for row, difference in found
         ]
-        in_traffic = sum(row.is_equal for row in asked)
-        on_its_own = sum(alone[row.prompt] == row.evaluated for row in asked)
         own = f"{prefix}_{adapter.tenant.id}"
         figures |= {
             f"{own}_rows": len(asked),
-            f"{own}_ratio": in_traffic / len(asked),
-            f"{own}_alone_ratio": on_its_own / len(asked),
+            f"{own}_ratio": 1 - len(found) / len(asked),
+            f"{own}_alone_ratio": sum(answers.alone[row.prompt] == row.evaluated for row in asked) / len(asked),
             f"{own}_noise": noise,
-            f"{own}_unexplained": sum(not difference.is_tie(noise) for difference in differences.values()),
+            f"{own}_unexplained": sum(not difference.is_tie(noise) for _, difference in found),
         }
-        equal_in_traffic, equal_alone = equal_in_traffic + in_traffic, equal_alone + on_its_own
+    count = len(answers.expected)
     return figures | {
-        f"{prefix}_ratio": equal_in_traffic / len(everything),
-        f"{prefix}_alone_ratio": equal_alone / len(everything),
-        f"{prefix}_traffic_seconds": seconds,
-    }
+        f"{prefix}_ratio": sum(answers.traffic[p] == answers.expected[p] for p in answers.expected) / count,
+        f"{prefix}_alone_ratio": sum(answers.alone[p] == answers.expected[p] for p in answers.expected) / count,
+        f"{prefix}_traffic_seconds": answers.traffic_seconds,
+    }, told
 
 
 def main() -> None:
