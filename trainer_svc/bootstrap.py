@@ -61,6 +61,7 @@ from trainer_svc.config import Settings
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.personal.plugin import load_finder
 from trainer_svc.domain.estimate import Price
+from trainer_svc.domain.run import ServedType
 from trainer_svc.evaluation.benchmark import load_benchmarks
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
@@ -102,6 +103,7 @@ class TrainerApplication:
             processes=settings.training_processes,
             servability_proof=settings.servability_mode,
             max_lora_rank=settings.max_lora_rank,
+            served_type=ServedType(settings.served_dtype),
             parallel_jobs=settings.parallel_jobs,
             benchmark_dir=_benchmarks(settings.benchmark_dir),
         )

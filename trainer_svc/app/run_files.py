@@ -16,7 +16,7 @@ from shared.names import ContractName, DatasetName, JobName
 from shared.storage.base import BlobStore
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.registry import Revision
-from trainer_svc.domain.run import RunFolder, RunSpec
+from trainer_svc.domain.run import RunFolder, RunSpec, ServedType
 from trainer_svc.domain.servability import ServabilityMode
 from trainer_svc.store import catalog, history
 from trainer_svc.store.database import Database
@@ -37,6 +37,7 @@ class RunnerSettings:
     servability_proof: ServabilityMode = ServabilityMode.STATIC
     max_lora_rank: int = 64
     """Largest rank that is served."""
+    served_type: ServedType = ServedType.AUTO
 
 
 class RunFiles:
@@ -63,6 +64,7 @@ class RunFiles:
             processes=self._settings.processes,
             servability_proof=self._settings.servability_proof,
             max_lora_rank=self._settings.max_lora_rank,
+            served_type=self._settings.served_type,
             instruction_prompt=golden.instruction_prompt,
             database_sql=golden.database_sql,
             split_seed=golden.split_seed,

@@ -53,6 +53,15 @@ class Initialization(enum.StrEnum):
     EVA = "eva"
 
 
+class ServedType(enum.StrEnum):
+    """In which type the inference services compute; their own setting `dtype` has the same words."""
+
+    AUTO = "auto"
+    """bfloat16; float32 on a processor that only emulates it."""
+    BFLOAT16 = "bfloat16"
+    FLOAT32 = "float32"
+
+
 class Preset(enum.StrEnum):
     """Settings that go together; `trainer_svc.domain.preset` has what each of them is."""
 
@@ -113,6 +122,8 @@ class RunSpec:
     servability_proof: ServabilityMode = ServabilityMode.STATIC
     max_lora_rank: int = 64
     """Largest rank that is served."""
+    served_type: ServedType = ServedType.AUTO
+    """In which the adapter is evaluated, whatever it was trained in."""
 
     def to_json(self) -> bytes:
         """Inverse of `from_json`."""
@@ -126,6 +137,7 @@ class RunSpec:
             "mode": TrainingMode(body["mode"]),
             "initialization": Initialization(body.get("initialization", Initialization.KAIMING)),
             "preset": Preset(body.get("preset", Preset.BALANCED)),
+            "served_type": ServedType(body.get("served_type", ServedType.AUTO)),
             "servability_proof": ServabilityMode(body.get("servability_proof", ServabilityMode.STATIC)),
         }
         return cls(**{**body, **enums})

@@ -54,7 +54,7 @@ def calibrate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: 
     stopwatch = Stopwatch()
     ready = prepare(spec, folder, journal)
     rows = list(sample(ready.examples, ready.plan.batch_size))
-    server = Server(ready.base, ready.renderer, ready.contract, partial(_stop_if, is_cancelled))
+    server = Server(ready.base, ready.renderer, ready.contract, partial(_stop_if, is_cancelled), ready.spec.served_type)
     _train(ready, rows, stopwatch, folder, is_cancelled, partial(_validate, ready, stopwatch, server, folder.candidate))
     _answer(ready, stopwatch, server, folder.adapter)
     read = rows[: ready.plan.batch_size * len(stopwatch.gauge.steps)]

@@ -48,7 +48,7 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     if not folder.adapter.is_dir():
         journal.phase(Phase.TRAINING)
         train(ready, folder, journal, is_cancelled, stopwatch)
-    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled)
+    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled, ready.spec.served_type)
     result = _publish(ready, folder, server, made_of, stopwatch, journal)
     # How long EVA looks at the rows says nothing of other runs, nor do several processes of one.
     is_typical = ready.plan.initialization is not Initialization.EVA and spec.processes == 1

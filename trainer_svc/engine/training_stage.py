@@ -94,7 +94,7 @@ def _validation(
         if is_cancelled():
             raise Cancelled
 
-    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled)
+    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled, ready.spec.served_type)
 
     def measure(adapter: Path) -> float:
         stop_if_cancelled()

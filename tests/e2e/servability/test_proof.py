@@ -135,7 +135,7 @@ class TestProveServable:
         """An engine that hangs fails the job."""
         monkeypatch.setattr(servability, "_LIMIT_SECONDS", 0.0)
 
-        with pytest.raises(Unavailable, match="vLLM could not be asked .* it took more than 0 s"):
+        with pytest.raises(Unavailable, match=r"vLLM could not be asked .* it took more than 0 s"):
             prove_servable(proved.package, _spec(proved), RunFolder(_beside(proved, tmp_path)), lambda: None)
 
     def test_starts_nothing_where_our_rules_are_enough(self, prepare: Callable[..., RunFolder]) -> None:
