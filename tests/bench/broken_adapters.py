@@ -82,25 +82,31 @@ class Workshop:
     @cached_property
     def sound(self) -> RunFolder:
         """A run without any fault, to its end."""
-        run = self.write("sound")
-        assert self.house.train(run) is None
-        return run
+        return self._trained("sound", self.base)
 
     @cached_property
     def other_template(self) -> RunFolder:
         """A sound run on the base with another prompt template."""
-        return self._on_other_base("other-template", _with_template)
+        return self._trained("other-template", self.other_template_base)
+
+    @cached_property
+    def other_template_base(self) -> BaseModel:
+        """The base with another prompt template."""
+        return self._changed_base("other-template", _with_template)
 
     @cached_property
     def other_base(self) -> RunFolder:
         """A run on a base of the same shape and name with other weights, which are random."""
-        return self._on_other_base("other-base", _with_random_weights, **_SHORT)
+        return self._trained("other-base", self._changed_base("other-base", _with_random_weights), **_SHORT)
 
-    def _on_other_base(self, name: str, change: Callable[[Path], None], **settings: Any) -> RunFolder:
+    def _changed_base(self, name: str, change: Callable[[Path], None]) -> BaseModel:
         folder = self._folder / f"{name}-weights"
         shutil.copytree(BASE, folder)
         change(folder)
-        run = self.write(name, base=BaseModel.load(folder), **settings)
+        return BaseModel.load(folder)
+
+    def _trained(self, name: str, base: BaseModel, **settings: Any) -> RunFolder:
+        run = self.write(name, base=base, **settings)
         assert self.house.train(run) is None
         return run
 
@@ -221,7 +227,7 @@ def _copy_adapter(adapter: Path, folder: Path) -> None:
 
 def _unlike_server(shop: Workshop) -> Ending:
     """A renderer whose batches differ from what the server makes of one input."""
-    other = PromptRenderer.load(BaseModel.load(Path(shop.other_template.path.parent / "other-template-weights")))
+    other = PromptRenderer.load(shop.other_template_base)
     with patch.object(PromptRenderer, "pairs_of_ids", lambda _, pairs: _pairs(other, pairs)):
         return shop.house.finish(shop.write("unlike-server"))
 

@@ -68,7 +68,7 @@ class _BuiltInCheckEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BuiltInC
     BUILT_IN_CHECK_OWN_STOP: _BuiltInCheck.ValueType  # 2
     """Free answers come to an end. Reason ENDLESS_ANSWERS: most often it was trained without the stop token."""
     BUILT_IN_CHECK_BETTER_THAN_CHANCE: _BuiltInCheck.ValueType  # 3
-    """Significantly better than its own answers to other rows, among those held out and among those trained on. Reason
+    """Significantly better than its own answers to other rows, and by 0.1, held out as well as trained on. Reason
     NO_BETTER_THAN_CHANCE: it learned the format and nothing of the inputs, or its rows have the outputs of others.
     """
     BUILT_IN_CHECK_NOT_MEMORISED: _BuiltInCheck.ValueType  # 4
@@ -90,7 +90,7 @@ two were never compared.
 BUILT_IN_CHECK_OWN_STOP: BuiltInCheck.ValueType  # 2
 """Free answers come to an end. Reason ENDLESS_ANSWERS: most often it was trained without the stop token."""
 BUILT_IN_CHECK_BETTER_THAN_CHANCE: BuiltInCheck.ValueType  # 3
-"""Significantly better than its own answers to other rows, among those held out and among those trained on. Reason
+"""Significantly better than its own answers to other rows, and by 0.1, held out as well as trained on. Reason
 NO_BETTER_THAN_CHANCE: it learned the format and nothing of the inputs, or its rows have the outputs of others.
 """
 BUILT_IN_CHECK_NOT_MEMORISED: BuiltInCheck.ValueType  # 4
@@ -204,7 +204,7 @@ class PromotionPolicy(_message.Message):
     """
     max_memorised_gap: _builtins.float
     """Optional, 0 to 1. For BUILT_IN_CHECK_NOT_MEMORISED: by how much the task metric may be higher on rows trained on than
-    on the holdout, at the lower end of the difference's 95 % interval. Default 0.5.
+    on the holdout, at the lower end of the difference's 95 % interval. Default 0.25.
     """
     evaluation_required: _builtins.bool
     """Optional. Set: a revision fails when a built-in check could not be made. What thresholds, live_margin and
