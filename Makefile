@@ -9,7 +9,7 @@ SECONDS ?= 60
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help venv demo test fuzz lint protos protos-check bench bench-format bench-adapters bench-train bench-architectures base-model clean
+.PHONY: help venv demo test fuzz lint protos protos-check bench bench-format bench-adapters bench-train bench-architectures bench-evaluation base-model clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ bench-train: $(READY) build/trl ## training against TRL and plain PEFT, kill -9,
 
 bench-architectures: $(READY) ## each supported kind of base trained, and served by vLLM as PEFT computes it (10 minutes)
 	$(BIN)/python -m tests.bench architectures
+
+bench-evaluation: $(READY) ## metrics computed twice, broken adapters, served answers against evaluated ones, savings (needs the real data)
+	$(BIN)/python -m tests.bench evaluation
 
 build/trl: requirements/trl.lock
 	rm -rf $@

@@ -160,6 +160,29 @@ class AliasName:
 
 
 @dataclass(frozen=True, order=True)
+class PreferenceStudyName:
+    """`tenants/{tenant}/adapters/{adapter}/preferenceStudies/{id}`."""
+
+    tenant: str
+    adapter: str
+    id: str
+
+    @classmethod
+    def parse(cls, text: str, field: str = "name") -> Self:
+        """Reads a study's name; raises `InvalidInput` naming `field`."""
+        tenant, adapter, own = _segments(text, "tenants/*/adapters/*/preferenceStudies/*", field)
+        return cls(check_id(tenant, field), check_id(adapter, field), check_id(own, field))
+
+    @property
+    def adapter_name(self) -> AdapterName:
+        """The adapter whose revisions it compares."""
+        return AdapterName(self.tenant, self.adapter)
+
+    def __str__(self) -> str:
+        return f"tenants/{self.tenant}/adapters/{self.adapter}/preferenceStudies/{self.id}"
+
+
+@dataclass(frozen=True, order=True)
 class PromotionPolicyName:
     """`tenants/{tenant}/adapters/{adapter}/promotionPolicy`; each adapter has one (https://google.aip.dev/156)."""
 

@@ -39,10 +39,10 @@ _OWN: dict[str, dict[str, Any]] = {
     "granite": {
         "attention_multiplier": 0.3, "embedding_multiplier": 3.0, "logits_scaling": 1.5, "residual_multiplier": 0.5,
     },
-    "mistral": {"sliding_window": None},
+    "mistral": {"sliding_window": 16},
     "olmo3": {"sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]},
-    "phi3": {"sliding_window": None},
-    "starcoder2": {"sliding_window": None},
+    "phi3": {"sliding_window": 16},
+    "starcoder2": {"sliding_window": 16},
 }  # fmt: skip
 _WITHOUT_HEAD_SIZE = frozenset({"phi3", "qwen2", "starcoder2"})
 """Their models ask the configuration for one and divide the width by the heads where it has none."""

@@ -24,6 +24,8 @@ from goldsmith.trainer.v1 import (
     economics_service_pb2_grpc,
     evaluation_service_pb2,
     evaluation_service_pb2_grpc,
+    preference_service_pb2,
+    preference_service_pb2_grpc,
     training_service_pb2,
     training_service_pb2_grpc,
 )
@@ -45,6 +47,7 @@ from trainer_svc.app.evaluations import Evaluations
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.labelling import Labeller
 from trainer_svc.app.live_comparison import StoredAnswers
+from trainer_svc.app.preferences import PreferenceStudies
 from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.promotions import Promotions
 from trainer_svc.app.publisher import Publisher
@@ -58,11 +61,13 @@ from trainer_svc.config import Settings
 from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.personal.plugin import load_finder
 from trainer_svc.domain.estimate import Price
+from trainer_svc.domain.run import ServedType
 from trainer_svc.evaluation.benchmark import load_benchmarks
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
 from trainer_svc.service.economics import EconomicsServicer
 from trainer_svc.service.evaluation import EvaluationServicer
+from trainer_svc.service.preference import PreferenceServicer
 from trainer_svc.service.promotion import PromotionServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
@@ -98,6 +103,7 @@ class TrainerApplication:
             processes=settings.training_processes,
             servability_proof=settings.servability_mode,
             max_lora_rank=settings.max_lora_rank,
+            served_type=ServedType(settings.served_dtype),
             parallel_jobs=settings.parallel_jobs,
             benchmark_dir=_benchmarks(settings.benchmark_dir),
         )
@@ -151,6 +157,7 @@ class TrainerApplication:
         )  # fmt: skip
         self._training = TrainingServicer(jobs, estimates, clock)
         self._evaluations = EvaluationServicer(Evaluations(self._database, blobs))
+        self._preferences = PreferenceServicer(PreferenceStudies(self._database, blobs, clock), clock)
         self._registry = RegistryServicer(RegistryReader(self._database, blobs, self._changes, clock, gate))
         self._promotion = PromotionServicer(Promotions(self._database, self._changes, clock, gate))
         prices = Prices(settings.token_prices, settings.training_hour_price, settings.currency)
@@ -168,6 +175,7 @@ class TrainerApplication:
                 (dataset_service_pb2, "DatasetService"),
                 (training_service_pb2, "TrainingService"),
                 (evaluation_service_pb2, "EvaluationService"),
+                (preference_service_pb2, "PreferenceService"),
                 (registry_service_pb2, "RegistryService"),
                 (promotion_service_pb2, "PromotionService"),
                 (economics_service_pb2, "EconomicsService"),
@@ -185,6 +193,7 @@ class TrainerApplication:
         dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(self._datasets, server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(self._training, server)
         evaluation_service_pb2_grpc.add_EvaluationServiceServicer_to_server(self._evaluations, server)
+        preference_service_pb2_grpc.add_PreferenceServiceServicer_to_server(self._preferences, server)
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(self._registry, server)
         promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(self._promotion, server)
         economics_service_pb2_grpc.add_EconomicsServiceServicer_to_server(self._economics, server)

@@ -11,6 +11,7 @@ from pathlib import Path
 from shared.names import invalid_field
 from shared.rpc.security import SecuritySettings
 from trainer_svc.domain.money import read_price
+from trainer_svc.domain.run import ServedType
 from trainer_svc.domain.savings import TokenPrices, check_percent
 from trainer_svc.domain.servability import SERVED_RANKS, ServabilityMode
 
@@ -73,6 +74,10 @@ class Settings(SecuritySettings):
         },
     )
     max_lora_rank: int = field(default=64, metadata={"help": "largest rank that the inference services serve"})
+    served_dtype: str = field(
+        default=ServedType.AUTO.value,
+        metadata={"help": "arithmetic in which adapters are evaluated; what the inference services have as dtype"},
+    )
     price_per_hour: float = field(
         default=0.0, metadata={"help": "of a training hour, for estimates and savings; 0 is none"}
     )
@@ -116,6 +121,9 @@ class Settings(SecuritySettings):
             raise invalid_field("servability_proof", "is vllm, which is not installed here: install it, or say static")
         if self.max_lora_rank not in SERVED_RANKS:
             raise invalid_field("max_lora_rank", f"must be one of {SERVED_RANKS}, got {self.max_lora_rank}")
+        if self.served_dtype not in list(ServedType):
+            types = ", ".join(ServedType)
+            raise invalid_field("served_dtype", f"must be one of {types}, got {self.served_dtype!r}")
         if not math.isfinite(self.price_per_hour):
             raise invalid_field("price_per_hour", f"must be a number, got {self.price_per_hour}")
         assert self.token_prices, "refuses what is no price"

@@ -29,7 +29,9 @@ def main(argv: list[str]) -> int:
     from trainer_svc.engine.vllm_replay import replay_in_vllm
 
     try:
-        proof = replay_in_vllm(package, manifest, base, contract, max_lora_rank=spec.max_lora_rank)
+        proof = replay_in_vllm(
+            package, manifest, base, contract, max_lora_rank=spec.max_lora_rank, served_type=spec.served_type
+        )
     except StateConflict as err:
         write_atomic(folder.unservable, err.message.encode())
         return EXIT_USER_ERROR

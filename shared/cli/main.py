@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from shared.cli import contract, dataset, policy
+from shared.cli import contract, dataset, policy, preference
 from shared.cli.adapters import adapters
 from shared.cli.economics import savings, usage
 from shared.cli.export import export
 from shared.cli.promotion import promote, promotions, rollback
+from shared.cli.report import report
 from shared.cli.screen import errors_shown
 from shared.cli.verify import verify
 from shared.client import Credentials
@@ -19,6 +20,7 @@ from shared.client import Credentials
 app = typer.Typer(name="goldsmith", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(contract.app, name="contract")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(preference.app, name="preference")
 app.add_typer(policy.app, name="policy")
 app.command()(adapters)
 app.command()(promote)
@@ -28,6 +30,7 @@ app.command()(export)
 app.command()(verify)
 app.command()(savings)
 app.command()(usage)
+app.command()(report)
 
 
 def _file(name: str, text: str) -> typer.models.OptionInfo:

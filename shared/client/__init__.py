@@ -6,8 +6,17 @@
 
 from shared.client.credentials import Credentials
 from shared.client.economics import EconomicsClient
+from shared.client.evaluation import EvaluationClient
 from shared.client.inference import Answer, InferenceClient
 from shared.client.promotion import PromotionClient
 from shared.client.trainer import TrainerClient
 
-__all__ = ["Answer", "Credentials", "EconomicsClient", "InferenceClient", "PromotionClient", "TrainerClient"]
+__all__ = [
+    "Answer",
+    "Credentials",
+    "EconomicsClient",
+    "EvaluationClient",
+    "InferenceClient",
+    "PromotionClient",
+    "TrainerClient",
+]

@@ -29,15 +29,17 @@ from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from tests.access.issuer import AUDIENCE, ISSUER, Certificate, CertificateAuthority, TokenIssuer
 from tests.unit.inference_svc.conftest import ALIAS, Replica
-from tests.unit.trainer_svc.evaluation_sample import evaluation
+from tests.unit.trainer_svc.evaluation_sample import WRONG, evaluation, row
 from trainer_svc.bootstrap import TrainerApplication
 from trainer_svc.config import Settings
 from trainer_svc.domain.estimate import Usage
+from trainer_svc.domain.evaluation import ScoredAnswer
 from trainer_svc.domain.job import Job, JobSpec, JobState
+from trainer_svc.domain.preference import PreferencePair, PreferenceStudy
 from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.registry import Revision
 from trainer_svc.domain.run import TrainingMode
-from trainer_svc.store import calibration, history, shelf
+from trainer_svc.store import calibration, history, preference, shelf
 from trainer_svc.store.codec import dump
 from trainer_svc.store.database import Database
 
@@ -46,6 +48,8 @@ SCHEMA = '{"type":"object","properties":{"n":{"type":"integer","minimum":0,"maxi
 ROWS = b"".join(b'{"input":"row %d","output":{"n":%d}}\n' % (i, i % 10) for i in range(40))
 DIGEST = "sha256:" + hashlib.sha256(ROWS).hexdigest()
 FIRST_ROWS = ROWS[:200]
+PAIR = "0123456789abcdef"
+"""Of the studies."""
 
 
 class Reached(grpc.aio.ServerInterceptor):
@@ -154,24 +158,34 @@ async def open_house(base: BaseModel, folder: Path) -> AsyncIterator[House]:
 
 
 async def _publish(data: Path, base: BaseModel) -> None:
-    """Two revisions that nobody trained, a job that was paused, and what a run took."""
+    """Two revisions, studies of them, a job that was paused, and what a run took."""
     database, blobs = Database(f"sqlite:///{data}/trainer.db"), LocalBlobStore(data / "blobs")
     database.migrate()
     files = (PackageFile("manifest.json", 8, blobs.put_bytes(b"manifest")),)
     zero = "sha256:" + "0" * 64
-    revision = Revision("", zero, files, f"{TENANT}/jobs/j", f"{TENANT}/contracts/c", zero, ManualClock().now())
-    for _ in "12":
-        await database.run(lambda connection: shelf.add_revision(connection, AdapterName("acme", "answer"), revision))
+    for job in ("done", "other"):
+        revision = Revision("", zero, files, f"{TENANT}/jobs/{job}", f"{TENANT}/contracts/c", zero, ManualClock().now())
+        await database.run(lambda c: shelf.add_revision(c, AdapterName("acme", "answer"), revision))  # noqa: B023  # run at once
     held = Job(
         f"{TENANT}/jobs/held", f"{TENANT}/datasets/golden", f"{TENANT}/adapters/answer", "live", JobSpec(),
         ManualClock().now(), state=JobState.PAUSED,
     )  # fmt: skip
     await database.run(lambda connection: history.add_job(connection, held))
-    done = dataclasses.replace(
-        held, name=f"{TENANT}/jobs/done", state=JobState.SUCCEEDED, evaluated_rows_digest=blobs.put_bytes(b""),
-        evaluation_digest=blobs.put_bytes(dump(evaluation()).encode()),
-    )  # fmt: skip
-    await database.run(lambda connection: history.add_job(connection, done))
+    for job in ("done", "other"):
+        rows = dump(row(1, adapter=ScoredAnswer(job, WRONG))).encode() + b"\n"
+        done = dataclasses.replace(
+            held, name=f"{TENANT}/jobs/{job}", state=JobState.SUCCEEDED, evaluated_rows_digest=blobs.put_bytes(rows),
+            evaluation_digest=blobs.put_bytes(dump(evaluation()).encode()),
+        )  # fmt: skip
+        await database.run(lambda connection: history.add_job(connection, done))  # noqa: B023  # run at once
+    pairs = blobs.put_bytes(dump(PreferencePair(PAIR, "input", "yes", "no", is_a_left=True)).encode() + b"\n")
+    answer = f"{TENANT}/adapters/answer"
+    for study in ("first", "last"):
+        stored = PreferenceStudy(
+            f"{answer}/preferenceStudies/{study}", f"{answer}/revisions/1", f"{answer}/revisions/2", 50, 0,
+            ManualClock().now(), common_row_count=1, pair_count=1, pairs_digest=pairs,
+        )  # fmt: skip
+        await database.run(lambda connection: preference.add_study(connection, stored))  # noqa: B023  # run at once
     usage = Usage(
         base.digest, TrainingMode.LORA, 16, 2, "cpu", 100, 10, 1.0, 1.0, 1.0, 1, recipe_version=RECIPE_VERSION
     )  # fmt: skip

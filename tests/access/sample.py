@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from tests.access.house import DIGEST, FIRST_ROWS, ROWS, SCHEMA
+from tests.access.house import DIGEST, FIRST_ROWS, PAIR, ROWS, SCHEMA
 from tests.access.rpcs import Rpc
 
 REQUEST_ID = "7f4d1c52-58a5-4f6d-9a3c-0d9a4a8f3b11"
@@ -45,6 +45,20 @@ SAMPLES: dict[str, dict[str, object]] = {
     "TrainingService/EstimateTrainingJob": {"parent": "{t}", "job": {"dataset": "{t}/datasets/golden{x}"}},
     "EvaluationService/GetJobEvaluation": {"name": "{t}/jobs/done{x}"},
     "EvaluationService/ListEvaluatedRows": {"parent": "{t}/jobs/done{x}"},
+    "PreferenceService/CreatePreferenceStudy": {
+        "parent": "{t}/adapters/answer{x}", "studyId": "new", "requestId": REQUEST_ID,
+        "study": {
+            "revisionA": "{t}/adapters/answer{x}/revisions/1", "revisionB": "{t}/adapters/answer{x}/revisions/2",
+        },
+    },
+    "PreferenceService/GetPreferenceStudy": {"name": "{t}/adapters/answer{x}/preferenceStudies/first"},
+    "PreferenceService/ListPreferenceStudies": {"parent": "{t}/adapters/answer{x}"},
+    "PreferenceService/ListPreferencePairs": {"parent": "{t}/adapters/answer{x}/preferenceStudies/first"},
+    "PreferenceService/SubmitPreferenceVerdicts": {
+        "name": "{t}/adapters/answer{x}/preferenceStudies/first", "reviewer": "Ada",
+        "verdicts": [{"pair": PAIR, "choice": "PREFERENCE_CHOICE_LEFT"}],
+    },
+    "PreferenceService/ClosePreferenceStudy": {"name": "{t}/adapters/answer{x}/preferenceStudies/last"},
     "EconomicsService/ReportUsage": {
         "parent": "{t}", "replicaId": REQUEST_ID,
         "entries": [{"adapterId": "answer", "revisionNumber": 1, "hourTime": "2026-01-01T00:00:00Z", "sequence": 1}],

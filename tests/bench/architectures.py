@@ -31,8 +31,10 @@ _NOTES = {
     "gemma2": "windows; capped scores and logits: attends eagerly in training",
     "gemma3_text": "windows",
     "granite": "scores and logits are scaled",
+    "mistral": "windows",
     "olmo3": "windows",
-    "phi3": "fused projections",
+    "phi3": "windows; fused projections",
+    "starcoder2": "windows",
 }
 """In what each differs from Llama where training must heed it; `tests/architecture_sample.py` has it so."""
 

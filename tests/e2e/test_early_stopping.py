@@ -26,6 +26,7 @@ from shared.digest import sha256_file
 from shared.errors import InvalidInput
 from tests.e2e.training_sample import events_of, rows, run_here, write_run
 from trainer_svc.domain.job import JobSpec
+from trainer_svc.domain.measure import Measure
 from trainer_svc.domain.run import Cancelled, Preset, RunFolder, RunSpec, TrainingMode
 from trainer_svc.engine import served, training_stage
 from trainer_svc.engine.journal import Journal
@@ -54,7 +55,9 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def give(*values: float) -> None:
         left: Iterator[float] = iter(values)
-        monkeypatch.setattr(training_stage, "metrics_of", lambda _: SimpleNamespace(task_metric=next(left, 0.0)))
+        monkeypatch.setattr(
+            training_stage, "metrics_of", lambda _: SimpleNamespace(task_metric=Measure(next(left, 0.0), 0.0, 1.0))
+        )
 
     return give
 

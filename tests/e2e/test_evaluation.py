@@ -12,6 +12,7 @@ from shared.adapter.package import read_package
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_file
 from tests.e2e.training_sample import CONTRACT, events_of, rows, run_here
+from trainer_svc.curation.row_file import dump_rows, load_rows
 from trainer_svc.domain.comparison import MetricName, Verdict
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.evaluation import AdapterEvaluation, EvaluatedRow, ScoredAnswer
@@ -51,7 +52,7 @@ class TestCheckpoints:
             assert one.constrained.schema_valid.value == 1
             assert one.forgetting.text_token_count > 1_000
         told = {event["step"]: event["task_metric"] for event in events_of(folder, "evaluated")}
-        assert told == {one.step: one.constrained.task_metric for one in found.checkpoints}
+        assert told == {one.step: one.constrained.task_metric.value for one in found.checkpoints}
         losses = [one.holdout_loss for one in found.checkpoints]
         assert losses[0] > losses[-1], "it learns"
 
@@ -84,10 +85,10 @@ class TestComparisons:
     def test_the_live_revision_answers_the_same_rows(self, prepare: Callable[..., RunFolder]) -> None:
         """One that learned little is worse; compared with itself an adapter is neither better nor worse."""
         weak = prepare("weak", epoch_count=1, learning_rate=1e-6)
-        again = prepare("again", epoch_count=1, learning_rate=1e-6, live_revision=_LIVE)
-        strong = prepare("strong", epoch_count=12, learning_rate=2e-2, live_revision=_LIVE)
         run_here(weak)
-        alone = _evaluation(weak)
+        alone, live = _evaluation(weak), {"live_revision": _LIVE, "live_digest": read_package(weak.package).digest}
+        again = prepare("again", epoch_count=1, learning_rate=1e-6, **live)
+        strong = prepare("strong", epoch_count=12, learning_rate=2e-2, **live)
         for folder in (strong, again):
             shutil.copytree(weak.package, folder.live)
 
@@ -102,14 +103,32 @@ class TestComparisons:
         assert _evaluation(strong).live_revision == _LIVE
         assert all(row.live is not None for row in _rows(strong))
 
+    def test_the_live_revision_is_not_asked_what_it_was_trained_on(self, prepare: Callable[..., RunFolder]) -> None:
+        """With another split of the same rows it would shine: only rows that are new to both are compared."""
+        weak = prepare("weak", epoch_count=1)
+        run_here(weak)
+        digest = read_package(weak.package).digest
+        folder = prepare("split", epoch_count=1, live_revision=_LIVE, live_digest=digest)
+        shutil.copytree(weak.package, folder.live)
+        held = load_rows(folder.holdout_rows.read_bytes())
+        folder.live_rows.write_bytes(dump_rows(held[:4]))
+
+        run_here(folder)
+
+        found = _evaluation(folder)
+        assert found.live is not None
+        assert found.live.row_count == found.against_live[0].row_count == 5
+        assert {row.row for row in _rows(folder) if row.live is None} == {row.row for row in held[:4]}
+
     def test_a_live_revision_under_another_contract_is_not_compared_with(
         self, prepare: Callable[..., RunFolder]
     ) -> None:
         """It answers other callers in another form; it is named all the same."""
         lower = ContractSpec(ContractKind.JSON, json_schema=CONTRACT.json_schema.replace("99", "98"))
         other = prepare("other", epoch_count=1, contract=lower.canonical().decode())
-        folder = prepare("own", epoch_count=1, live_revision=_LIVE)
         run_here(other)
+        digest = read_package(other.package).digest
+        folder = prepare("own", epoch_count=1, live_revision=_LIVE, live_digest=digest)
         shutil.copytree(other.package, folder.live)
 
         run_here(folder)

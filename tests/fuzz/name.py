@@ -30,6 +30,7 @@ _FORMS: list[tuple[type, str]] = [
     (names.AdapterName, rf"tenants/{_ID}/adapters/{_ID}"),
     (names.RevisionName, rf"tenants/{_ID}/adapters/{_ID}/revisions/[1-9][0-9]{{0,8}}"),
     (names.AliasName, rf"tenants/{_ID}/adapters/{_ID}/aliases/{_ID}"),
+    (names.PreferenceStudyName, rf"tenants/{_ID}/adapters/{_ID}/preferenceStudies/{_ID}"),
 ]
 """The syntax of each name, written a second time on purpose."""
 _PIECES = [

@@ -81,6 +81,8 @@ class TestMatrix:
             ("TrainingService/CreateTrainingJob", "job.dataset"),
             ("TrainingService/CreateTrainingJob", "job.adapter"),
             ("DatasetService/CreateGoldenDataset", "dataset.contract"),
+            ("PreferenceService/CreatePreferenceStudy", "study.revision_a"),
+            ("PreferenceService/CreatePreferenceStudy", "study.revision_b"),
             ("RegistryService/SetAlias", "alias.revision"),
             ("InferenceService/Extract", "prompt.contract"),
             ("InferenceService/GenerateStream", "prompt.adapter"),

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 from shared.errors import StateConflict
 from shared.names import JobName
 from shared.rpc.page import Page
 from shared.storage.base import BlobStore
+from trainer_svc.app.line_page import take_lines
 from trainer_svc.domain.evaluation import AdapterEvaluation, EvaluatedRow
 from trainer_svc.domain.job import Job
 from trainer_svc.store import history
 from trainer_svc.store.codec import load
 from trainer_svc.store.database import Database
-
-_PAGE_BYTES = 2 << 20
-"""Of a page of rows; clients of gRPC refuse messages above 4 MiB."""
 
 
 class Evaluations:
@@ -33,13 +30,13 @@ class Evaluations:
 
     async def rows(self, name: JobName, page: Page) -> tuple[list[EvaluatedRow], str]:
         """Held-out rows, the worst answered first, and the token of the next page. Raises as `of_job`."""
-        job, first = await self._evaluated(name), page.number()
-        data = await asyncio.to_thread(self._blobs.read, job.evaluated_rows_digest)
-        lines = data.splitlines()
-        taken = list(_fitting(lines[first : first + page.size]))
-        after = first + len(taken)
-        token = page.numbered_token(after) if after < len(lines) else ""
-        return [load(EvaluatedRow, line.decode()) for line in taken], token
+        job = await self._evaluated(name)
+
+        def read() -> tuple[list[EvaluatedRow], str]:
+            taken, token = take_lines(self._blobs.read(job.evaluated_rows_digest), page)
+            return [load(EvaluatedRow, line.decode()) for line in taken], token
+
+        return await asyncio.to_thread(read)
 
     async def _evaluated(self, name: JobName) -> Job:
         job = await self._database.run(lambda c: history.get_job(c, name))
@@ -51,13 +48,3 @@ class Evaluations:
                 metadata={"state": job.state.value},
             )
         return job
-
-
-def _fitting(lines: list[bytes]) -> Iterator[bytes]:
-    """As many as a page holds, one at least."""
-    size = 0
-    for place, line in enumerate(lines):
-        size += len(line)
-        if place and size > _PAGE_BYTES:
-            return
-        yield line

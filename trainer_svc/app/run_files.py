@@ -8,15 +8,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from shared.base_model import BaseModel
 from shared.files import write_atomic
-from shared.names import ContractName, DatasetName
+from shared.names import ContractName, DatasetName, JobName
 from shared.storage.base import BlobStore
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.registry import Revision
-from trainer_svc.domain.run import RunFolder, RunSpec
+from trainer_svc.domain.run import RunFolder, RunSpec, ServedType
 from trainer_svc.domain.servability import ServabilityMode
-from trainer_svc.store import catalog
+from trainer_svc.store import catalog, history
 from trainer_svc.store.database import Database
 
 
@@ -35,6 +37,7 @@ class RunnerSettings:
     servability_proof: ServabilityMode = ServabilityMode.STATIC
     max_lora_rank: int = 64
     """Largest rank that is served."""
+    served_type: ServedType = ServedType.AUTO
 
 
 class RunFiles:
@@ -61,14 +64,18 @@ class RunFiles:
             processes=self._settings.processes,
             servability_proof=self._settings.servability_proof,
             max_lora_rank=self._settings.max_lora_rank,
+            served_type=self._settings.served_type,
             instruction_prompt=golden.instruction_prompt,
             database_sql=golden.database_sql,
             split_seed=golden.split_seed,
             start_digest=start.digest if start is not None else "",
             live_revision=live.name if live is not None else "",
+            live_digest=live.digest if live is not None else "",
             benchmark_dir=str(self._settings.benchmark_dir or ""),
             **dataclasses.asdict(spec),
         )
+
+        known = await self._database.run(lambda c: _train_rows_of(c, live)) if live is not None else ""
 
         def write() -> None:
             write_atomic(folder.train_rows, self._blobs.read(golden.train_rows))
@@ -76,6 +83,9 @@ class RunFiles:
             for place, revision in ((folder.start, start), (folder.live, live)):
                 if revision is not None:
                     self._write_package(place, revision)
+            folder.live_rows.unlink(missing_ok=True)
+            if known:
+                write_atomic(folder.live_rows, self._blobs.read(known))
             write_atomic(folder.spec, wanted.to_json())
             folder.failure.unlink(missing_ok=True)
             folder.stop.unlink(missing_ok=True)
@@ -89,3 +99,10 @@ class RunFiles:
         for file in revision.files:
             with (folder / file.filename).open("wb") as copy:
                 copy.writelines(self._blobs.chunks(file.digest, 0, 1 << 20))
+
+
+def _train_rows_of(connection: Connection, revision: Revision) -> str:
+    """Digest of the blob with the rows that a revision was trained on; empty where its job or dataset is not there."""
+    job = history.find_job(connection, JobName.parse(revision.training_job))
+    dataset = catalog.find_dataset(connection, DatasetName.parse(job.dataset)) if job is not None else None
+    return dataset.train_rows if dataset is not None else ""

@@ -30,7 +30,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one uninterrupted run took, or a few steps and answers of one. Defaults are of runs of earlier releases."""
+    """What one uninterrupted run took, or a few steps and answers of one.
+
+    Runs of other training code, which may lack what has a default, are read and left out.
+    """
 
     base_model_digest: str
     mode: TrainingMode
@@ -157,7 +160,7 @@ def estimate(work: Work, rank: int, runs: Sequence[Usage], *, is_calibrated: boo
     + scored rows * seconds per row + answer tokens * seconds per token + checkpoints * seconds of measuring what one
     forgot`, where `load` is mostly that of a base.
     Startup, level and evaluation are each the median over the runs; low and high take the best and the worst of each.
-    Runs of releases that did not tell their steps count only where there are no others. Peak memory is that of the run
+    Runs of a single step, which tell no pace, count only where there are no others. Peak memory is that of the run
     with the largest batches, in proportion where the job's are larger still: more than it will take, since the weights
     do not grow with the batch. A job that validates goes by runs that did; where there are none, a second base is
     added.

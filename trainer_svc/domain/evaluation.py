@@ -10,21 +10,24 @@ from trainer_svc.domain.forgetting import Forgetting
 from trainer_svc.domain.measure import Metrics
 from trainer_svc.domain.row_score import RowScore
 
+MAX_HOLDOUT_ROWS = 1_000
+"""Held-out rows that an adapter is evaluated on, a sample of more: they tell a rate to three per cent."""
 MAX_CHECKPOINT_ROWS = 128
-"""Held-out rows that the states on the way answer: enough for a curve. The published one answers all of them."""
+"""Of these, those that the states on the way answer: enough for a curve."""
 MAX_TRAIN_ROWS = 64
 """Rows trained on that the published adapter answers, to see what it knows by heart."""
 
 
 def scored_rows(holdout_count: int, checkpoint_count: int) -> int:
     """Held-out rows that so many states of an adapter are evaluated on, one after the other."""
-    return holdout_count + (checkpoint_count - 1) * min(holdout_count, MAX_CHECKPOINT_ROWS)
+    published = min(holdout_count, MAX_HOLDOUT_ROWS)
+    return published + (checkpoint_count - 1) * min(published, MAX_CHECKPOINT_ROWS)
 
 
 def answered_rows(holdout_count: int, train_count: int, checkpoint_count: int, *, has_instructions: bool) -> int:
     """Rows that are answered for a whole evaluation where nothing is live yet, each time that they are."""
     own = 2 * scored_rows(holdout_count, checkpoint_count)  # under the contract, and freely
-    return own + min(train_count, MAX_TRAIN_ROWS) + (holdout_count if has_instructions else 0)
+    return own + min(train_count, MAX_TRAIN_ROWS) + (min(holdout_count, MAX_HOLDOUT_ROWS) if has_instructions else 0)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class AdapterEvaluation:
     """What is known of a published adapter. Comparisons are of answers under the contract, row by row."""
 
     checkpoints: tuple[CheckpointEvaluation, ...]
-    """By step; exactly one is published, and only that one answered the whole holdout for sure."""
+    """By step; exactly one is published, and answered the most rows."""
     train: Metrics
     """Of the published adapter on rows that it was trained on."""
     memorised: Comparison
@@ -60,7 +63,8 @@ class AdapterEvaluation:
     live_revision: str = ""
     """What served when the evaluation began; empty where nothing did."""
     live: Metrics | None = None
-    """None where nothing served, or under another contract or on another base, so that it cannot answer these rows."""
+    """On the rows of these that it was not trained on; None where nothing served, or under another contract or on
+    another base, so that it cannot answer them."""
     against_live: tuple[Comparison, ...] = ()
     trained_against_chance: tuple[Comparison, ...] = ()
     """As `against_chance`, on the rows behind `train`; empty where that was not measured."""

@@ -52,6 +52,9 @@ class Metrics:
     own_stop_rate: Measure
     output_tokens: Measure
     """Mean of a row."""
+    task_metric: Measure
+    """What adapters of one job are compared by. SQL: execution match. Text: ROUGE-L. Else the mean of exact match and
+    field F1: exact match is what counts, and moves in leaps on some dozen rows; field F1 tells between them."""
     parse_rate: Measure | None = None
     """SQL only."""
     execution_match: Measure | None = None
@@ -61,15 +64,5 @@ class Metrics:
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """Those that there are, by name; the task metric is one of them, or has no interval of its own."""
+        """Those that there are, by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Measure)}
-
-    @property
-    def task_metric(self) -> float:
-        """What adapters of one job are compared by, 0..1.
-
-        SQL: execution match. Text: ROUGE-L. Else the mean of exact match and field F1: exact match is what counts, and
-        moves in leaps on some dozen rows; field F1 tells between them.
-        """
-        own = self.execution_match or self.rouge_l
-        return own.value if own is not None else (self.exact_match.value + self.field_f1.value) / 2

@@ -10,6 +10,7 @@ from shared.adapter.manifest import PackageFile
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordVerdict
 from shared.contracts.spec import ContractSpec
 from trainer_svc.domain.evidence import Evidence
+from trainer_svc.domain.measure import Measure
 from trainer_svc.domain.promotion import PromotionReport
 
 DEFAULT_ALIAS = "live"
@@ -68,6 +69,22 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class RevisionPreference:
+    """What a closed study says of a revision that people held against another one."""
+
+    study: str
+    other_revision: str
+    judged_pair_count: int
+    decided_pair_count: int
+    """Pairs in which one of the two was preferred."""
+    rate: float
+    """Share of the judged pairs in which this one was, a tie counting half."""
+    decided: Measure
+    """Share of the decided pairs."""
+    p_value: float
+
+
+@dataclass(frozen=True)
 class Revision:
     """One immutable state of an adapter; files name blobs by digest, the manifest first."""
 
@@ -85,6 +102,8 @@ class Revision:
     """None: it was published without an evaluation."""
     report: PromotionReport | None = None
     """Of the day it was published."""
+    preferences: tuple[RevisionPreference, ...] = ()
+    """What people said of it later, in the order in which studies were closed."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,15 @@ class Initialization(enum.StrEnum):
     EVA = "eva"
 
 
+class ServedType(enum.StrEnum):
+    """In which type the inference services compute; their own setting `dtype` has the same words."""
+
+    AUTO = "auto"
+    """bfloat16; float32 on a processor that only emulates it."""
+    BFLOAT16 = "bfloat16"
+    FLOAT32 = "float32"
+
+
 class Preset(enum.StrEnum):
     """Settings that go together; `trainer_svc.domain.preset` has what each of them is."""
 
@@ -104,6 +113,8 @@ class RunSpec:
     """That chose the rows held out, if none said so; told in the manifest, of no other use here."""
     live_revision: str = ""
     """Resource name of the revision to compare with, which lies in `RunFolder.live`; empty without one."""
+    live_digest: str = ""
+    """Of its manifest."""
     benchmark_dir: str = ""
     """The operator's benchmark files; empty without any."""
     start_digest: str = ""
@@ -111,6 +122,8 @@ class RunSpec:
     servability_proof: ServabilityMode = ServabilityMode.STATIC
     max_lora_rank: int = 64
     """Largest rank that is served."""
+    served_type: ServedType = ServedType.AUTO
+    """In which the adapter is evaluated, whatever it was trained in."""
 
     def to_json(self) -> bytes:
         """Inverse of `from_json`."""
@@ -124,6 +137,7 @@ class RunSpec:
             "mode": TrainingMode(body["mode"]),
             "initialization": Initialization(body.get("initialization", Initialization.KAIMING)),
             "preset": Preset(body.get("preset", Preset.BALANCED)),
+            "served_type": ServedType(body.get("served_type", ServedType.AUTO)),
             "servability_proof": ServabilityMode(body.get("servability_proof", ServabilityMode.STATIC)),
         }
         return cls(**{**body, **enums})
@@ -215,6 +229,11 @@ class RunFolder:
         return self.path / "live"
 
     @property
+    def live_rows(self) -> Path:
+        """Service: as `train_rows`, of the revision to compare with; absent where nobody knows them."""
+        return self.path / "live_rows.jsonl"
+
+    @property
     def evaluations(self) -> Path:
         """Child: what was measured of each adapter, so that a death does not cost it all."""
         return self.path / "evaluations"
@@ -288,7 +307,7 @@ class RunResult:
 
     @classmethod
     def from_json(cls, data: bytes) -> RunResult:
-        """Reads `result.json`, also of a release that knew no evidence."""
+        """Reads `result.json`."""
         body = json.loads(data)
         evidence = TypeAdapter(Evidence | None).validate_python(body.get("evidence"))
         return cls(body["manifest_digest"], Evaluation(**body["evaluation"]), evidence)

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from shared.base_model import BaseModel
 from shared.errors import StateConflict
 from shared.processor import emulates_bfloat16
-from trainer_svc.domain.run import TrainingMode
+from trainer_svc.domain.run import ServedType, TrainingMode
 
 
 def best_device() -> torch.device:
@@ -24,8 +24,18 @@ def compute_dtype() -> torch.dtype:
     return torch.float32 if best_device().type == "cpu" and emulates_bfloat16() else torch.bfloat16
 
 
-def load_base(folder: Path, mode: TrainingMode) -> Any:  # a transformers model; the library ships no usable types
-    """The frozen base model in evaluation mode: weights in `compute_dtype` for LoRA, NF4 for QLoRA."""
+def dtype_of(served: ServedType) -> torch.dtype:
+    """In which the inference services compute, on a machine like this one."""
+    return compute_dtype() if served is ServedType.AUTO else getattr(torch, served.value)
+
+
+def load_base(
+    folder: Path, mode: TrainingMode, dtype: torch.dtype | None = None
+) -> Any:  # a transformers model; the library ships no usable types
+    """The frozen base model in evaluation mode: weights in `dtype` for LoRA, NF4 for QLoRA.
+
+    None means `compute_dtype`.
+    """
     quantization = None
     if mode is TrainingMode.QLORA:
         quantization = BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # transformers
@@ -36,7 +46,7 @@ def load_base(folder: Path, mode: TrainingMode) -> Any:  # a transformers model;
         )
     model = AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype=compute_dtype(),
+        dtype=dtype or compute_dtype(),
         quantization_config=quantization,
         attn_implementation=attention_implementation(folder),
         local_files_only=True,

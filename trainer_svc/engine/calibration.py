@@ -21,7 +21,7 @@ from trainer_svc.engine.base import load_base
 from trainer_svc.engine.batching import collate
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.export import save_adapter
-from trainer_svc.engine.forgetting import ForgettingGauge, benchmarks_of
+from trainer_svc.engine.forgetting import ForgettingGauge
 from trainer_svc.engine.generation import MAX_BATCH_ROWS
 from trainer_svc.engine.holdout import holdout_loss
 from trainer_svc.engine.journal import Journal
@@ -54,7 +54,7 @@ def calibrate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: 
     stopwatch = Stopwatch()
     ready = prepare(spec, folder, journal)
     rows = list(sample(ready.examples, ready.plan.batch_size))
-    server = Server(ready.base, ready.renderer, ready.contract, partial(_stop_if, is_cancelled))
+    server = Server(ready.base, ready.renderer, ready.contract, partial(_stop_if, is_cancelled), ready.spec.served_type)
     _train(ready, rows, stopwatch, folder, is_cancelled, partial(_validate, ready, stopwatch, server, folder.candidate))
     _answer(ready, stopwatch, server, folder.adapter)
     read = rows[: ready.plan.batch_size * len(stopwatch.gauge.steps)]
@@ -146,7 +146,7 @@ def _answer(ready: Prepared, stopwatch: Stopwatch, server: Server, adapter: Path
     with stopwatch.scoring(len(scored)):
         holdout_loss(served, ready.renderer, ready.base.max_positions, scored)
     with stopwatch.measuring_forgetting():
-        ForgettingGauge(server, benchmarks_of(ready.spec)).measure(served)
+        ForgettingGauge(server, ready.benchmarks).measure(served)
     pick_canaries(served, ready.contract, prompts, answers)
 
 

@@ -7,7 +7,7 @@ what is learned.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from trainer_svc.domain.comparison import Comparison
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.evaluation import (
     MAX_CHECKPOINT_ROWS,
+    MAX_HOLDOUT_ROWS,
     MAX_TRAIN_ROWS,
     AdapterEvaluation,
     CheckpointEvaluation,
@@ -29,7 +30,7 @@ from trainer_svc.engine.forgetting import ForgettingGauge
 from trainer_svc.engine.generation import DEFAULT_OUTPUT_TOKENS
 from trainer_svc.engine.holdout import holdout_loss
 from trainer_svc.engine.journal import Journal
-from trainer_svc.engine.live import LiveRevision, live_revision
+from trainer_svc.engine.live import live_revision
 from trainer_svc.engine.memo import Memo
 from trainer_svc.engine.preparation import Prepared
 from trainer_svc.engine.served import Server
@@ -38,6 +39,14 @@ from trainer_svc.engine.validation import record_of
 from trainer_svc.evaluation.comparison import compare_all, contrast
 from trainer_svc.evaluation.score import score_rows
 from trainer_svc.evaluation.summary import metrics_of
+
+_SCORED_AT_ONCE = 8
+"""Rows between two looks whether the run shall stop."""
+
+
+@dataclass(frozen=True)
+class _Scores:
+    rows: tuple[RowScore, ...]
 
 
 @dataclass(frozen=True)
@@ -61,34 +70,35 @@ class EvaluationStage:
     ) -> None:  # fmt: skip
         self._ready, self._folder, self._server, self._gauge = ready, folder, server, gauge
         self._stopwatch, self._journal, self._memo = stopwatch, journal, Memo(folder.evaluations)
+        self._holdout = _sample(ready.holdout, MAX_HOLDOUT_ROWS)
 
     def run(self, model: Any) -> Evaluated:  # a PEFT model with the adapter to publish
         """Measures everything. Raises what the server's stop raises."""
-        ready, holdout = self._ready, self._ready.holdout
+        ready, holdout = self._ready, self._holdout
         prompts = [ready.renderer.prompt_ids(row.input) for row in holdout]
         published = self._published_step()
         answers = self._answers(model, "published", prompts)
-        own, free = self._scored(holdout, answers), self._free(model, "published", holdout)
+        own, free = self._scored("published", holdout, answers), self._free(model, "published", holdout)
         checkpoints = [*self._on_the_way(model, published), self._checkpoint(model, published, holdout, own, free)]
-        live = live_revision(ready, self._folder)
-        lived = self._live(model, live, prompts)
+        places, lived = self._live(model, prompts)
         based = self._base(model)
         train = _sample(ready.train, MAX_TRAIN_ROWS)
-        known = self._scored(train, self._answers(model, "train", [ready.renderer.prompt_ids(r.input) for r in train]))
+        asked = [ready.renderer.prompt_ids(row.input) for row in train]
+        known = self._scored("train", train, self._answers(model, "train", asked))
         scores = [one.score for one in own]
         evaluation = AdapterEvaluation(
             checkpoints=tuple(sorted(checkpoints, key=lambda checkpoint: checkpoint.step)),
             train=metrics_of([one.score for one in known]),
             memorised=contrast([one.score for one in known], scores),
-            against_chance=_against_chance(ready, holdout, own),
-            trained_against_chance=_against_chance(ready, train, known),
+            against_chance=self._against_chance("published", holdout, own),
+            trained_against_chance=self._against_chance("train", train, known),
             base=metrics_of([one.score for one in based]) if based else None,
             against_base=compare_all(scores, [one.score for one in based]) if based else (),
             live_revision=ready.spec.live_revision,
             live=metrics_of([one.score for one in lived]) if lived else None,
-            against_live=compare_all(scores, [one.score for one in lived]) if lived else (),
+            against_live=compare_all([scores[place] for place in places], [one.score for one in lived]),
         )
-        rows = _rows(holdout, own, free, based, lived)
+        rows = _rows(holdout, own, free, based, dict(zip(places, lived, strict=True)))
         return Evaluated(evaluation, rows, prompts, answers)
 
     def _published_step(self) -> int:
@@ -96,7 +106,7 @@ class EvaluationStage:
         return int(record_of(self._folder.adapter).get("best_step", self._ready.plan.step_count))
 
     def _on_the_way(self, model: Any, published: int) -> Iterator[CheckpointEvaluation]:
-        rows = _sample(self._ready.holdout, MAX_CHECKPOINT_ROWS)
+        rows = _sample(self._holdout, MAX_CHECKPOINT_ROWS)
         prompts = [self._ready.renderer.prompt_ids(row.input) for row in rows]
         for step in self._ready.plan.milestone_steps:
             place = self._folder.milestone(step)
@@ -104,7 +114,7 @@ class EvaluationStage:
                 continue
             name = f"step-{step}"
             with serving(model, place, name):
-                own = self._scored(rows, self._answers(model, name, prompts))
+                own = self._scored(name, rows, self._answers(model, name, prompts))
                 yield self._checkpoint(model, step, rows, own, self._free(model, name, rows), name)
 
     def _checkpoint(
@@ -116,7 +126,7 @@ class EvaluationStage:
                 loss = holdout_loss(model, self._ready.renderer, self._ready.base.max_positions, rows)
             with self._stopwatch.measuring_forgetting():
                 forgetting = self._gauge.measure(model)
-            return CheckpointEvaluation(
+            found = CheckpointEvaluation(
                 step=step,
                 is_published=name == "published",
                 constrained=metrics_of([one.score for one in own]),
@@ -124,40 +134,53 @@ class EvaluationStage:
                 holdout_loss=loss,
                 forgetting=forgetting,
             )
+            self._journal.evaluated(found)
+            return found
 
-        found = self._memo.thing(CheckpointEvaluation, f"{name}.evaluation", measure)
-        self._journal.evaluated(found)
-        return found
+        return self._memo.thing(CheckpointEvaluation, f"{name}.evaluation{self._gauge.mark}", measure)
 
     def _base(self, model: Any) -> list[ScoredAnswer]:
         """Of the base with the instruction prompt; nothing where there is none."""
-        ready, instructions = self._ready, self._ready.spec.instruction_prompt
+        instructions, rows = self._ready.spec.instruction_prompt, self._holdout
         if not instructions:
             return []
-        prompts = [ready.renderer.prompt_ids(row.input, instructions) for row in ready.holdout]
+        prompts = [self._ready.renderer.prompt_ids(row.input, instructions) for row in rows]
         # A small base goes on for as long as it may. What it saves to be short is not counted as saved.
-        limit = self._limit(ready.holdout)
+        limit = self._limit(rows)
         with model.disable_adapter():
-            return self._scored(ready.holdout, self._answers(model, "base", prompts, limit))
+            return self._scored("base", rows, self._answers(model, "base", prompts, limit))
 
-    def _live(self, model: Any, live: LiveRevision | None, prompts: list[list[int]]) -> list[ScoredAnswer]:
-        """Of the revision that serves now; nothing where it cannot answer these rows."""
+    def _live(self, model: Any, prompts: list[list[int]]) -> tuple[list[int], list[ScoredAnswer]]:
+        """Places of the held-out rows that the revision that serves now was not trained on, and its answers to them.
+
+        None where it cannot answer these rows.
+        """
+        live = live_revision(self._ready, self._folder)
         if live is None:
-            return []
+            return [], []
+        rows = self._holdout
+        places = [place for place, row in enumerate(rows) if (row.input, row.output) not in live.known]
+        name = f"live-{live.digest}"
         with serving(model, live.folder, "live"):
-            return self._scored(self._ready.holdout, self._answers(model, f"live-{live.digest}", prompts))
+            answers = self._answers(model, name, [prompts[place] for place in places])
+        return places, self._scored(name, [rows[place] for place in places], answers)
 
     def _answers(
-        self, model: Any, name: str, prompts: Sequence[Sequence[int]], limit: int = DEFAULT_OUTPUT_TOKENS
+        self, model: Any, name: str, prompts: Sequence[Sequence[int]], limit: int | None = None
     ) -> list[list[int]]:
-        """Under the contract."""
-        generate = lambda: self._stopwatch.answered(lambda: self._server.answer(model, prompts, limit))  # noqa: E731
+        """Under the contract; as long as a caller who asks for nothing may have it, or the golden ones are."""
+        most = limit or max(DEFAULT_OUTPUT_TOKENS, self._longest(self._holdout) + 1)
+        generate = lambda: self._stopwatch.answered(lambda: self._server.answer(model, prompts, most))  # noqa: E731
         return self._memo.tokens(f"{name}.answers", generate)
+
+    def _longest(self, rows: Sequence[CheckedRow]) -> int:
+        """Of the golden answers, in tokens."""
+        return max(len(self._ready.renderer.completion_ids(row.output)) for row in rows)
 
     def _limit(self, rows: Sequence[CheckedRow]) -> int:
         """Twice the longest golden answer in tokens: room for what is wrong, and soon told from what has no end."""
-        longest = max(len(self._ready.renderer.completion_ids(row.output)) for row in rows)
-        return min(2 * longest, DEFAULT_OUTPUT_TOKENS)
+        longest = self._longest(rows)
+        return longest + min(longest, DEFAULT_OUTPUT_TOKENS)
 
     def _free(self, model: Any, name: str, rows: Sequence[CheckedRow]) -> list[ScoredAnswer]:
         """Without it."""
@@ -165,32 +188,43 @@ class EvaluationStage:
         generate = lambda: self._stopwatch.answered(  # noqa: E731
             lambda: self._server.answer_freely(model, prompts, limit)
         )
-        return self._scored(rows, self._memo.tokens(f"{name}.free", generate))
+        return self._scored(f"{name}.free", rows, self._memo.tokens(f"{name}.free", generate))
 
-    def _scored(self, rows: Sequence[CheckedRow], answers: Sequence[Sequence[int]]) -> list[ScoredAnswer]:
+    def _scored(self, name: str, rows: Sequence[CheckedRow], answers: Sequence[Sequence[int]]) -> list[ScoredAnswer]:
         read = [self._server.read(answer) for answer in answers]
-        scores = _score(self._ready, rows, read)
+        scores = self._scores(name, rows, read)
         return [ScoredAnswer(answer.text, score) for answer, score in zip(read, scores, strict=True)]
 
+    def _scores(self, name: str, rows: Sequence[CheckedRow], answers: Sequence[Generated]) -> tuple[RowScore, ...]:
+        """SQL runs on dozens of databases for each row: it is scored once, and may be stopped between rows."""
+        contract, database = self._ready.contract, self._ready.spec.database_sql
 
-def _score(ready: Prepared, rows: Sequence[CheckedRow], answers: Sequence[Generated]) -> list[RowScore]:
-    golden, contract = [row.output for row in rows], ready.contract
-    return score_rows(contract.spec, contract.check, golden, answers, database_sql=ready.spec.database_sql)
+        def score() -> _Scores:
+            found: list[RowScore] = []
+            for begin in range(0, len(rows), _SCORED_AT_ONCE):
+                self._server.stop_if_asked()
+                part = slice(begin, begin + _SCORED_AT_ONCE)
+                golden = [row.output for row in rows[part]]
+                found += score_rows(contract.spec, contract.check, golden, answers[part], database_sql=database)
+            return _Scores(tuple(found))
+
+        return self._memo.thing(_Scores, f"{name}.scores", score).rows
+
+    def _against_chance(
+        self, name: str, rows: Sequence[CheckedRow], own: Sequence[ScoredAnswer]
+    ) -> tuple[Comparison, ...]:
+        """Answers against the same ones dealt to other rows: which input each is for makes the only difference.
+
+        The golden outputs of other rows would not do: whoever always says what is most frequent is better than those.
+        """
+        dealt = [Generated(own[place].text, 0, ended=True) for place in _others(len(rows))]
+        return compare_all([one.score for one in own], self._scores(f"{name}.dealt", rows, dealt))
 
 
 def _sample(rows: Sequence[CheckedRow], count: int) -> list[CheckedRow]:
     """Always the same of the same rows, in their order; neighbours in an upload are often alike."""
     places = sorted(random.Random(0).sample(range(len(rows)), min(count, len(rows))))
     return [rows[place] for place in places]
-
-
-def _against_chance(ready: Prepared, rows: Sequence[CheckedRow], own: Sequence[ScoredAnswer]) -> tuple[Comparison, ...]:
-    """Answers against the same ones dealt to other rows: which input each is for makes the only difference.
-
-    The golden outputs of other rows would not do: whoever always says what is most frequent is better than those.
-    """
-    dealt = [Generated(own[place].text, 0, ended=True) for place in _others(len(rows))]
-    return compare_all([one.score for one in own], _score(ready, rows, dealt))
 
 
 def _others(count: int) -> list[int]:
@@ -203,7 +237,7 @@ def _others(count: int) -> list[int]:
 
 def _rows(
     holdout: Sequence[CheckedRow], own: Sequence[ScoredAnswer], free: Sequence[ScoredAnswer],
-    base: Sequence[ScoredAnswer], live: Sequence[ScoredAnswer],
+    base: Sequence[ScoredAnswer], live: Mapping[int, ScoredAnswer],
 ) -> tuple[EvaluatedRow, ...]:  # fmt: skip
     found = (
         EvaluatedRow(
@@ -214,7 +248,7 @@ def _rows(
             adapter=own[place],
             unconstrained=free[place],
             base=base[place] if base else None,
-            live=live[place] if live else None,
+            live=live.get(place),
         )
         for place, row in enumerate(holdout)
     )

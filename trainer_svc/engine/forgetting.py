@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from pydoc_data import topics
 from typing import Any
 
 import torch
 
+from shared.digest import hex_part, sha256_bytes
 from shared.prompt import PromptRenderer
 from trainer_svc.domain.forgetting import BenchmarkScore, Forgetting
 from trainer_svc.domain.measure import Measure
-from trainer_svc.domain.run import RunSpec
 from trainer_svc.engine.served import Server
-from trainer_svc.evaluation.benchmark import Benchmark, is_right, load_benchmarks
+from trainer_svc.evaluation.benchmark import Benchmark, is_right
 from trainer_svc.evaluation.general_prompt import GENERAL_PROMPTS, leaks_format
 from trainer_svc.evaluation.interval import rate
 
@@ -24,16 +23,14 @@ _LEAK_TOKENS = 24
 _BENCHMARK_TOKENS = 64
 
 
-def benchmarks_of(spec: RunSpec) -> tuple[Benchmark, ...]:
-    """The operator's, which the service has read before."""
-    return load_benchmarks(Path(spec.benchmark_dir)) if spec.benchmark_dir else ()
-
-
 class ForgettingGauge:
     """Measures adapters of one base; what the base alone answers is measured once."""
 
     def __init__(self, server: Server, benchmarks: Sequence[Benchmark]) -> None:
         self._server, self._benchmarks = server, benchmarks
+        questions = repr(benchmarks).encode() if benchmarks else b""
+        self.mark = f"-{hex_part(sha256_bytes(questions))[:12]}" if benchmarks else ""
+        """Of the benchmarks, in the names of what was measured with them; empty without any."""
         self._of_base: tuple[Measure | None, list[Measure]] | None = None
 
     def measure(self, model: Any) -> Forgetting:  # a PEFT model, with the adapter to be measured switched on
@@ -92,7 +89,7 @@ def _losses(model: Any, renderer: PromptRenderer, stop_if_asked: Callable[[], No
 
 
 def _chunks(renderer: PromptRenderer) -> Iterator[list[int]]:
-    """The beginnings of topics, evenly spread over the manual; the same for each adapter."""
+    """The beginnings of the manual's longest topics; the same for each adapter, as long as Python's version is."""
     begin = [] if renderer.bos_id is None else [renderer.bos_id]
     names = sorted(topics.topics, key=lambda name: (-len(topics.topics[name]), name))[:_CHUNKS]
     for name in names:

@@ -45,7 +45,7 @@ class Journal:
                 "type": "evaluated",
                 "step": checkpoint.step,
                 "row_count": checkpoint.constrained.row_count,
-                "task_metric": checkpoint.constrained.task_metric,
+                "task_metric": checkpoint.constrained.task_metric.value,
                 "exact_match": checkpoint.constrained.exact_match.value,
                 "holdout_loss": checkpoint.holdout_loss,
             }

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from shared.adapter.package import read_package
 from shared.adapter.validate import validate_adapter
+from shared.digest import hex_part
 from shared.errors import DomainError
+from trainer_svc.curation.row_file import load_rows
 from trainer_svc.domain.plan import RANKS
 from trainer_svc.domain.run import RunFolder
 from trainer_svc.engine.preparation import Prepared
@@ -22,6 +24,8 @@ class LiveRevision:
 
     folder: Path
     digest: str
+    known: frozenset[tuple[str, str]]
+    """Inputs and golden outputs that it was trained on: what it says of these shows nothing."""
 
 
 def live_revision(ready: Prepared, folder: RunFolder) -> LiveRevision | None:
@@ -29,11 +33,13 @@ def live_revision(ready: Prepared, folder: RunFolder) -> LiveRevision | None:
     if not ready.spec.live_revision:
         return None
     try:
-        manifest = read_package(folder.live)
+        manifest = read_package(folder.live, ready.spec.live_digest)
         validate_adapter(folder.live, manifest, ready.base, max_rank=max(RANKS))
     except DomainError as err:  # it serves on; it cannot be compared with
         _log.warning("the live revision is not compared with: %s", err)
         return None
     if (manifest.prompt_digest, manifest.contract.digest) != (ready.renderer.digest, ready.contract.spec.digest):
         return None
-    return LiveRevision(folder.live, manifest.digest.partition(":")[2][:16])
+    rows = load_rows(folder.live_rows.read_bytes()) if folder.live_rows.is_file() else []
+    known = frozenset((row.input, row.output) for row in rows)
+    return LiveRevision(folder.live, hex_part(manifest.digest)[:16], known)

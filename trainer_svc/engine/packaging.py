@@ -46,7 +46,7 @@ def summary_of(ready: Prepared, evaluation: AdapterEvaluation) -> Evaluation:
     instructed = [len(renderer.prompt_ids(row.input, ready.spec.instruction_prompt)) for row in holdout]
     executed = own.constrained.execution_match
     return Evaluation(
-        holdout_count=len(holdout),
+        holdout_count=own.constrained.row_count,
         exact_match=own.constrained.exact_match.value,
         field_f1=own.constrained.field_f1.value,
         execution_match=executed.value if executed else None,

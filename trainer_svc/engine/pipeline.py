@@ -11,7 +11,7 @@ from shared.files import write_atomic
 from trainer_svc.domain.run import Cancelled, Initialization, Phase, RunFolder, RunResult, RunSpec
 from trainer_svc.engine.canary import pick_canaries
 from trainer_svc.engine.evaluation_stage import EvaluationStage
-from trainer_svc.engine.forgetting import ForgettingGauge, benchmarks_of
+from trainer_svc.engine.forgetting import ForgettingGauge
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.packaging import pack, summary_of
 from trainer_svc.engine.preparation import Prepared, prepare
@@ -48,7 +48,7 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     if not folder.adapter.is_dir():
         journal.phase(Phase.TRAINING)
         train(ready, folder, journal, is_cancelled, stopwatch)
-    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled)
+    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled, ready.spec.served_type)
     result = _publish(ready, folder, server, made_of, stopwatch, journal)
     # How long EVA looks at the rows says nothing of other runs, nor do several processes of one.
     is_typical = ready.plan.initialization is not Initialization.EVA and spec.processes == 1
@@ -69,7 +69,7 @@ def _publish(
 ) -> RunResult:  # fmt: skip
     journal.phase(Phase.EVALUATING)
     served = server.load(folder.adapter)
-    gauge = ForgettingGauge(server, benchmarks_of(ready.spec))
+    gauge = ForgettingGauge(server, ready.benchmarks)
     evaluated = EvaluationStage(ready, folder, server, gauge, stopwatch, journal).run(served)
     journal.phase(Phase.PUBLISHING)
     canaries = pick_canaries(served, ready.contract, evaluated.prompts, evaluated.answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from shared.contracts.compiled import CompiledContract
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_bytes
+from shared.errors import InternalFault, InvalidInput
 from shared.names import invalid_field
 from shared.prompt import PromptRenderer
 from trainer_svc.curation.compiled_example import Example, compile_examples
@@ -23,7 +25,10 @@ from trainer_svc.domain.plan import TrainingPlan, patience_of, plan_training, se
 from trainer_svc.domain.run import RunFolder, RunSpec
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.start import adopt
+from trainer_svc.evaluation.benchmark import Benchmark, load_benchmarks
 from trainer_svc.evaluation.database import open_database
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Prepared:
     train: list[CheckedRow]
     """Golden rows that are trained on; a teacher's are not among them."""
     holdout: list[CheckedRow]
+    benchmarks: tuple[Benchmark, ...]
+    """The operator's."""
     row_digests: Mapping[str, str]
     """Of both files of rows as they were read, by the manifest's names."""
 
@@ -79,7 +86,20 @@ def prepare(spec: RunSpec, folder: RunFolder, journal: Journal | None) -> Prepar
             pass  # a database that cannot be built is told now, not after the training
     digests = {"train_rows_digest": train_digest, "holdout_rows_digest": holdout_digest}
     known = [row for place, row in enumerate(train) if place not in aside and not row.synthetic]
-    return Prepared(spec, base, renderer, contract, plan, examples, validation, known, holdout, digests)
+    return Prepared(
+        spec, base, renderer, contract, plan, examples, validation, known, holdout, _benchmarks(spec), digests
+    )  # fmt: skip
+
+
+def _benchmarks(spec: RunSpec) -> tuple[Benchmark, ...]:
+    """Read before the training, and no fault of the tenant's: the service could read them when it started."""
+    try:
+        return load_benchmarks(Path(spec.benchmark_dir)) if spec.benchmark_dir else ()
+    except InvalidInput as err:
+        _log.exception("benchmark files cannot be read")
+        raise InternalFault(
+            "INTERNAL", "the operator's benchmark files cannot be read, see the log of the run"
+        ) from err
 
 
 def _read(path: Path) -> tuple[list[CheckedRow], str]:

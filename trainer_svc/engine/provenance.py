@@ -14,7 +14,7 @@ from shared.digest import hex_part, sha256_bytes, sha256_file
 from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.run import RunSpec
 from trainer_svc.domain.servability import ServabilityMode
-from trainer_svc.engine.base import best_device, compute_dtype
+from trainer_svc.engine.base import best_device, compute_dtype, dtype_of
 from trainer_svc.engine.preparation import Prepared
 
 _TRAINING = (
@@ -58,6 +58,7 @@ def _proof(spec: RunSpec) -> dict[str, str | int]:
     proof: dict[str, str | int] = {
         "servability_proof": spec.servability_proof.value,
         "max_lora_rank": spec.max_lora_rank,
+        "served_dtype": str(dtype_of(spec.served_type)),
     }
     if spec.servability_proof is ServabilityMode.VLLM:
         distribution, *_ = importlib.metadata.packages_distributions()["vllm"]  # that for CPUs has another name

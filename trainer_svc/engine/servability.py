@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from shared.errors import StateConflict
+from shared.errors import StateConflict, Unavailable
 from trainer_svc.domain.run import EXIT_DONE, EXIT_USER_ERROR, PARENT_VARIABLE, RunFolder, RunSpec
-from trainer_svc.domain.servability import ServabilityMode, ServabilityProof, refusal
+from trainer_svc.domain.servability import ServabilityMode, ServabilityProof
 
 _LIMIT_SECONDS = 1800.0
 """vLLM starts in 10 to 30 s on CPUs for the shipped base, in minutes where a large base comes from a slow disk."""
@@ -30,6 +30,8 @@ def prove_servable(
 
     Raises:
         StateConflict: ADAPTER_REJECTED naming the check that failed.
+        Unavailable: NOT_SERVING, vLLM could not be asked: it did not start, or took too long.
+        MemoryError: its process was killed, as it is for want of memory.
         Cancelled: `stop_if_cancelled` raised it; the child is gone.
     """
     if spec.servability_proof is ServabilityMode.STATIC:
@@ -42,9 +44,10 @@ def prove_servable(
     status = _run(package, spec, folder, stop_if_cancelled)
     if status == EXIT_USER_ERROR and folder.unservable.is_file():
         raise StateConflict("ADAPTER_REJECTED", folder.unservable.read_text())
+    if status < 0:
+        raise MemoryError("the process of vLLM was killed")
     if status != EXIT_DONE:
-        why = "it was killed, perhaps for want of memory" if status < 0 else "see the log of the run"
-        raise refusal("vLLM", f"its process ended with status {status}: {why}")
+        raise _unasked(f"its process ended with status {status}, see the log of the run")
     proof = ServabilityProof.from_json(folder.servability.read_bytes())
     proof.check()
     return proof
@@ -66,6 +69,14 @@ def vllm_environment(threads: int) -> dict[str, str]:
     }
 
 
+def _unasked(why: str) -> Unavailable:
+    return Unavailable(
+        "NOT_SERVING",
+        f"vLLM could not be asked whether the adapter serves: {why}",
+        hint="create the job again when the machine has room; the operator may set --servability-proof static",
+    )
+
+
 def _run(package: Path, spec: RunSpec, folder: RunFolder, stop_if_cancelled: Callable[[], None]) -> int:
     """Exit status of the child, negative for a signal; it writes where this process logs."""
     environment = os.environ | vllm_environment(spec.threads) | {PARENT_VARIABLE: str(os.getpid())}
@@ -76,7 +87,7 @@ def _run(package: Path, spec: RunSpec, folder: RunFolder, stop_if_cancelled: Cal
             while process.poll() is None:
                 stop_if_cancelled()
                 if time.monotonic() > until:
-                    raise refusal("vLLM", f"took more than {_LIMIT_SECONDS:g} s")
+                    raise _unasked(f"it took more than {_LIMIT_SECONDS:g} s")
                 time.sleep(_LOOK_SECONDS)
         finally:
             process.kill()

@@ -11,8 +11,8 @@ from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.prompt import PromptRenderer
 from trainer_svc.domain.row_score import Generated
-from trainer_svc.domain.run import TrainingMode
-from trainer_svc.engine.base import best_device, load_base
+from trainer_svc.domain.run import ServedType, TrainingMode
+from trainer_svc.engine.base import best_device, dtype_of, load_base
 from trainer_svc.engine.decoding import Constrained, Decoding, Free
 from trainer_svc.engine.export import load_served
 from trainer_svc.engine.generation import DEFAULT_OUTPUT_TOKENS, generate
@@ -27,10 +27,12 @@ class Server:
     contract: CompiledContract
     stop_if_asked: Callable[[], None]
     """Called before each batch; may raise to stop."""
+    served_type: ServedType = ServedType.AUTO
 
     def load(self, adapter: Path) -> Any:  # a PEFT model
         """On a fresh base, never the one that is trained on: that one may be quantised."""
-        return load_served(load_base(self.base.folder, TrainingMode.LORA).to(best_device()), adapter)
+        base = load_base(self.base.folder, TrainingMode.LORA, dtype_of(self.served_type))
+        return load_served(base.to(best_device()), adapter)
 
     def answer(
         self, model: Any, prompts: Sequence[Sequence[int]], output_tokens: int = DEFAULT_OUTPUT_TOKENS

@@ -94,7 +94,7 @@ def _validation(
         if is_cancelled():
             raise Cancelled
 
-    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled)
+    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled, ready.spec.served_type)
 
     def measure(adapter: Path) -> float:
         stop_if_cancelled()
@@ -105,7 +105,7 @@ def _validation(
             read = [server.read(answer) for answer in answers]
             contract = ready.contract
             rows = score_rows(contract.spec, contract.check, golden, read, database_sql=ready.spec.database_sql)
-            return metrics_of(rows).task_metric
+            return metrics_of(rows).task_metric.value
 
     return Validation(folder, ready.plan.early_stopping_patience, journal, save=partial(_save, ready), measure=measure)
 

@@ -18,8 +18,9 @@ from shared.adapter.manifest import AdapterManifest
 from shared.adapter.replay import replayed_ratio
 from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
+from trainer_svc.domain.run import ServedType
 from trainer_svc.domain.servability import ServabilityMode, ServabilityProof, refusal
-from trainer_svc.engine.base import compute_dtype
+from trainer_svc.engine.base import dtype_of
 from trainer_svc.engine.decoding import allowed_tokens
 
 _BLOCK_TOKENS = 128
@@ -32,7 +33,13 @@ _Mask = Callable[[list[int], torch.Tensor], torch.Tensor]
 
 
 def replay_in_vllm(
-    package: Path, manifest: AdapterManifest, base: BaseModel, contract: CompiledContract, *, max_lora_rank: int
+    package: Path,
+    manifest: AdapterManifest,
+    base: BaseModel,
+    contract: CompiledContract,
+    *,
+    max_lora_rank: int,
+    served_type: ServedType = ServedType.AUTO,
 ) -> ServabilityProof:
     """What vLLM makes of the adapter and of its canaries, greedily and under the contract, as the inference service.
 
@@ -49,7 +56,7 @@ def replay_in_vllm(
     budgets = [max(len(canary.expected_ids), contract.min_tokens) for canary in canaries]
     lengths = [len(canary.prompt_ids) + budget for canary, budget in zip(canaries, budgets, strict=True)]
     engine = start_vllm(
-        base, dtype=compute_dtype(), max_lora_rank=max_lora_rank, context_tokens=max(lengths, default=1),
+        base, dtype=dtype_of(served_type), max_lora_rank=max_lora_rank, context_tokens=max(lengths, default=1),
         sequences=max(1, len(canaries)), logits_processors=[guided_by(contract)],
     )  # fmt: skip
     request = LoRARequest("adapter", 1, str(package.resolve()))

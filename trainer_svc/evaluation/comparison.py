@@ -18,7 +18,7 @@ from trainer_svc.evaluation.interval import (
     bootstrap_difference,
     paired_rate_difference,
 )
-from trainer_svc.evaluation.summary import f1, leaf_columns
+from trainer_svc.evaluation.summary import f1, leaf_columns, only, task_columns, task_statistic
 
 _LEVEL = 0.05
 _PERMUTATIONS = 10_000
@@ -56,7 +56,7 @@ def compare(rows: Sequence[RowScore], others: Sequence[RowScore], metric: Metric
         difference, p_value = _compare_means(leaf_columns(rows), leaf_columns(others), f1)
     else:
         first, other = (np.array([[row.rouge_l] for row in side], dtype=np.float64) for side in (rows, others))
-        difference, p_value = _compare_means(first, other, _only)
+        difference, p_value = _compare_means(first, other, only)
     return Comparison(
         metric, difference.value, difference.low, difference.high, p_value, len(rows),
         _verdict(difference, p_value, fewer_is_better=metric is MetricName.FILLER_RATE),
@@ -80,8 +80,8 @@ def contrast(rows: Sequence[RowScore], others: Sequence[RowScore]) -> Comparison
     metric = MetricName.TASK_METRIC
     if not rows or not others:
         return Comparison(metric, 0.0, -1.0, 1.0, 1.0, len(rows), Verdict.UNDECIDED)
-    statistic = _task_statistic(rows[0])
-    first, other = _task_columns(rows), _task_columns(others)
+    statistic = task_statistic(rows[0])
+    first, other = task_columns(rows), task_columns(others)
     difference = bootstrap_difference(first, other, statistic)
     p_value = _dealing_p(first, other, statistic, difference.value)
     verdict = _verdict(difference, p_value, fewer_is_better=False)
@@ -97,27 +97,7 @@ def _verdict(difference: Measure, p_value: float, *, fewer_is_better: bool) -> V
 def _compare_task(rows: Sequence[RowScore], others: Sequence[RowScore]) -> tuple[Measure, float]:
     if rows[0].executes_alike is not None:
         return _compare_rates(rows, others, MetricName.EXECUTION_MATCH)
-    return _compare_means(_task_columns(rows), _task_columns(others), _task_statistic(rows[0]))
-
-
-def _task_columns(rows: Sequence[RowScore]) -> Numbers:
-    """What the task metric of rows is made of, as `Metrics.task_metric` chooses; shape (rows, columns)."""
-    if rows[0].executes_alike is not None:
-        return np.array([[row.executes_alike] for row in rows], dtype=np.float64)
-    if rows[0].rouge_l is not None:
-        return np.array([[row.rouge_l] for row in rows], dtype=np.float64)
-    return np.column_stack([leaf_columns(rows), [row.is_exact for row in rows]])
-
-
-def _task_statistic(row: RowScore) -> Statistic:
-    if row.executes_alike is None and row.rouge_l is None:
-        return lambda means: (f1(means) + means[..., 3]) / 2
-    return _only
-
-
-def _only(means: Numbers) -> Numbers:
-    """The mean of the one column."""
-    return means[..., 0]
+    return _compare_means(task_columns(rows), task_columns(others), task_statistic(rows[0]))
 
 
 def _compare_rates(rows: Sequence[RowScore], others: Sequence[RowScore], metric: MetricName) -> tuple[Measure, float]:

@@ -33,6 +33,7 @@ def metrics_of(rows: Sequence[RowScore]) -> Metrics:
         filler_rate=_rate(row.has_filler for row in rows),
         own_stop_rate=_rate(row.ended for row in rows),
         output_tokens=_mean([row.token_count for row in rows], widest=Measure(0.0, 0.0, 0.0)),
+        task_metric=_task_metric(rows),
         parse_rate=_rate_where_known(row.is_parsed for row in rows),
         execution_match=_rate_where_known(row.executes_alike for row in rows),
         rouge_l=_mean_where_known([row.rouge_l for row in rows]),
@@ -60,6 +61,33 @@ def f1(leaves: Numbers) -> Numbers:
     return _ratio(2 * leaves[..., 0], total, empty=total == 0)
 
 
+def only(means: Numbers) -> Numbers:
+    """The mean of the one column."""
+    return means[..., 0]
+
+
+def task_columns(rows: Sequence[RowScore]) -> Numbers:
+    """What the task metric of rows is made of, one row at least; shape (rows, columns). `Metrics` says what it is."""
+    if rows[0].executes_alike is not None:
+        return np.array([[row.executes_alike] for row in rows], dtype=np.float64)
+    if rows[0].rouge_l is not None:
+        return np.array([[row.rouge_l] for row in rows], dtype=np.float64)
+    return np.column_stack([leaf_columns(rows), [row.is_exact for row in rows]])
+
+
+def task_statistic(row: RowScore) -> Statistic:
+    """From means of `task_columns` to the task metric, of rows like this one."""
+    if row.executes_alike is None and row.rouge_l is None:
+        return lambda means: (f1(means) + means[..., 3]) / 2
+    return only
+
+
+def _task_metric(rows: Sequence[RowScore]) -> Measure:
+    if not rows or rows[0].executes_alike is not None:
+        return _rate(row.executes_alike is True for row in rows)
+    return bootstrap(task_columns(rows), task_statistic(rows[0]))
+
+
 def _ratio(part: Numbers, whole: Numbers, *, empty: np.typing.NDArray[np.bool_]) -> Numbers:
     return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.where(empty, 1.0, 0.0))
 
@@ -82,7 +110,7 @@ def _rate_where_known(hits: Iterable[bool | None]) -> Measure | None:
 def _mean(values: Sequence[float], *, widest: Measure) -> Measure:
     if not values:
         return widest
-    return bootstrap(np.array(values, dtype=np.float64).reshape(-1, 1), lambda means: means[..., 0])
+    return bootstrap(np.array(values, dtype=np.float64).reshape(-1, 1), only)
 
 
 def _mean_where_known(values: Sequence[float | None]) -> Measure | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from shared.adapter.canary import CanaryRollback, CanarySplit
 from shared.errors import Conflict
 from shared.names import AdapterName, AliasName, RevisionName, absent
 from shared.rpc.page import Page, take_page
-from trainer_svc.domain.registry import Alias, AliasChange, Revision
+from trainer_svc.domain.registry import Alias, AliasChange, Revision, RevisionPreference
 from trainer_svc.store.codec import dump, load
 from trainer_svc.store.table import alias_changes, aliases, revisions
 
@@ -51,6 +51,18 @@ def add_revision(connection: Connection, adapter: AdapterName, revision: Revisio
     values = {"tenant": name.tenant, "adapter": name.adapter, "number": name.number, "body": dump(named)}
     connection.execute(insert(revisions).values(values))
     return named
+
+
+def add_preference(connection: Connection, name: RevisionName, preference: RevisionPreference) -> None:
+    """Adds to a revision what people said of it; its package stays as it is. Raises `NotFound`."""
+    stored = get_revision(connection, name)
+    told = dataclasses.replace(stored, preferences=(*stored.preferences, preference))
+    where = (
+        (revisions.c.tenant == name.tenant)
+        & (revisions.c.adapter == name.adapter)
+        & (revisions.c.number == name.number)
+    )
+    connection.execute(update(revisions).where(where).values(body=dump(told)))
 
 
 def list_revisions(connection: Connection, adapter: AdapterName, page: Page) -> tuple[list[Revision], str]:

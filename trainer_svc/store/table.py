@@ -110,6 +110,26 @@ calibrations = Table(
     sqlite_autoincrement=True,
 )  # fmt: skip
 
+preference_studies = Table(
+    "preference_studies", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+# One row a verdict, so that reviewers who submit at once do not write over each other.
+preference_verdicts = Table(
+    "preference_verdicts", metadata,
+    Column("tenant", String, primary_key=True),
+    Column("adapter", String, primary_key=True),
+    Column("study", String, primary_key=True),
+    Column("pair", String, primary_key=True),
+    Column("reviewer", String, primary_key=True),
+    Column("choice", String, nullable=False),
+    Column("comment", Text, nullable=False),
+)  # fmt: skip
+
 # What replicas of the inference service counted: absolute counters by hours since 1970, UTC. The base model without an
 # adapter has an empty adapter and revision 0.
 usage = Table(

@@ -76,28 +76,29 @@ def _checkpoint(one: CheckpointEvaluation) -> pb.CheckpointEvaluation:
 def _metrics(found: Metrics) -> pb.AnswerMetrics:
     return pb.AnswerMetrics(
         row_count=found.row_count,
-        schema_valid=_measure(found.schema_valid),
-        exact_match=_measure(found.exact_match),
-        field_precision=_measure(found.field_precision),
-        field_recall=_measure(found.field_recall),
-        field_f1=_measure(found.field_f1),
+        schema_valid=measure(found.schema_valid),
+        exact_match=measure(found.exact_match),
+        field_precision=measure(found.field_precision),
+        field_recall=measure(found.field_recall),
+        field_f1=measure(found.field_f1),
         omitted=found.omitted,
         invented=found.invented,
         mismatched=found.mismatched,
         fields=map(_field, found.fields),
         dropped_field_count=found.dropped_field_count,
-        filler_rate=_measure(found.filler_rate),
-        own_stop_rate=_measure(found.own_stop_rate),
-        output_tokens=_measure(found.output_tokens),
-        parse_rate=_measure(found.parse_rate),
-        execution_match=_measure(found.execution_match),
-        rouge_l=_measure(found.rouge_l),
-        task_metric=found.task_metric,
+        filler_rate=measure(found.filler_rate),
+        own_stop_rate=measure(found.own_stop_rate),
+        output_tokens=measure(found.output_tokens),
+        parse_rate=measure(found.parse_rate),
+        execution_match=measure(found.execution_match),
+        rouge_l=measure(found.rouge_l),
+        task_metric=measure(found.task_metric),
     )
 
 
-def _measure(measure: Measure | None) -> pb.Measure | None:
-    return pb.Measure(value=measure.value, low=measure.low, high=measure.high) if measure else None
+def measure(found: Measure | None) -> pb.Measure | None:
+    """A value with its interval, or nothing where there is none."""
+    return pb.Measure(value=found.value, low=found.low, high=found.high) if found else None
 
 
 def _field(field: FieldMeasure) -> pb.FieldMetrics:
@@ -120,11 +121,11 @@ def _forgetting(found: Forgetting) -> pb.Forgetting:
         cross_entropy=found.cross_entropy,
         kl_divergence=found.kl_divergence,
         text_token_count=found.text_token_count,
-        leaked_format_rate=_measure(found.leaked_format_rate),
-        base_leaked_format_rate=_measure(found.base_leaked_format_rate),
+        leaked_format_rate=measure(found.leaked_format_rate),
+        base_leaked_format_rate=measure(found.base_leaked_format_rate),
         benchmarks=[
             pb.BenchmarkScore(
-                name=one.name, row_count=one.row_count, base=_measure(one.base), adapter=_measure(one.adapter)
+                name=one.name, row_count=one.row_count, base=measure(one.base), adapter=measure(one.adapter)
             )
             for one in found.benchmarks
         ],

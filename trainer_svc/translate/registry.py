@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goldsmith.registry.v1 import adapter_pb2 as pb
 from shared.rpc.canary_message import rollback_message, split_message
-from trainer_svc.domain.registry import Alias, Revision
+from trainer_svc.domain.registry import Alias, Revision, RevisionPreference
 from trainer_svc.translate.time import timestamp
 
 
@@ -19,6 +19,21 @@ def revision(stored: Revision) -> pb.AdapterRevision:
         metrics=stored.metrics,
         base_model_digest=stored.base_model_digest,
         create_time=timestamp(stored.create_time),
+        preferences=map(_preference, stored.preferences),
+    )
+
+
+def _preference(told: RevisionPreference) -> pb.RevisionPreference:
+    return pb.RevisionPreference(
+        study=told.study,
+        other_revision=told.other_revision,
+        judged_pair_count=told.judged_pair_count,
+        decided_pair_count=told.decided_pair_count,
+        preference_rate=told.rate,
+        decided_rate=told.decided.value,
+        decided_rate_low=told.decided.low,
+        decided_rate_high=told.decided.high,
+        p_value=told.p_value,
     )
 
 

@@ -22,6 +22,7 @@ CONTENT_FIELDS = frozenset(
         "goldsmith.inference.v1.Prompt.instructions",
         "goldsmith.trainer.v1.GoldenDataset.instruction_prompt",
         "goldsmith.trainer.v1.GoldenDataset.database_sql",
+        "goldsmith.trainer.v1.PreferenceVerdict.comment",
         "goldsmith.registry.v1.PromoteRevisionRequest.reason",
         "goldsmith.registry.v1.RollBackAliasRequest.reason",
         "goldsmith.contract.v1.JsonContract.schema",

@@ -47,6 +47,14 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.TrainingService/EstimateTrainingJob": Rule(_READ, _PARENT, spends=("calibrate", _WRITE)),
     "/goldsmith.trainer.v1.EvaluationService/GetJobEvaluation": Rule(_READ, _NAME),
     "/goldsmith.trainer.v1.EvaluationService/ListEvaluatedRows": Rule(_READ, _PARENT),
+    "/goldsmith.trainer.v1.PreferenceService/CreatePreferenceStudy": Rule(
+        _WRITE, _PARENT, changes=True, creates=("preferenceStudies", "study_id")
+    ),
+    "/goldsmith.trainer.v1.PreferenceService/GetPreferenceStudy": Rule(_READ, _NAME),
+    "/goldsmith.trainer.v1.PreferenceService/ListPreferenceStudies": Rule(_READ, _PARENT),
+    "/goldsmith.trainer.v1.PreferenceService/ListPreferencePairs": Rule(_READ, _PARENT),
+    "/goldsmith.trainer.v1.PreferenceService/SubmitPreferenceVerdicts": Rule(_WRITE, _NAME, changes=True),
+    "/goldsmith.trainer.v1.PreferenceService/ClosePreferenceStudy": Rule(_WRITE, _NAME, changes=True),
     # What a replica counted.
     "/goldsmith.trainer.v1.EconomicsService/ReportUsage": Rule(_REPLICA, _PARENT, changes=True),
     "/goldsmith.trainer.v1.EconomicsService/ListUsage": Rule(_READ, _PARENT),

@@ -11,7 +11,7 @@ from deploy.quickstart.invoices import invoices
 from deploy.quickstart.sales import sales
 from deploy.quickstart.service_process import ServiceProcess
 from shared.base_model import BaseModel
-from shared.client import InferenceClient, TrainerClient
+from shared.client import InferenceClient, PromotionClient, TrainerClient
 from tests.e2e.main_job.house import HOLDOUT, House, free_port
 
 ROWS = 120
@@ -51,8 +51,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, shipped_base: BaseModel) -> 
     with trainer, inference:
         trainer.wait_ready()
         serving = inference.wait_ready()
-        with TrainerClient(address) as train, InferenceClient(serving) as infer:
-            own = House(trainer, inference, train, infer, inference.process.pid)
+        with TrainerClient(address) as train, InferenceClient(serving) as infer, PromotionClient(address) as promote:
+            own = House(trainer, inference, train, infer, promote, inference.process.pid)
             for tenant in (invoices(ROWS, HOLDOUT), sales(ROWS, HOLDOUT)):
                 own.tenants[tenant.id] = tenant
                 own.dataset(tenant)

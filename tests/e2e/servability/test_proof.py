@@ -17,7 +17,7 @@ from shared.adapter.manifest import AdapterManifest, Canary
 from shared.adapter.package import CONFIG_NAME, FILE_NAMES, read_package, write_package
 from shared.adapter.replay import MIN_CANARY_AGREEMENT
 from shared.base_model import BaseModel
-from shared.errors import StateConflict
+from shared.errors import StateConflict, Unavailable
 from tests.e2e.training_sample import run_here, start, write_run
 from trainer_svc.domain.run import EXIT_DONE, EXIT_INTERNAL_ERROR, Cancelled, RunFolder, RunSpec
 from trainer_svc.domain.servability import ServabilityMode, ServabilityProof
@@ -135,7 +135,7 @@ class TestProveServable:
         """An engine that hangs fails the job."""
         monkeypatch.setattr(servability, "_LIMIT_SECONDS", 0.0)
 
-        with pytest.raises(StateConflict, match="servability, vLLM: took more than 0 s"):
+        with pytest.raises(Unavailable, match=r"vLLM could not be asked .* it took more than 0 s"):
             prove_servable(proved.package, _spec(proved), RunFolder(_beside(proved, tmp_path)), lambda: None)
 
     def test_starts_nothing_where_our_rules_are_enough(self, prepare: Callable[..., RunFolder]) -> None:

@@ -17,7 +17,7 @@ class TestServedArchitecture:
 
     @pytest.mark.parametrize("model_type", ["phi3", "gemma2"])
     def test_answers_in_vllm_as_peft_computes(self, model_type: str, shipped_base: BaseModel, tmp_path: Path) -> None:
-        """Fused projections; windows and capped scores. Token for token, and what the adapter changes shows."""
+        """Fused projections, windows, capped scores. Token for token, and what the adapter changes shows."""
         found = check_architecture(model_type, tmp_path, shipped_base)
 
         assert found.equal_ratio == 1.0

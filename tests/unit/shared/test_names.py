@@ -11,6 +11,7 @@ from shared.names import (
     ContractName,
     DatasetName,
     JobName,
+    PreferenceStudyName,
     PromotionPolicyName,
     RevisionName,
     TenantName,
@@ -33,6 +34,7 @@ class TestNames:
             AdapterName(tenant, one),
             RevisionName(tenant, one, number),
             AliasName(tenant, one, two),
+            PreferenceStudyName(tenant, one, two),
             PromotionPolicyName(tenant, one),
         ):
             assert type(name).parse(str(name)) == name

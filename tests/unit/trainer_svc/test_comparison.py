@@ -64,7 +64,11 @@ class TestMetrics:
         """The widest interval, and no division."""
         metrics = metrics_of([])
 
-        assert (metrics.row_count, metrics.exact_match, metrics.task_metric) == (0, Measure(0.0, 0.0, 1.0), 0.0)
+        assert (metrics.row_count, metrics.exact_match, metrics.task_metric) == (
+            0,
+            Measure(0.0, 0.0, 1.0),
+            Measure(0.0, 0.0, 1.0),
+        )
 
     def test_sum_up_fates_and_fields(self) -> None:
         """The table has each path, and leaves out the rarest beyond 200."""
@@ -83,9 +87,9 @@ class TestMetrics:
         executed = replace(RIGHT, executes_alike=False)
         text = replace(WRONG, rouge_l=0.25)
 
-        assert metrics_of([executed]).task_metric == 0.0
-        assert metrics_of([text]).task_metric == 0.25
-        assert metrics_of([RIGHT, _row(False, matched=3, omitted=1)]).task_metric == (0.5 + 8 / 9) / 2
+        assert metrics_of([executed]).task_metric.value == 0.0
+        assert metrics_of([text]).task_metric.value == 0.25
+        assert metrics_of([RIGHT, _row(False, matched=3, omitted=1)]).task_metric.value == (0.5 + 8 / 9) / 2
 
     def test_an_interval_holds_its_value_and_narrows_with_rows(self) -> None:
         """Four times the rows, half the width."""

@@ -14,7 +14,7 @@ from shared.names import JobName
 from shared.rpc.page import Page
 from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
 from tests.unit.trainer_svc.evaluation_sample import RIGHT, WRONG, evaluation, row
-from trainer_svc.app import evaluations as module
+from trainer_svc.app import line_page
 from trainer_svc.app.evaluations import Evaluations
 from trainer_svc.domain.job import JobState
 from trainer_svc.store import history
@@ -88,7 +88,7 @@ class TestRows:
     ) -> None:
         """A page ends early where its rows are long, and has one at least."""
         self._store(stage, transact, 3)
-        monkeypatch.setattr(module, "_PAGE_BYTES", 1)
+        monkeypatch.setattr(line_page, "_PAGE_BYTES", 1)
 
         page, token = asyncio.run(evaluations.rows(NAME, Page.parse(1000, "")))
 

@@ -43,8 +43,9 @@ class TestStoredAnswers:
         found = StoredAnswers(blobs).compare(better, worse)
 
         assert found is not None
-        exact = {one.metric: one for one in found}[MetricName.EXACT_MATCH]
-        assert (exact.row_count, exact.difference, exact.verdict) == (30, 1.0, Verdict.BETTER)
+        (task,) = found
+        assert (task.metric, task.row_count, task.difference) == (MetricName.TASK_METRIC, 30, 1.0)
+        assert task.verdict is Verdict.BETTER
 
     def test_says_nothing_of_few_rows(self, blobs: LocalBlobStore) -> None:
         """One row fewer than it takes."""
@@ -60,3 +61,20 @@ class TestStoredAnswers:
         own = self._revision(blobs, rows)
 
         assert StoredAnswers(blobs).compare(own, dataclasses.replace(own, evaluated_rows_digest="")) is None
+
+    def test_says_nothing_across_contracts_or_bases(self, blobs: LocalBlobStore) -> None:
+        """The rows may be the same; what is right is not."""
+        own = self._revision(blobs, [_row(number, RIGHT) for number in range(40)])
+
+        for other in ({"contract": "other"}, {"base_model_digest": "other"}):
+            assert StoredAnswers(blobs).compare(own, dataclasses.replace(own, **other)) is None
+
+    def test_says_nothing_of_answers_that_rotted(self, blobs: LocalBlobStore, tmp_path: Path) -> None:
+        """An alias must still move, by a person at least."""
+        own = self._revision(blobs, [_row(number, RIGHT) for number in range(40)])
+        for path in tmp_path.rglob("*"):
+            if path.is_file():
+                path.chmod(0o600)
+                path.write_bytes(b"rot")
+
+        assert StoredAnswers(blobs).compare(own, own) is None

@@ -10,7 +10,16 @@ import pytest
 
 from tests.unit.trainer_svc.evidence_sample import sound
 from trainer_svc.domain.job import Progress
-from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, RunResult, RunSpec, TrainingMode
+from trainer_svc.domain.run import (
+    Evaluation,
+    Initialization,
+    Phase,
+    Preset,
+    RunResult,
+    RunSpec,
+    ServedType,
+    TrainingMode,
+)
 from trainer_svc.engine.journal import Journal
 
 
@@ -33,6 +42,7 @@ class TestRunFiles:
             initialization=Initialization.EVA,
             preset=Preset.FAST,
             early_stopping_patience=0,
+            served_type=ServedType.FLOAT32,
             instruction_prompt='Réponds "oui"\n日本語',
         )
 

@@ -76,6 +76,7 @@ class TestSettings:
             ({"servability_proof": "vllm"}, "not installed here"),
             ({"servability_proof": "none"}, "must be one of static, vllm, got 'none'"),
             ({"max_lora_rank": 48}, "max_lora_rank: must be one of"),
+            ({"served_dtype": "float16"}, "must be one of auto, bfloat16, float32, got 'float16'"),
         ],
     )
     def test_refuses_what_cannot_be_proved(

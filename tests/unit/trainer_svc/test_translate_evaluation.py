@@ -28,7 +28,7 @@ class TestJobEvaluation:
         assert (message.job, message.revision) == ("tenants/acme/jobs/j", "r")
         assert [(one.step, one.published) for one in message.checkpoints] == [(5, False), (10, True)]
         own = message.checkpoints[1].constrained
-        assert (own.row_count, own.mismatched, own.task_metric) == (2, 1, HALF.task_metric)
+        assert (own.row_count, own.mismatched, own.task_metric.value) == (2, 1, HALF.task_metric.value)
         assert (own.exact_match.value, own.exact_match.low, own.exact_match.high) == dataclasses.astuple(
             HALF.exact_match
         )

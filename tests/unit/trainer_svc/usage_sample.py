@@ -16,7 +16,7 @@ RUN = Usage(
     batch_tokens=1_000, scored_count=50, startup_seconds=10.0, training_seconds=100.0, evaluation_seconds=50.0,
     peak_bytes=GIB, recipe_version=RECIPE_VERSION,
 )  # fmt: skip
-"""Of an earlier release: it does not tell its steps."""
+"""Of a single step, which tells no pace."""
 WORK = Work(
     epoch_tokens=50_000, epoch_count=4, step_count=80, batch_tokens=1_000, scored_count=100, padded_tokens=200_000,
     answer_tokens=2_000,

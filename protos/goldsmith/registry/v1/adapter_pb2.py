@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#goldsmith/registry/v1/adapter.proto\x12\x15goldsmith.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x02\n\x0f\x41\x64\x61pterRevision\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x31\n\x05\x66iles\x18\x03 \x03(\x0b\x32\".goldsmith.registry.v1.PackageFile\x12\x14\n\x0ctraining_job\x18\x04 \x01(\t\x12\x10\n\x08\x63ontract\x18\x05 \x01(\t\x12\x44\n\x07metrics\x18\x06 \x03(\x0b\x32\x33.goldsmith.registry.v1.AdapterRevision.MetricsEntry\x12\x19\n\x11\x62\x61se_model_digest\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"C\n\x0bPackageFile\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"\xdf\x01\n\x0c\x41\x64\x61pterAlias\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x06\x63\x61nary\x18\x05 \x01(\x0b\x32\".goldsmith.registry.v1.CanarySplit\x12<\n\rlast_rollback\x18\x06 \x01(\x0b\x32%.goldsmith.registry.v1.CanaryRollback\"\xa0\x01\n\x0b\x43\x61narySplit\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\x05\x12>\n\x0frollback_policy\x18\x03 \x01(\x0b\x32%.goldsmith.registry.v1.RollbackPolicy\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xda\x01\n\x0eRollbackPolicy\x12\x36\n\x07watched\x18\x01 \x03(\x0e\x32%.goldsmith.registry.v1.RollbackReason\x12\x17\n\nconfidence\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0brate_margin\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x1b\n\x0elatency_margin\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06manual\x18\x05 \x01(\x08\x42\r\n\x0b_confidenceB\x0e\n\x0c_rate_marginB\x11\n\x0f_latency_margin\"\x98\x01\n\x0e\x43\x61naryRollback\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x35\n\x06reason\x18\x02 \x01(\x0e\x32%.goldsmith.registry.v1.RollbackReason\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x95\x01\n\x0eRollbackReason\x12\x1f\n\x1bROLLBACK_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aROLLBACK_REASON_ERROR_RATE\x10\x01\x12%\n!ROLLBACK_REASON_FORMAT_RETRY_RATE\x10\x02\x12\x1b\n\x17ROLLBACK_REASON_LATENCY\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#goldsmith/registry/v1/adapter.proto\x12\x15goldsmith.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x03\n\x0f\x41\x64\x61pterRevision\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x31\n\x05\x66iles\x18\x03 \x03(\x0b\x32\".goldsmith.registry.v1.PackageFile\x12\x14\n\x0ctraining_job\x18\x04 \x01(\t\x12\x10\n\x08\x63ontract\x18\x05 \x01(\t\x12\x44\n\x07metrics\x18\x06 \x03(\x0b\x32\x33.goldsmith.registry.v1.AdapterRevision.MetricsEntry\x12\x19\n\x11\x62\x61se_model_digest\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x0bpreferences\x18\t \x03(\x0b\x32).goldsmith.registry.v1.RevisionPreference\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xe7\x01\n\x12RevisionPreference\x12\r\n\x05study\x18\x01 \x01(\t\x12\x16\n\x0eother_revision\x18\x02 \x01(\t\x12\x19\n\x11judged_pair_count\x18\x03 \x01(\x05\x12\x1a\n\x12\x64\x65\x63ided_pair_count\x18\x04 \x01(\x05\x12\x17\n\x0fpreference_rate\x18\x05 \x01(\x01\x12\x14\n\x0c\x64\x65\x63ided_rate\x18\x06 \x01(\x01\x12\x18\n\x10\x64\x65\x63ided_rate_low\x18\x07 \x01(\x01\x12\x19\n\x11\x64\x65\x63ided_rate_high\x18\x08 \x01(\x01\x12\x0f\n\x07p_value\x18\t \x01(\x01\"C\n\x0bPackageFile\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"\xdf\x01\n\x0c\x41\x64\x61pterAlias\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x06\x63\x61nary\x18\x05 \x01(\x0b\x32\".goldsmith.registry.v1.CanarySplit\x12<\n\rlast_rollback\x18\x06 \x01(\x0b\x32%.goldsmith.registry.v1.CanaryRollback\"\xa0\x01\n\x0b\x43\x61narySplit\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\x05\x12>\n\x0frollback_policy\x18\x03 \x01(\x0b\x32%.goldsmith.registry.v1.RollbackPolicy\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xda\x01\n\x0eRollbackPolicy\x12\x36\n\x07watched\x18\x01 \x03(\x0e\x32%.goldsmith.registry.v1.RollbackReason\x12\x17\n\nconfidence\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0brate_margin\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x1b\n\x0elatency_margin\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06manual\x18\x05 \x01(\x08\x42\r\n\x0b_confidenceB\x0e\n\x0c_rate_marginB\x11\n\x0f_latency_margin\"\x98\x01\n\x0e\x43\x61naryRollback\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x35\n\x06reason\x18\x02 \x01(\x0e\x32%.goldsmith.registry.v1.RollbackReason\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x95\x01\n\x0eRollbackReason\x12\x1f\n\x1bROLLBACK_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aROLLBACK_REASON_ERROR_RATE\x10\x01\x12%\n!ROLLBACK_REASON_FORMAT_RETRY_RATE\x10\x02\x12\x1b\n\x17ROLLBACK_REASON_LATENCY\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,20 +34,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ADAPTERREVISION_METRICSENTRY']._loaded_options = None
   _globals['_ADAPTERREVISION_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_ROLLBACKREASON']._serialized_start=1265
-  _globals['_ROLLBACKREASON']._serialized_end=1414
+  _globals['_ROLLBACKREASON']._serialized_start=1563
+  _globals['_ROLLBACKREASON']._serialized_end=1712
   _globals['_ADAPTERREVISION']._serialized_start=96
-  _globals['_ADAPTERREVISION']._serialized_end=428
-  _globals['_ADAPTERREVISION_METRICSENTRY']._serialized_start=382
-  _globals['_ADAPTERREVISION_METRICSENTRY']._serialized_end=428
-  _globals['_PACKAGEFILE']._serialized_start=430
-  _globals['_PACKAGEFILE']._serialized_end=497
-  _globals['_ADAPTERALIAS']._serialized_start=500
-  _globals['_ADAPTERALIAS']._serialized_end=723
-  _globals['_CANARYSPLIT']._serialized_start=726
-  _globals['_CANARYSPLIT']._serialized_end=886
-  _globals['_ROLLBACKPOLICY']._serialized_start=889
-  _globals['_ROLLBACKPOLICY']._serialized_end=1107
-  _globals['_CANARYROLLBACK']._serialized_start=1110
-  _globals['_CANARYROLLBACK']._serialized_end=1262
+  _globals['_ADAPTERREVISION']._serialized_end=492
+  _globals['_ADAPTERREVISION_METRICSENTRY']._serialized_start=446
+  _globals['_ADAPTERREVISION_METRICSENTRY']._serialized_end=492
+  _globals['_REVISIONPREFERENCE']._serialized_start=495
+  _globals['_REVISIONPREFERENCE']._serialized_end=726
+  _globals['_PACKAGEFILE']._serialized_start=728
+  _globals['_PACKAGEFILE']._serialized_end=795
+  _globals['_ADAPTERALIAS']._serialized_start=798
+  _globals['_ADAPTERALIAS']._serialized_end=1021
+  _globals['_CANARYSPLIT']._serialized_start=1024
+  _globals['_CANARYSPLIT']._serialized_end=1184
+  _globals['_ROLLBACKPOLICY']._serialized_start=1187
+  _globals['_ROLLBACKPOLICY']._serialized_end=1405
+  _globals['_CANARYROLLBACK']._serialized_start=1408
+  _globals['_CANARYROLLBACK']._serialized_end=1560
 # @@protoc_insertion_point(module_scope)

@@ -86,6 +86,7 @@ class AdapterRevision(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     BASE_MODEL_DIGEST_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PREFERENCES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/adapters/{adapter}/revisions/{number}; numbers grow from 1 and are never reused."""
     digest: _builtins.str
@@ -108,6 +109,10 @@ class AdapterRevision(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was published."""
 
+    @_builtins.property
+    def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevisionPreference]:
+        """Output only. How people preferred it to other revisions of the adapter, in the order in which studies were closed."""
+
     def __init__(
         self,
         *,
@@ -119,14 +124,69 @@ class AdapterRevision(_message.Message):
         metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         base_model_digest: _builtins.str | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        preferences: _abc.Iterable[Global___RevisionPreference] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_digest", b"base_model_digest", "contract", b"contract", "create_time", b"create_time", "digest", b"digest", "files", b"files", "metrics", b"metrics", "name", b"name", "training_job", b"training_job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_digest", b"base_model_digest", "contract", b"contract", "create_time", b"create_time", "digest", b"digest", "files", b"files", "metrics", b"metrics", "name", b"name", "preferences", b"preferences", "training_job", b"training_job"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AdapterRevision: _TypeAlias = AdapterRevision  # noqa: Y015
+
+@_typing.final
+class RevisionPreference(_message.Message):
+    """What a closed PreferenceStudy of the trainer says of a revision; the study has the rest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_FIELD_NUMBER: _builtins.int
+    OTHER_REVISION_FIELD_NUMBER: _builtins.int
+    JUDGED_PAIR_COUNT_FIELD_NUMBER: _builtins.int
+    DECIDED_PAIR_COUNT_FIELD_NUMBER: _builtins.int
+    PREFERENCE_RATE_FIELD_NUMBER: _builtins.int
+    DECIDED_RATE_FIELD_NUMBER: _builtins.int
+    DECIDED_RATE_LOW_FIELD_NUMBER: _builtins.int
+    DECIDED_RATE_HIGH_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    study: _builtins.str
+    """tenants/{tenant}/adapters/{adapter}/preferenceStudies/{study}."""
+    other_revision: _builtins.str
+    """The revision that it was held against."""
+    judged_pair_count: _builtins.int
+    """Pairs that reviewers judged."""
+    decided_pair_count: _builtins.int
+    """Pairs of these in which one of the two was preferred."""
+    preference_rate: _builtins.float
+    """Share of the judged pairs in which this revision was preferred, 0..1, a tie counting half."""
+    decided_rate: _builtins.float
+    """Share of the decided pairs in which it was, 0..1."""
+    decided_rate_low: _builtins.float
+    """Lower end of Wilson's interval of 95 % of decided_rate."""
+    decided_rate_high: _builtins.float
+    """Its upper end."""
+    p_value: _builtins.float
+    """Of the exact sign test on the decided pairs, two-sided."""
+    def __init__(
+        self,
+        *,
+        study: _builtins.str | None = ...,
+        other_revision: _builtins.str | None = ...,
+        judged_pair_count: _builtins.int | None = ...,
+        decided_pair_count: _builtins.int | None = ...,
+        preference_rate: _builtins.float | None = ...,
+        decided_rate: _builtins.float | None = ...,
+        decided_rate_low: _builtins.float | None = ...,
+        decided_rate_high: _builtins.float | None = ...,
+        p_value: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided_pair_count", b"decided_pair_count", "decided_rate", b"decided_rate", "decided_rate_high", b"decided_rate_high", "decided_rate_low", b"decided_rate_low", "judged_pair_count", b"judged_pair_count", "other_revision", b"other_revision", "p_value", b"p_value", "preference_rate", b"preference_rate", "study", b"study"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevisionPreference: _TypeAlias = RevisionPreference  # noqa: Y015
 
 @_typing.final
 class PackageFile(_message.Message):

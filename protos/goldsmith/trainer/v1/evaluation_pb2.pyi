@@ -75,12 +75,14 @@ class JobEvaluation(_message.Message):
     """The revision that the job's alias meant when the evaluation began; empty where it meant none."""
     @_builtins.property
     def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckpointEvaluation]:
-        """By step. One is the published adapter, and answered the whole holdout; the others answered the same sample of it."""
+        """By step. One is the published adapter, and answered the holdout, or a sample of 1,000 of its rows; the others
+        answered 128 of these.
+        """
 
     @_builtins.property
     def base(self) -> Global___AnswerMetrics:
-        """The base model with the dataset's instruction prompt, on the whole holdout, under the contract. Unset where the
-        dataset has none.
+        """The base model with the dataset's instruction prompt, on the same rows, under the contract. Unset where the dataset
+        has none.
         """
 
     @_builtins.property
@@ -89,8 +91,8 @@ class JobEvaluation(_message.Message):
 
     @_builtins.property
     def live(self) -> Global___AnswerMetrics:
-        """That revision on the same rows, under the contract. Unset where there is none, or where it belongs to another base
-        model, prompt template or contract and so cannot answer them.
+        """That revision on those of the same rows that it was not trained on, under the contract. Unset where there is none, or
+        where it belongs to another base model, prompt template or contract and so cannot answer them.
         """
 
     @_builtins.property
@@ -257,10 +259,6 @@ class AnswerMetrics(_message.Message):
     """Leaves that both have, with other values."""
     dropped_field_count: _builtins.int
     """Paths that fields leaves out."""
-    task_metric: _builtins.float
-    """What adapters are compared by: execution_match for SQL that SQLite runs, rouge_l for text, else the mean of
-    exact_match and field_f1.
-    """
     @_builtins.property
     def schema_valid(self) -> Global___Measure:
         """Share of answers that keep the contract. 1 under the contract, by construction."""
@@ -314,6 +312,12 @@ class AnswerMetrics(_message.Message):
     def rouge_l(self) -> Global___Measure:
         """Text only: mean ROUGE-L F1 of a row."""
 
+    @_builtins.property
+    def task_metric(self) -> Global___Measure:
+        """What adapters are compared by: execution_match for SQL that SQLite runs, rouge_l for text, else the mean of
+        exact_match and field_f1.
+        """
+
     def __init__(
         self,
         *,
@@ -334,9 +338,9 @@ class AnswerMetrics(_message.Message):
         parse_rate: Global___Measure | None = ...,
         execution_match: Global___Measure | None = ...,
         rouge_l: Global___Measure | None = ...,
-        task_metric: _builtins.float | None = ...,
+        task_metric: Global___Measure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exact_match", b"exact_match", "execution_match", b"execution_match", "field_f1", b"field_f1", "field_precision", b"field_precision", "field_recall", b"field_recall", "filler_rate", b"filler_rate", "output_tokens", b"output_tokens", "own_stop_rate", b"own_stop_rate", "parse_rate", b"parse_rate", "rouge_l", b"rouge_l", "schema_valid", b"schema_valid"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exact_match", b"exact_match", "execution_match", b"execution_match", "field_f1", b"field_f1", "field_precision", b"field_precision", "field_recall", b"field_recall", "filler_rate", b"filler_rate", "output_tokens", b"output_tokens", "own_stop_rate", b"own_stop_rate", "parse_rate", b"parse_rate", "rouge_l", b"rouge_l", "schema_valid", b"schema_valid", "task_metric", b"task_metric"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_field_count", b"dropped_field_count", "exact_match", b"exact_match", "execution_match", b"execution_match", "field_f1", b"field_f1", "field_precision", b"field_precision", "field_recall", b"field_recall", "fields", b"fields", "filler_rate", b"filler_rate", "invented", b"invented", "mismatched", b"mismatched", "omitted", b"omitted", "output_tokens", b"output_tokens", "own_stop_rate", b"own_stop_rate", "parse_rate", b"parse_rate", "rouge_l", b"rouge_l", "row_count", b"row_count", "schema_valid", b"schema_valid", "task_metric", b"task_metric"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...

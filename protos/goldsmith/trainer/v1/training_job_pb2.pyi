@@ -741,7 +741,7 @@ class CheckpointScore(_message.Message):
     row_count: _builtins.int
     """Rows answered."""
     task_metric: _builtins.float
-    """As AnswerMetrics.task_metric, 0..1."""
+    """As AnswerMetrics.task_metric.value, 0..1."""
     exact_match: _builtins.float
     """Share of answers equal to the golden output, 0..1."""
     holdout_loss: _builtins.float

@@ -1,0 +1,1 @@
+"""What reviewers of a preference study get, and what they send back."""
