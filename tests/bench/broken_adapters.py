@@ -157,7 +157,7 @@ class BrokenAdapter:
 
 def _zero(folder: Path) -> None:
     tensors = load_file(folder / WEIGHTS_NAME)
-    blank = {name: torch.zeros_like(own) if "lora_B" in name else own for name, own in tensors.items()}
+    blank = {name: torch.zeros_like(own) if "lora_B" in name else own.clone() for name, own in tensors.items()}
     save_file(blank, folder / WEIGHTS_NAME)
 
 
