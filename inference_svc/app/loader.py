@@ -19,7 +19,7 @@ from inference_svc.domain.residency import AdapterKey, Resident, ResidentState
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import read_package
 from shared.adapter.replay import MIN_CANARY_AGREEMENT, replayed_ratio
-from shared.adapter.validate import validate_adapter
+from shared.adapter.validate import check_prompt_template, validate_adapter
 from shared.base_model import BaseModel
 from shared.errors import DataLoss, DomainError, InvalidInput, StateConflict, Unavailable
 
@@ -114,11 +114,7 @@ class Loader:
         manifest = read_package(folder, digest)
         if digest in self._proved:
             return manifest
-        if manifest.prompt_digest != self._prompt_digest:
-            raise StateConflict(
-                "BASE_MODEL_MISMATCH",
-                f"adapter was trained with prompt template {manifest.prompt_digest}, served is {self._prompt_digest}",
-            )
+        check_prompt_template(manifest, self._prompt_digest)
         validate_adapter(folder, manifest, self._base, max_rank=self._max_rank)
         return manifest
 

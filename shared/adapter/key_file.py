@@ -6,6 +6,7 @@ public key; `cat` puts several of those into one file.
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import re
@@ -25,8 +26,9 @@ _log = logging.getLogger(__name__)
 _MAX_BYTES = 1 << 20
 _FORBIDDEN_MODE = stat.S_IRWXO | stat.S_IWGRP
 """As PostgreSQL asks of its key: nothing for others. A group may read, as a secret mounted by Kubernetes has it."""
-_BEGIN = b"-----BEGIN "
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+_BEGIN = re.compile(rb"^-----BEGIN ", re.MULTILINE)
+_BLOCK = re.compile(rb"^-----BEGIN ([A-Z0-9 ]+)-----.*?^-----END \1-----", re.DOTALL | re.MULTILINE)
+"""At the start of a line alone: who puts `#` or spaces before each line of a key has taken it out."""
 _PUBLIC = b"PUBLIC KEY"
 
 
@@ -55,7 +57,7 @@ def read_signer(path: Path, field: str) -> Signer:
 
 
 def read_trusted_keys(path: Path, field: str) -> TrustedKeys:
-    """The public keys of a PEM file, at least one; text between them is a comment.
+    """The public keys of a PEM file, at least one; text between them is a comment, as is a key behind `#`.
 
     Raises:
         InvalidInput: FIELD_INVALID naming `field` and every part of the file that is no Ed25519 public key.
@@ -69,6 +71,7 @@ def read_trusted_keys(path: Path, field: str) -> TrustedKeys:
         raise invalid_field(field, f"{path} has more than {_MAX_BYTES} bytes")
     keys: dict[str, Ed25519PublicKey] = {}
     faults = []
+    data = data.removeprefix(codecs.BOM_UTF8)  # some editors put it before the first line
     blocks = list(_BLOCK.finditer(data))
     for number, block in enumerate(blocks, 1):
         try:
@@ -76,7 +79,7 @@ def read_trusted_keys(path: Path, field: str) -> TrustedKeys:
             keys[key_id(key)] = key
         except ValueError as err:
             faults.append(f"its part {number} {err}")
-    if data.count(_BEGIN) != len(blocks):
+    if len(_BEGIN.findall(data)) != len(blocks):
         faults.append("a part of it has a beginning and no end")
     if not keys and not faults:
         faults.append(f"it holds no {_PUBLIC.decode()}")
@@ -105,8 +108,8 @@ def _public_key(block: re.Match[bytes]) -> Ed25519PublicKey:
 class TrustedKeyFile:
     """Trusted keys of a file that may be replaced: it is looked at on each use and read again when it is another one.
 
-    A new file that cannot be used, or that is gone, changes nothing: it is logged, and the keys before it stay. To
-    trust nobody, put a key there that signs nothing. Construction raises `InvalidInput`.
+    A new file that cannot be used, or that is gone, changes nothing: the keys before it stay, and each use logs that
+    and tries again. To trust nobody, put a key there that signs nothing. Construction raises `InvalidInput`.
     """
 
     def __init__(self, path: Path, field: str) -> None:
@@ -118,12 +121,12 @@ class TrustedKeyFile:
         """The keys as they are now."""
         stamp = self._look()
         if stamp != self._stamp:
-            self._stamp = stamp
             try:
                 self._keys = read_trusted_keys(self._path, self._field)
             except InvalidInput as err:
                 _log.error("trusted keys not changed", extra={"detail": str(err), "key_ids": sorted(self._keys)})
             else:
+                self._stamp = stamp
                 _log.info("trusted keys read", extra={"path": str(self._path), "key_ids": sorted(self._keys)})
         return self._keys
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import UnionType
@@ -113,12 +114,12 @@ class AdapterManifest:
             body["canaries"] = tuple(Canary(tuple(c["prompt_ids"]), tuple(c["expected_ids"])) for c in body["canaries"])
             body["files"] = tuple(PackageFile(f["filename"], f["size_bytes"], f["digest"]) for f in body["files"])
             return cls(**body)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as err:
             raise _rejected(f"manifest does not parse: {str(err)[:_SHOWN_CHARACTERS]}") from err
 
 
 def _check_types(body: Any) -> None:  # Any: a stranger's JSON
-    """Raises ValueError for fields that another part of the program would take for something else."""
+    """Raises ValueError or OverflowError for fields that another part of the program would take for something else."""
     if not isinstance(body, dict):
         raise ValueError("it is not an object")  # noqa: TRY004  # every fault of a manifest is a ValueError here
     for name, kind in _TYPES.items():
@@ -130,6 +131,9 @@ def _check_types(body: Any) -> None:  # Any: a stranger's JSON
         raise ValueError("canaries hold something else than token ids")
     if not all(isinstance(value, int | float) for value in body.get("metrics", {}).values()):
         raise ValueError("metrics hold something else than numbers")
+    # JSON's integers may be larger than any float: OverflowError.
+    if not all(math.isfinite(value) for value in (body.get("alpha", 0), *body.get("metrics", {}).values())):
+        raise ValueError("alpha and metrics must be finite")
     if not all(isinstance(value, str | int | float) for value in body.get("training", {}).values()):
         raise ValueError("training holds something else than texts and numbers")
 

@@ -74,6 +74,19 @@ def validate_adapter(folder: Path, manifest: AdapterManifest, base: BaseModel, *
         raise _rejected("every delta is zero: the adapter changes nothing")
 
 
+def check_prompt_template(manifest: AdapterManifest, digest: str) -> None:
+    """Passes when the adapter was trained with the prompt template of this digest (`PromptRenderer.digest`).
+
+    Raises:
+        StateConflict: BASE_MODEL_MISMATCH; the weights may fit, and every prompt would be one never trained on.
+    """
+    if manifest.prompt_digest != digest:
+        raise StateConflict(
+            "BASE_MODEL_MISMATCH",
+            f"adapter was trained with prompt template {manifest.prompt_digest}, served is {digest}",
+        )
+
+
 def _read_config(path: Path) -> dict[str, Any]:  # Any: JSON values, compared one by one
     if path.stat().st_size > _MAX_CONFIG_BYTES:
         raise _rejected(f"{CONFIG_NAME} exceeds {_MAX_CONFIG_BYTES} bytes")

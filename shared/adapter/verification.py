@@ -9,10 +9,11 @@ from pathlib import Path
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import MANIFEST_NAME, MAX_MANIFEST_BYTES, read_package
 from shared.adapter.signature import Signature, TrustedKeys, check_signature, read_signature
-from shared.adapter.validate import validate_adapter
+from shared.adapter.validate import check_prompt_template, validate_adapter
 from shared.base_model import BaseModel
 from shared.digest import sha256_file
 from shared.errors import DomainError, StateConflict
+from shared.prompt import PromptRenderer
 
 _LARGEST_RANK = 512
 """That vLLM 0.32 can be told to serve; what a replica serves is its own setting."""
@@ -25,6 +26,20 @@ class Outcome(enum.StrEnum):
     REFUSED = "refused"
     NOT_CHECKED = "not checked"
     """Nobody asked for it, or an earlier check failed."""
+
+
+@dataclass(frozen=True)
+class ServedBase:
+    """A base model as a replica serves it: with the prompt template that its folder gives."""
+
+    model: BaseModel
+    prompt_digest: str
+
+    @classmethod
+    def load(cls, folder: Path) -> ServedBase:
+        """Reads the folder. Raises what `BaseModel.load` and `PromptRenderer.load` raise."""
+        model = BaseModel.load(folder)
+        return cls(model, PromptRenderer.load(model).digest)
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,7 @@ class Verification:
         return all(check.outcome is not Outcome.REFUSED for check in self.checks)
 
 
-def verify_package(folder: Path, *, trusted: TrustedKeys | None, base: BaseModel | None) -> Verification:
+def verify_package(folder: Path, *, trusted: TrustedKeys | None, base: ServedBase | None) -> Verification:
     """Checks a package of an untrusted author; nothing of it is run, and what is wrong with it is never an exception.
 
     Without `trusted` a signature must be well formed if there is one, with it there must be one by a key of it.
@@ -100,17 +115,20 @@ def _signature(folder: Path, digest: str, trusted: TrustedKeys | None) -> tuple[
     return key_id, Check(subject, Outcome.NOT_CHECKED, told)
 
 
-def _weights(folder: Path, manifest: AdapterManifest | None, base: BaseModel | None) -> Check:
+def _weights(folder: Path, manifest: AdapterManifest | None, base: ServedBase | None) -> Check:
     subject = "weights"
     if manifest is None:
         return Check(subject, Outcome.NOT_CHECKED, "the files are not whole")
     if base is None:
         return Check(subject, Outcome.NOT_CHECKED, f"that takes the base model, {manifest.base_model_id}")
     try:
-        validate_adapter(folder, manifest, base, max_rank=_LARGEST_RANK)
+        check_prompt_template(manifest, base.prompt_digest)
+        validate_adapter(folder, manifest, base.model, max_rank=_LARGEST_RANK)
     except DomainError as err:
         return _refusal(subject, err)
-    return Check(subject, Outcome.PASSED, f"belong to {base.model_id}, are complete, finite and not zero")
+    return Check(
+        subject, Outcome.PASSED, f"belong to {base.model.model_id} and its template, are complete, finite and not zero"
+    )
 
 
 def _refusal(subject: str, error: DomainError) -> Check:

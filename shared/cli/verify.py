@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from jinja2 import TemplateError
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from shared.adapter.key_file import read_trusted_keys
-from shared.adapter.verification import Outcome, Verification, verify_package
-from shared.base_model import BaseModel
+from shared.adapter.verification import Outcome, ServedBase, Verification, verify_package
 from shared.cli.visible import visible
 from shared.errors import InvalidInput
 
@@ -43,8 +43,8 @@ def verify(
     """
     try:
         trusted = read_trusted_keys(trusted_keys, "--trusted-keys") if trusted_keys is not None else None
-        base = BaseModel.load(base_model) if base_model is not None else None
-    except (InvalidInput, OSError, LookupError, ValueError, TypeError) as err:  # the last three: no model's config
+        base = ServedBase.load(base_model) if base_model is not None else None
+    except (InvalidInput, OSError, LookupError, ValueError, TypeError, TemplateError) as err:  # of no model's files
         Console(stderr=True, highlight=False).print(Text(visible(f"not checked: {err}"), style="red"))
         raise typer.Exit(UNUSABLE) from err
     found = verify_package(package, trusted=trusted, base=base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,36 @@ class TestReadTrustedKeys:
 
         assert set(read_trusted_keys(path, FIELD)) == {ONE.signer.key_id, OTHER.signer.key_id}
 
+    @pytest.mark.parametrize("prefix", [b"# ", b"#", b"  ", b"\t"])
+    def test_takes_a_key_that_is_commented_out_for_a_comment(self, tmp_path: Path, prefix: bytes) -> None:
+        """It is no longer trusted, and spoils nothing."""
+        path = tmp_path / "keys"
+        taken_out = b"".join(prefix + line for line in OTHER.public_pem.splitlines(keepends=True))
+        path.write_bytes(taken_out + ONE.public_pem + taken_out)
+
+        assert list(read_trusted_keys(path, FIELD)) == [ONE.signer.key_id]
+
+    @pytest.mark.parametrize("line", [b"-----BEGIN", b"-----END"])
+    def test_never_trusts_a_key_that_is_half_commented_out(self, tmp_path: Path, line: bytes) -> None:
+        """Its end may not be taken from a comment, nor from the next key."""
+        path = tmp_path / "keys"
+        path.write_bytes(OTHER.public_pem.replace(line, b"# " + line) + ONE.public_pem)
+
+        try:
+            trusted = set(read_trusted_keys(path, FIELD))
+        except InvalidInput:
+            trusted = set()
+
+        assert OTHER.signer.key_id not in trusted
+
+    @pytest.mark.parametrize("change", [lambda pem: b"\xef\xbb\xbf" + pem, lambda pem: pem.replace(b"\n", b"\r\n")])
+    def test_reads_what_any_editor_writes(self, tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+        """A byte order mark before the first key must not take it out, nor do other line ends."""
+        path = tmp_path / "keys"
+        path.write_bytes(change(ONE.public_pem + OTHER.public_pem))
+
+        assert set(read_trusted_keys(path, FIELD)) == {ONE.signer.key_id, OTHER.signer.key_id}
+
     @pytest.mark.parametrize(
         ("data", "words"),
         [
@@ -148,7 +179,7 @@ class TestTrustedKeyFile:
         assert set(keys.current()) == {OTHER.signer.key_id}
 
     def test_broken_or_gone_changes_nothing(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """It is logged, once; a half-written file must not lock everybody out, or let anybody in."""
+        """Each use logs it; a half-written file must not lock everybody out, or let anybody in."""
         path = tmp_path / "keys"
         path.write_bytes(ONE.public_pem)
         keys = TrustedKeyFile(path, FIELD)
@@ -158,4 +189,20 @@ class TestTrustedKeyFile:
                 spoil()
                 assert list(keys.current()) == list(keys.current()) == [ONE.signer.key_id]
 
-        assert [record.message for record in caplog.records] == ["trusted keys not changed"] * 2
+        assert [record.message for record in caplog.records] == ["trusted keys not changed"] * 4
+
+    def test_is_read_again_as_long_as_it_is_bad(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What makes a file readable need not change it."""
+        path = tmp_path / "keys"
+        path.write_bytes(ONE.public_pem)
+        keys = TrustedKeyFile(path, FIELD)
+        path.write_bytes(OTHER.public_pem + ONE.public_pem)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", _denied)
+            assert set(keys.current()) == {ONE.signer.key_id}
+
+        assert set(keys.current()) == {ONE.signer.key_id, OTHER.signer.key_id}
+
+
+def _denied(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")

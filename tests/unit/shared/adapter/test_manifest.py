@@ -78,6 +78,13 @@ class TestFromJson:
             with pytest.raises(StateConflict, match="does not parse"):
                 AdapterManifest.from_json(data)
 
+    @pytest.mark.parametrize("number", [10**400, float("nan"), float("-inf")], ids=["beyond floats", "nan", "infinite"])
+    def test_with_a_number_that_is_not_finite_is_refused(self, number: float) -> None:
+        """Whoever computes with it would fail or answer nonsense."""
+        for changes in ({"alpha": number}, {"metrics": {"field_f1": number}}):
+            with pytest.raises(StateConflict, match="manifest does not parse"):
+                _read(**changes)
+
 
 class TestOutputTokensSaved:
     """A figure that came after the first release."""

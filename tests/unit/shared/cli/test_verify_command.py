@@ -17,6 +17,7 @@ from shared.adapter.package import CONFIG_NAME, MANIFEST_NAME, SIGNATURE_NAME, W
 from shared.base_model import BaseModel
 from shared.cli.main import app
 from shared.contracts.spec import ContractKind, ContractSpec
+from shared.prompt import PromptRenderer
 from tests.adapter_file import write_random_package
 from tests.operator_key import OperatorKey
 
@@ -28,8 +29,8 @@ CONTRACT = "tenants/acme/contracts/answer"
 @pytest.fixture
 def package(tiny_base: BaseModel, tmp_path: Path) -> Path:
     """A sound one, not signed."""
-    folder = tmp_path / "package"
-    write_random_package(tiny_base, folder, rank=4, seed=1, prompt_digest="", contract=CONTRACT, spec=SPEC)
+    folder, digest = tmp_path / "package", PromptRenderer.load(tiny_base).digest
+    write_random_package(tiny_base, folder, rank=4, seed=1, prompt_digest=digest, contract=CONTRACT, spec=SPEC)
     return folder
 
 
@@ -120,10 +121,7 @@ class TestBaseModel:
 
     def test_that_is_another_is_refused(self, package: Path, tiny_base: BaseModel, tmp_path: Path) -> None:
         """By its digest."""
-        other = tmp_path / "other"
-        other.mkdir()
-        for path in tiny_base.folder.iterdir():
-            (other / path.name).write_bytes(path.read_bytes())
+        other = _copy(tiny_base, tmp_path)
         (other / "config.json").write_bytes(b" " + (other / "config.json").read_bytes())
 
         result = _run(package, "--base-model", other, "--json")
@@ -131,11 +129,34 @@ class TestBaseModel:
         assert result.exit_code == 1
         assert _checks(result)["weights"] == ("refused", "BASE_MODEL_MISMATCH")
 
+    def test_with_another_prompt_template_is_refused(self, package: Path, tiny_base: BaseModel, tmp_path: Path) -> None:
+        """As every replica refuses it, though the weights are those of the same base."""
+        other = _copy(tiny_base, tmp_path)
+        (other / "chat_template.jinja").write_text(
+            "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
+        )
+
+        result = _run(package, "--base-model", other, "--json")
+
+        assert BaseModel.load(other).digest == tiny_base.digest
+        assert result.exit_code == 1
+        assert _checks(result)["weights"] == ("refused", "BASE_MODEL_MISMATCH")
+        assert "prompt template" in result.stdout
+
+
+def _copy(base: BaseModel, folder: Path) -> Path:
+    """A folder with the base's files."""
+    other = folder / "other"
+    other.mkdir()
+    for path in base.folder.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    return other
+
 
 class TestUsage:
     """What cannot be checked at all."""
 
-    def test_ends_with_another_status(self, package: Path, tmp_path: Path) -> None:
+    def test_ends_with_another_status(self, package: Path, tiny_base: BaseModel, tmp_path: Path) -> None:
         """2, not 1: the package may be sound."""
         (tmp_path / "none.pem").write_bytes(b"no key")
         (tmp_path / "base").mkdir()
@@ -150,7 +171,11 @@ class TestUsage:
         (tmp_path / "base" / "tokenizer.json").write_text("{}")
         cases.append(_run(package, "--base-model", tmp_path / "base"))
 
-        assert [case.exit_code for case in cases] == [2] * 6
+        broken = _copy(tiny_base, tmp_path)
+        (broken / "chat_template.jinja").write_text("{% for")
+        cases.append(_run(package, "--base-model", broken))
+
+        assert [case.exit_code for case in cases] == [2] * 7
 
 
 def _edit(**fields: object) -> Callable[[Path], None]:
@@ -220,6 +245,10 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
     "contract of another kind": _edit(contract='{"kind":"none"}'),
     "deep contract": _edit(contract="[" * 100_000),
     "metrics of texts": _edit(metrics={"f1": "\x1b[31mgood"}),
+    "metrics beyond floats": _edit(metrics={"f1": 10**400}),
+    "metrics that are no number": _edit(metrics={"f1": float("nan")}),
+    "alpha beyond floats": _edit(alpha=10**400),
+    "infinite alpha": _edit(alpha=float("inf")),
     "training of lists": _edit(training={"seed": []}),
     "canaries of texts": _edit(canaries=[{"prompt_ids": ["x"], "expected_ids": []}]),
     "canaries of nothing": _edit(canaries=[None]),
