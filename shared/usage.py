@@ -21,7 +21,7 @@ class UsageCounts:
     """Of these, those that its prefix cache held."""
     output_tokens: int = 0
     saved_instruction_tokens: int = 0
-    """That answered requests did not need to send."""
+    """That answered requests did not need to send; negative where the base's own default prompt is longer."""
     saved_output_millitokens: int = 0
     """Thousandths of tokens, of a mean over rows; negative where the adapter writes more than the base model."""
     latency_microseconds: int = 0
@@ -35,7 +35,7 @@ class UsageCounts:
 
 
 COUNTERS = tuple(field.name for field in dataclasses.fields(UsageCounts))
-SIGNED_COUNTERS = frozenset({"saved_output_millitokens"})
+SIGNED_COUNTERS = frozenset({"saved_instruction_tokens", "saved_output_millitokens"})
 
 
 def hour_of(moment: datetime) -> int:

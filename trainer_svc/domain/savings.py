@@ -123,7 +123,10 @@ class Savings:
 
     @property
     def instruction_saving(self) -> Fraction | None:
-        """`saved * s * c / 100 + saved * (100 - s) * p / 100` for a share of s percent in the prefix cache."""
+        """`saved * s * c / 100 + saved * (100 - s) * p / 100` for a share of s percent in the prefix cache.
+
+        Negative where saved is.
+        """
         saved, share = self.traffic.counts.saved_instruction_tokens, self.prices.instruction_cache_percent
         return total(
             [

@@ -116,7 +116,9 @@ class Usage(_message.Message):
     output_tokens: _builtins.int
     """Tokens generated, end token included."""
     instruction_tokens_saved: _builtins.int
-    """Tokens of the instruction prompt that the adapter made unnecessary."""
+    """Tokens of the instruction prompt that the adapter made unnecessary. Negative where the prompt that the base's
+    template puts in its place is longer.
+    """
     def __init__(
         self,
         *,

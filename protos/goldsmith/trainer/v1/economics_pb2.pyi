@@ -77,7 +77,7 @@ class UsageCounts(_message.Message):
     """Tokens generated, all attempts, end tokens included."""
     saved_instruction_token_count: _builtins.int
     """Tokens of the instruction prompt that answered requests did not need to send. A request that brings instructions of
-    its own saves none.
+    its own saves none. Negative where the prompt that the base's template puts in its place is longer.
     """
     saved_output_millitoken_count: _builtins.int
     """Thousandths of output tokens that answered requests did without, as measured on the rows held out against the base
@@ -137,7 +137,7 @@ class UsageEntry(_message.Message):
 
     @_builtins.property
     def counts(self) -> Global___UsageCounts:
-        """Since the begin of the hour, by this replica. None is negative but saved_output_millitoken_count."""
+        """Since the begin of the hour, by this replica. None is negative but the two that are saved."""
 
     def __init__(
         self,
