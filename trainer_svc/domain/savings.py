@@ -77,7 +77,9 @@ class Traffic:
     end: datetime | None
     """End of the last hour; both are None where nothing was counted."""
     requests_per_day: Fraction | None
-    """Of late, whatever the period of the counts; None where there were none."""
+    """Of late, whatever the period of the counts; from 1/7, and None where there were none."""
+    answered_ever: int
+    """Requests, whatever the period of the counts."""
 
 
 @dataclass(frozen=True)
@@ -201,19 +203,22 @@ def total(amounts: Sequence[Fraction | None]) -> Fraction | None:
 
 
 def break_even(cost: Fraction | None, saving: Fraction | None, traffic: Traffic, now: datetime) -> BreakEven:
-    """`requests = ceil(cost / (saving / answered))`, `days = ceil((requests - answered) / requests per day)`."""
-    answered, rate = traffic.counts.answered_requests, traffic.requests_per_day
-    shown = None if rate is None else rounded(rate)
+    """`requests = ceil(cost / (saving / answered))`, `days = ceil((requests - answered ever) / requests per day)`.
+
+    The rate is rounded before it is used, so that whoever works out what is shown comes to the same day.
+    """
+    answered = traffic.counts.answered_requests
+    rate = None if traffic.requests_per_day is None else rounded(traffic.requests_per_day)
     reason = _unknown(cost, saving, answered)
     if reason or cost is None or saving is None:
-        return BreakEven(None, reason, shown, None, reason, None)
+        return BreakEven(None, reason, rate, None, reason, None)
     count = math.ceil(cost * answered / saving)
-    rest = max(0, count - answered)
+    rest = max(0, count - traffic.answered_ever)
     if not rest:
-        return BreakEven(count, "", shown, 0, "", None)
+        return BreakEven(count, "", rate, 0, "", None)
     if rate is None:
-        return BreakEven(count, "", shown, None, "no request was answered in the last 7 full days", None)
-    return BreakEven(count, "", shown, math.ceil(rest / rate), "", _after(now, rest / rate))
+        return BreakEven(count, "", None, None, "no request was answered in the last 7 full days", None)
+    return BreakEven(count, "", rate, math.ceil(rest / rate), "", _after(now, rest / rate))
 
 
 def _unknown(cost: Fraction | None, saving: Fraction | None, answered: int) -> str:

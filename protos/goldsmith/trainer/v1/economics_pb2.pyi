@@ -331,8 +331,8 @@ class BreakEven(_message.Message):
     is less, of one hour at least. Rounded to 6 digits after the point, halves up. Empty without traffic then.
     """
     day_count: _builtins.int
-    """Days from now until the rest of those requests is answered at this rate, rounded up; 0 where they are already.
-    Absent where days_unknown_reason says why.
+    """Days from now until the rest of those requests, less all that were ever answered, is answered at this rate, rounded
+    up; 0 where they are already. Absent where days_unknown_reason says why.
     """
     days_unknown_reason: _builtins.str
     """Why there is no day_count."""
