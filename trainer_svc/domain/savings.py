@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from shared.names import invalid_field
-from shared.usage import UsageCounts
+from shared.usage import MILLITOKENS, UsageCounts
 from trainer_svc.domain.job import JobState
 from trainer_svc.domain.money import rounded
 
 MILLION = 1_000_000
 WHOLE_PERCENT = 100
 MICROSECONDS_PER_HOUR = 3600 * MILLION
-MILLITOKENS = 1000
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from shared.usage import MILLITOKENS
 from trainer_svc.domain.money import decimal_text
 from trainer_svc.domain.savings import (
     MICROSECONDS_PER_HOUR,
     MILLION,
-    MILLITOKENS,
     WHOLE_PERCENT,
     JobCost,
     LabelCost,

@@ -77,11 +77,13 @@ class UsageCounts(_message.Message):
     """Tokens generated, all attempts, end tokens included."""
     saved_instruction_token_count: _builtins.int
     """Tokens of the instruction prompt that answered requests did not need to send. A request that brings instructions of
-    its own saves none. Negative where the prompt that the base's template puts in its place is longer.
+    its own saves none. Less the prompts of attempts that broke the contract, since the base model is taken to answer at
+    its first. Negative where those, or the prompt that the base's template puts in place of the instructions, are longer.
     """
     saved_output_millitoken_count: _builtins.int
     """Thousandths of output tokens that answered requests did without, as measured on the rows held out against the base
-    model with the instruction prompt. Negative where the adapter writes more.
+    model with the instruction prompt; less those of attempts that broke the contract. Negative where the adapter writes
+    more.
     """
     @_builtins.property
     def latency(self) -> _duration_pb2.Duration:
