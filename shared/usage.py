@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+MILLITOKENS = 1000
+"""Of a token: means over rows are no whole numbers."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -21,9 +23,11 @@ class UsageCounts:
     """Of these, those that its prefix cache held."""
     output_tokens: int = 0
     saved_instruction_tokens: int = 0
-    """That answered requests did not need to send."""
+    """That answered requests did not need to send, less the prompts of attempts that came to nothing; negative where
+    those, or the base's own default prompt, are longer."""
     saved_output_millitokens: int = 0
-    """Thousandths of tokens, of a mean over rows; negative where the adapter writes more than the base model."""
+    """Thousandths of tokens, of a mean over rows, less those of attempts that came to nothing; negative where the
+    adapter writes more than the base model."""
     latency_microseconds: int = 0
     """From arrival to end."""
     engine_microseconds: int = 0
@@ -35,7 +39,7 @@ class UsageCounts:
 
 
 COUNTERS = tuple(field.name for field in dataclasses.fields(UsageCounts))
-SIGNED_COUNTERS = frozenset({"saved_output_millitokens"})
+SIGNED_COUNTERS = frozenset({"saved_instruction_tokens", "saved_output_millitokens"})
 
 
 def hour_of(moment: datetime) -> int:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from inference_svc.domain.ledger import UsageEntry
-from shared.errors import InvalidInput, Unavailable
+from shared.errors import FieldViolation, InvalidInput, Unavailable
 from shared.names import TenantName
 
 
 @dataclass
 class FakeReader:
-    """Implements `UsageReader`; `away` answers nobody, `refusing` takes nothing of these tenants."""
+    """Implements `UsageReader`; `away` answers nobody, `refusing` takes nothing of these tenants.
+
+    `faulty` are numbers of revisions whose entries it refuses by name.
+    """
 
     away: bool = False
     refusing: set[str] = field(default_factory=set)
+    faulty: set[int] = field(default_factory=set)
     reports: list[tuple[str, str, list[UsageEntry]]] = field(default_factory=list)
     asked: int = 0
 
@@ -25,4 +29,8 @@ class FakeReader:
             raise Unavailable("NOT_SERVING", "the trainer is away")
         if parent.tenant in self.refusing:
             raise InvalidInput("FIELD_INVALID", "no such counter")
+        places = [index for index, entry in enumerate(entries) if entry.key.revision in self.faulty]
+        if places:
+            violations = [FieldViolation(f"entries[{index}].counts", "is negative") for index in places]
+            raise InvalidInput("FIELD_INVALID", "entries", violations=violations)
         self.reports.append((replica_id, parent.tenant, entries))

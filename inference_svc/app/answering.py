@@ -29,6 +29,7 @@ from shared.contracts.spec import ContractKind
 from shared.errors import DeadlineExceeded, DomainError, FieldViolation, InternalFault, InvalidInput, StateConflict
 from shared.names import ContractName, invalid_field
 from shared.prompt import PromptRenderer
+from shared.usage import MILLITOKENS
 
 _log = logging.getLogger(__name__)
 
@@ -239,8 +240,9 @@ def _note(progress: Progress, question: Question, target: _Target, call: EngineC
         assert resident.manifest is not None
         progress.adapter, progress.revision = resident.revision.adapter, str(resident.revision)
         if not question.instructions:
+            progress.is_instructed = False
             progress.instruction_tokens_saved = resident.manifest.instruction_prompt_tokens
-            progress.output_millitokens_saved = round(resident.manifest.output_tokens_saved * 1000)
+            progress.output_millitokens_saved = round(resident.manifest.output_tokens_saved * MILLITOKENS)
 
 
 def _answer(target: _Target, progress: Progress) -> Answer:

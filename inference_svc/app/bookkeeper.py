@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Protocol
 
 from inference_svc.app.ledger_file import LedgerFile
-from inference_svc.domain.ledger import Ledger, UsageEntry
+from inference_svc.domain.ledger import Ledger, UsageEntry, UsageKey
 from shared.clock import Clock
 from shared.errors import DomainError, InvalidInput
 from shared.names import TenantName
@@ -26,6 +27,10 @@ _LAST_REPORT_SECONDS = 5.0
 """For the report of a process that ends; what it does not tell, the next one does."""
 MAX_REPORTED = 500
 """Entries of one report: about 60 kB."""
+MAX_REFUSED_HOURS = 96
+"""Until an entry that the trainer refuses is given up: as long as the ledger has room for one that is away."""
+_ENTRY = re.compile(r"entries\[([0-9]{1,4})\]")
+"""How a violation names an entry of a report."""
 
 
 class UsageReader(Protocol):
@@ -47,7 +52,12 @@ class Bookkeeper:
     ) -> None:  # fmt: skip
         self._ledger, self._file, self._reader, self._clock = ledger, file, reader, clock
         self._save_seconds, self._report_seconds = save_seconds, report_seconds
-        self._lost, self._refused = 0, False
+        self._lost = 0
+        self._refused: dict[UsageKey, int] = {}
+        """The hour in which an entry was refused last; in the next one it is told again, since it or the trainer may be
+        another by then."""
+        self._complained: dict[str, int] = {}
+        """The hour in which a tenant's refusals were logged last."""
 
     def restore(self) -> None:
         """Takes up what an earlier process left."""
@@ -70,17 +80,47 @@ class Bookkeeper:
 
     async def report(self) -> None:
         """Tells all that is untold. Raises `DomainError` when the trainer is away; the rest is untold then."""
-        for part in _parts(self._ledger.unreported()):
+        hour = hour_of(self._clock.now())
+        for part in _parts([each for each in self._ledger.unreported() if self._refused.get(each.key) != hour]):
+            await self._hand_over(part, hour)
+        self._give_up(hour)
+        self._ledger.forget(hour)
+
+    async def _hand_over(self, part: list[UsageEntry], hour: int) -> None:
+        """Tells a part, without the entries that the trainer names as faulty; with none named, all of it is refused."""
+        while part:
             key = part[0].key
             try:
                 await self._reader.report(key.replica_id, TenantName(key.tenant), part)
-            except InvalidInput as err:  # of another version, perhaps: the others must not wait for it
-                if not self._refused:
-                    _log.error("usage is refused", extra={"tenant": key.tenant, "detail": str(err)})
-                self._refused = True
+            except InvalidInput as err:
+                refused = _named(err, part) or part
+                self._refused.update((entry.key, hour) for entry in refused)
+                self._complain(key.tenant, hour, err)
+                part = [entry for entry in part if entry not in refused]
             else:
                 self._ledger.settle(part)
-        self._ledger.forget(hour_of(self._clock.now()))
+                for entry in part:
+                    self._refused.pop(entry.key, None)
+                return
+
+    def _complain(self, tenant: str, hour: int, err: InvalidInput) -> None:
+        if self._complained.get(tenant) != hour:
+            self._complained[tenant] = hour
+            _log.error("usage is refused", extra={"tenant": tenant, "detail": str(err)})
+
+    def _give_up(self, hour: int) -> None:
+        """Settles what was refused for so long that it would fill the ledger, and tells how much that is."""
+        old = [each for each in self._ledger.unreported() if self._is_hopeless(each.key, hour)]
+        for tenant, group in groupby(sorted(old, key=_tenant), key=_tenant):
+            entries = list(group)
+            requests = sum(entry.counts.answered_requests + entry.counts.failed_requests for entry in entries)
+            _log.error("refused usage is given up", extra={"tenant": tenant, "requests": requests})
+        self._ledger.settle(old)
+        for entry in old:
+            del self._refused[entry.key]
+
+    def _is_hopeless(self, key: UsageKey, hour: int) -> bool:
+        return key in self._refused and key.hour + MAX_REFUSED_HOURS < hour
 
     async def _save(self) -> None:
         while True:
@@ -103,6 +143,16 @@ class Bookkeeper:
             else:
                 failures = 0
             await asyncio.sleep(min(_MAX_BACKOFF_SECONDS, self._report_seconds * 2 ** min(failures, 10)))
+
+
+def _tenant(entry: UsageEntry) -> str:
+    return entry.key.tenant
+
+
+def _named(err: InvalidInput, part: list[UsageEntry]) -> list[UsageEntry]:
+    """Entries of a part that an error's violations name."""
+    matches = filter(None, (_ENTRY.match(violation.path) for violation in err.violations))
+    return [part[index] for index in sorted({int(match[1]) for match in matches}) if index < len(part)]
 
 
 def _parts(entries: list[UsageEntry]) -> Iterator[list[UsageEntry]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from inference_svc.domain.residency import Resident, ResidentState
 from shared.adapter.canary import RollbackReason
 from shared.errors import DomainError
 from shared.names import AliasName, RevisionName
+
+_log = logging.getLogger(__name__)
 
 OK, CANCELLED, DEADLINE_PASSED, INTERNAL = "OK", "CANCELLED", "DEADLINE_PASSED", "INTERNAL"
 _DEADLINE_SLACK_SECONDS = 0.1
@@ -51,7 +54,7 @@ class Observer(Protocol):
 
 
 class Meter:
-    """Passes each event on to every observer."""
+    """Passes each event on to every observer. One that fails is logged: neither the others nor the request notice."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = observers
@@ -59,8 +62,7 @@ class Meter:
     @contextmanager
     def request(self, progress: Progress) -> Iterator[None]:
         """Around the whole of a request."""
-        for observer in self._observers:
-            observer.request_begins(progress)
+        self._tell(lambda observer: observer.request_begins(progress))
         error: BaseException | None = None
         try:
             yield
@@ -69,43 +71,42 @@ class Meter:
             raise
         finally:
             outcome = outcome_of(progress, error)
-            for observer in self._observers:
-                observer.request_ends(progress, outcome)
+            self._tell(lambda observer: observer.request_ends(progress, outcome))
 
     def revision_moves(self, resident: Resident, before: ResidentState, seconds: float) -> None:
         """See `Observer`."""
-        for observer in self._observers:
-            observer.revision_moves(resident, before, seconds)
+        self._tell(lambda observer: observer.revision_moves(resident, before, seconds))
 
     def revision_pinned(self, resident: Resident) -> None:
         """See `Observer`."""
-        for observer in self._observers:
-            observer.revision_pinned(resident)
+        self._tell(lambda observer: observer.revision_pinned(resident))
 
     def pins_change(self, unknown: int) -> None:
         """See `Observer`."""
-        for observer in self._observers:
-            observer.pins_change(unknown)
+        self._tell(lambda observer: observer.pins_change(unknown))
 
     def revision_forgotten(self, resident: Resident) -> None:
         """See `Observer`."""
-        for observer in self._observers:
-            observer.revision_forgotten(resident)
+        self._tell(lambda observer: observer.revision_forgotten(resident))
 
     def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
         """See `Observer`."""
-        for observer in self._observers:
-            observer.alias_flips(alias, revision)
+        self._tell(lambda observer: observer.alias_flips(alias, revision))
 
     def revision_evicted(self, revision: RevisionName) -> None:
         """See `Observer`."""
-        for observer in self._observers:
-            observer.revision_evicted(revision)
+        self._tell(lambda observer: observer.revision_evicted(revision))
 
     def canary_rolls_back(self, alias: AliasName, revision: RevisionName, reason: RollbackReason) -> None:
         """See `Observer`."""
+        self._tell(lambda observer: observer.canary_rolls_back(alias, revision, reason))
+
+    def _tell(self, event: Callable[[Observer], None]) -> None:
         for observer in self._observers:
-            observer.canary_rolls_back(alias, revision, reason)
+            try:
+                event(observer)
+            except Exception:  # whatever it is: an answer that is right must not end as an error
+                _log.exception("an observer failed", extra={"observer": type(observer).__name__})
 
 
 UNOBSERVED = Meter()

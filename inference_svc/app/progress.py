@@ -43,8 +43,10 @@ class Progress:
     """When adapter and contract were ready."""
     prompt_tokens: int = 0
     """Of one attempt."""
+    is_instructed: bool = True
+    """Whether it sends what an adapter would make unnecessary: to the base model, or with instructions of its own."""
     instruction_tokens_saved: int = 0
-    """By one attempt."""
+    """By the request, however many attempts it takes."""
     output_millitokens_saved: int = 0
     """By the answer, in thousandths of tokens."""
     is_answered: bool = False
@@ -72,7 +74,7 @@ class Progress:
             prompt_tokens=self.prompt_tokens * len(self.attempts),
             cached_prompt_tokens=sum(attempt.cached_prompt_tokens for attempt in self.attempts),
             output_tokens=self.output_tokens,
-            instruction_tokens_saved=self.instruction_tokens_saved * len(self.attempts),
+            instruction_tokens_saved=self.instruction_tokens_saved,
         )
 
     def timing(self) -> Timing:

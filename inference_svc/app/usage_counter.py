@@ -11,7 +11,7 @@ from inference_svc.domain.residency import Resident, ResidentState
 from shared.adapter.canary import RollbackReason
 from shared.clock import Clock
 from shared.names import AliasName, RevisionName
-from shared.usage import UsageCounts, hour_of
+from shared.usage import MILLITOKENS, UsageCounts, hour_of
 
 
 class UsageCounter:
@@ -59,14 +59,30 @@ class UsageCounter:
 def _counts(progress: Progress, *, is_answered: bool) -> UsageCounts:
     now, usage = time.monotonic(), progress.usage()
     engine_seconds = sum((attempt.engine_end or now) - attempt.begin for attempt in progress.attempts)
+    saved, saved_milli = _saved(progress) if is_answered else (0, 0)
     return UsageCounts(
         answered_requests=int(is_answered),
         failed_requests=int(not is_answered),
         prompt_tokens=usage.prompt_tokens,
         cached_prompt_tokens=usage.cached_prompt_tokens,
         output_tokens=usage.output_tokens,
-        saved_instruction_tokens=usage.instruction_tokens_saved if is_answered else 0,
-        saved_output_millitokens=progress.output_millitokens_saved if is_answered else 0,
+        saved_instruction_tokens=saved,
+        saved_output_millitokens=saved_milli,
         latency_microseconds=round((now - progress.begin) * 1e6),
         engine_microseconds=round(engine_seconds * 1e6),
+    )
+
+
+def _saved(progress: Progress) -> tuple[int, int]:
+    """Prompt tokens, and thousandths of output tokens, less those of the attempts that came to nothing.
+
+    The base model that it is compared with is taken to answer at the first attempt.
+    """
+    if progress.is_instructed:
+        return 0, 0
+    futile = progress.attempts[:-1]
+    generated = sum(len(attempt.token_ids) for attempt in futile)
+    return (
+        progress.instruction_tokens_saved - progress.prompt_tokens * len(futile),
+        progress.output_millitokens_saved - MILLITOKENS * generated,
     )

@@ -124,7 +124,7 @@ class PrometheusObserver:
         self._cached.labels(*pair).inc(usage.cached_prompt_tokens)
         self._output.labels(*pair).inc(usage.output_tokens)
         if progress.is_answered:
-            self._saved.labels(*pair).inc(usage.instruction_tokens_saved)
+            self._saved.labels(*pair).inc(max(0, usage.instruction_tokens_saved))  # a counter never falls
         self._retries.labels(*pair).inc(max(0, len(progress.attempts) - 1))
         self._invalid.labels(*pair).inc(outcome == _BROKEN)
         self._running.dec()

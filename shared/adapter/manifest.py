@@ -29,7 +29,7 @@ _TYPES: Mapping[str, type | UnionType] = {
     "use_rslora": bool,
 }
 """What JSON must give for each field of a manifest."""
-_MAX_OUTPUT_TOKENS = 1e6
+_MAX_SAVED_TOKENS = 1e6
 """More than any context has."""
 
 
@@ -66,7 +66,8 @@ class AdapterManifest:
     """Of what the rows were made from: the upload's bytes, and a teacher's answers; `training` has the rows' own."""
     canaries: tuple[Canary, ...]
     instruction_prompt_tokens: int = 0
-    """Mean prompt tokens that a request saves against the instruction prompt; 0 when there is none."""
+    """Mean prompt tokens that a request saves against the instruction prompt; 0 when there is none. Negative where that
+    is shorter than what the base's template puts in its place, such as a default system prompt."""
     output_tokens_saved: float = 0.0
     """Mean output tokens, over the rows held out, of the base model with the instruction prompt less those of the
     adapter: negative where the adapter writes more, 0 where nobody measured. Left out of the JSON at 0, so that such
@@ -80,8 +81,9 @@ class AdapterManifest:
 
     def __post_init__(self) -> None:
         """Refuses (`ValueError`) figures that nobody can have measured."""
-        if not abs(self.output_tokens_saved) <= _MAX_OUTPUT_TOKENS:
-            raise ValueError(f"output_tokens_saved is {self.output_tokens_saved}")
+        for name in ("instruction_prompt_tokens", "output_tokens_saved"):
+            if not abs(getattr(self, name)) <= _MAX_SAVED_TOKENS:
+                raise ValueError(f"{name} is {getattr(self, name)}")
 
     def to_json(self) -> bytes:
         """Canonical bytes: sorted keys, one line."""

@@ -115,6 +115,7 @@ def _traffic(
     counts, first, last = usage_ledger.sum_usage(connection, adapter.tenant, adapter.id, number, period)
     now_hour = hour_of(now)
     late = UsagePeriod(window_hours(now_hour)[0])
+    ever, _, _ = usage_ledger.sum_usage(connection, adapter.tenant, adapter.id, number, UsagePeriod())
     answered = usage_ledger.answered_by_hour(connection, adapter.tenant, adapter.id, number, late)
     first_answered = usage_ledger.first_answered_hour(connection, adapter.tenant, adapter.id, number)
     return Traffic(
@@ -122,4 +123,5 @@ def _traffic(
         first_hour=None if first is None else hour_begin(first),
         end=None if last is None else hour_begin(last + 1),
         requests_per_day=requests_per_day(first_answered, answered, now_hour),
+        answered_ever=ever.answered_requests,
     )

@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from shared.names import invalid_field
-from shared.usage import UsageCounts
+from shared.usage import MILLITOKENS, UsageCounts
 from trainer_svc.domain.job import JobState
 from trainer_svc.domain.money import rounded
 
 MILLION = 1_000_000
 WHOLE_PERCENT = 100
 MICROSECONDS_PER_HOUR = 3600 * MILLION
-MILLITOKENS = 1000
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,9 @@ class Traffic:
     end: datetime | None
     """End of the last hour; both are None where nothing was counted."""
     requests_per_day: Fraction | None
-    """Of late, whatever the period of the counts; None where there were none."""
+    """Of late, whatever the period of the counts; from 1/7, and None where there were none."""
+    answered_ever: int
+    """Requests, whatever the period of the counts."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,10 @@ class Savings:
 
     @property
     def instruction_saving(self) -> Fraction | None:
-        """`saved * s * c / 100 + saved * (100 - s) * p / 100` for a share of s percent in the prefix cache."""
+        """`saved * s * c / 100 + saved * (100 - s) * p / 100` for a share of s percent in the prefix cache.
+
+        Negative where saved is.
+        """
         saved, share = self.traffic.counts.saved_instruction_tokens, self.prices.instruction_cache_percent
         return total(
             [
@@ -198,19 +202,22 @@ def total(amounts: Sequence[Fraction | None]) -> Fraction | None:
 
 
 def break_even(cost: Fraction | None, saving: Fraction | None, traffic: Traffic, now: datetime) -> BreakEven:
-    """`requests = ceil(cost / (saving / answered))`, `days = ceil((requests - answered) / requests per day)`."""
-    answered, rate = traffic.counts.answered_requests, traffic.requests_per_day
-    shown = None if rate is None else rounded(rate)
+    """`requests = ceil(cost / (saving / answered))`, `days = ceil((requests - answered ever) / requests per day)`.
+
+    The rate is rounded before it is used, so that whoever works out what is shown comes to the same day.
+    """
+    answered = traffic.counts.answered_requests
+    rate = None if traffic.requests_per_day is None else rounded(traffic.requests_per_day)
     reason = _unknown(cost, saving, answered)
     if reason or cost is None or saving is None:
-        return BreakEven(None, reason, shown, None, reason, None)
+        return BreakEven(None, reason, rate, None, reason, None)
     count = math.ceil(cost * answered / saving)
-    rest = max(0, count - answered)
+    rest = max(0, count - traffic.answered_ever)
     if not rest:
-        return BreakEven(count, "", shown, 0, "", None)
+        return BreakEven(count, "", rate, 0, "", None)
     if rate is None:
-        return BreakEven(count, "", shown, None, "no request was answered in the last 7 full days", None)
-    return BreakEven(count, "", shown, math.ceil(rest / rate), "", _after(now, rest / rate))
+        return BreakEven(count, "", None, None, "no request was answered in the last 7 full days", None)
+    return BreakEven(count, "", rate, math.ceil(rest / rate), "", _after(now, rest / rate))
 
 
 def _unknown(cost: Fraction | None, saving: Fraction | None, answered: int) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from shared.usage import MILLITOKENS
 from trainer_svc.domain.money import decimal_text
 from trainer_svc.domain.savings import (
     MICROSECONDS_PER_HOUR,
     MILLION,
-    MILLITOKENS,
     WHOLE_PERCENT,
     JobCost,
     LabelCost,
@@ -102,7 +102,8 @@ def _label_line(label: LabelCost, currency: str) -> str:
 
 
 def _balance_lines(found: Savings, currency: str) -> Iterator[str]:
-    answered, even = found.traffic.counts.answered_requests, found.break_even
+    traffic, even = found.traffic, found.break_even
+    answered, ever = _count(traffic.counts.answered_requests), _count(traffic.answered_ever)
     cost = _money(found.cost, currency)
     yield (f"cost = {_money(found.training_cost, currency)} + {_money(found.labelling_cost, currency)} = {cost}")
     yield f"net = {_money(found.saving, currency)} - {cost} = {_money(found.net, currency)}"
@@ -110,16 +111,16 @@ def _balance_lines(found: Savings, currency: str) -> Iterator[str]:
         yield f"break-even: none, since {even.unknown_reason}"
         return
     yield (
-        f"break-even = {cost} / ({_money(found.saving, currency)} / {_count(answered)} answered requests)"
+        f"break-even = {cost} / ({_money(found.saving, currency)} / {answered} answered requests)"
         f" = {_count(even.request_count)} requests, rounded up"
     )
     if even.day_count is None:
         yield f"break-even in days: none, since {even.days_unknown_reason}"
     elif even.day_count == 0:
-        yield f"break-even in days = 0: {_count(answered)} requests were answered already"
+        yield f"break-even in days = 0: {ever} requests were answered already"
     elif even.requests_per_day is not None:
         yield (
-            f"break-even in days = ({_count(even.request_count)} - {_count(answered)})"
+            f"break-even in days = ({_count(even.request_count)} - {ever})"
             f" / {decimal_text(even.requests_per_day, grouped=True)} requests a day"
             f" = {_count(even.day_count)}, rounded up"
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from inference_svc.app import bookkeeper as module
-from inference_svc.app.bookkeeper import MAX_REPORTED, Bookkeeper
+from inference_svc.app.bookkeeper import MAX_REFUSED_HOURS, MAX_REPORTED, Bookkeeper
 from inference_svc.app.ledger_file import LedgerFile
 from inference_svc.domain.ledger import Ledger, UsageKey
 from shared.errors import Unavailable
@@ -89,7 +89,7 @@ class TestReport:
     async def test_of_one_tenant_that_is_refused_holds_up_no_other(
         self, process: Process, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """It is logged once, kept, and tried again."""
+        """It is logged, kept, and tried again in the next hour."""
         process.reader.refusing = {"acme"}
         process.count("acme")
         process.count("globex")
@@ -101,6 +101,54 @@ class TestReport:
         assert [tenant for _, tenant, _ in process.reader.reports] == ["globex"]
         assert [record.message for record in caplog.records] == ["usage is refused"]
         assert len(process.ledger.unreported()) == 1
+
+        process.reader.refusing = set()
+        process.clock.advance(3600)
+        await process.keeper.report()
+        assert [tenant for _, tenant, _ in process.reader.reports] == ["globex", "acme"]
+
+    async def test_of_one_entry_that_is_refused_holds_up_no_other(self, process: Process) -> None:
+        """What the trainer names is set aside, and the rest of its part arrives at once."""
+        process.reader.faulty = {2, 4}
+        for number in (1, 2, 3, 4, 5):
+            process.count(number=number)
+        await process.keeper.report()
+
+        ((_, _, entries),) = process.reader.reports
+        assert [entry.key.revision for entry in entries] == [1, 3, 5]
+        assert [entry.key.revision for entry in process.ledger.unreported()] == [2, 4]
+
+    async def test_that_is_refused_is_logged_for_each_tenant(
+        self, process: Process, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Once an hour, however often it comes."""
+        process.reader.refusing = {"acme", "globex"}
+        with caplog.at_level(logging.ERROR):
+            for _ in range(3):
+                process.count("acme")
+                process.count("globex")
+                await process.keeper.report()
+            process.clock.advance(3600)
+            await process.keeper.report()
+
+        assert [vars(record)["tenant"] for record in caplog.records] == ["acme", "globex"] * 2
+
+    async def test_that_is_refused_for_days_is_given_up(
+        self, process: Process, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It would fill the ledger in time; the log says how many requests are gone."""
+        process.reader.faulty = {1}
+        process.count()
+        with caplog.at_level(logging.ERROR):
+            for hours in (0, MAX_REFUSED_HOURS):
+                process.clock.advance(3600 * hours)
+                await process.keeper.report()
+            assert process.ledger.entries()
+            process.clock.advance(3600)
+            await process.keeper.report()
+
+        assert process.ledger.entries() == []
+        assert [vars(record).get("requests") for record in caplog.records] == [None, None, None, 1]
 
     async def test_leaves_nothing_of_past_hours_behind(self, process: Process) -> None:
         """The ledger does not grow with time."""

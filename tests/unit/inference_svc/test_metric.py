@@ -18,7 +18,7 @@ from shared.base_model import BaseModel
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import DeadlineExceeded, Exhausted, InternalFault, NotFound, StateConflict
 from shared.names import AliasName
-from tests.unit.inference_svc.conftest import CONTRACT, Replica, let_run, revision
+from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, Replica, let_run, revision
 from tests.unit.inference_svc.metered import PAIR, MeteredReplica, ask
 
 pytestmark = pytest.mark.asyncio
@@ -62,6 +62,21 @@ class TestRequests:
         assert metered.value("format_retries_total", **PAIR) == 0.0
         assert metered.value("invalid_outputs_total", **PAIR) == 0.0
         assert metered.value("requests_in_progress") == 0.0
+
+    async def test_of_an_adapter_whose_prompt_is_longer_ends_like_any_other(
+        self, tiny_base: BaseModel, tmp_path: Path
+    ) -> None:
+        """The answer says so; a counter cannot fall."""
+        replica = MeteredReplica.of(tiny_base, tmp_path)
+        replica.instruction_tokens = -17
+        replica.fleet.point(ALIAS, replica.publish(1))
+        await replica.settle()
+        answer = await replica.answering.answer(ask())
+
+        assert answer.usage.instruction_tokens_saved == -17
+        assert replica.outcomes(**PAIR) == {"OK": 1.0}
+        assert replica.value("saved_prompt_tokens_total", **PAIR) == 0.0
+        assert replica.value("requests_in_progress") == 0.0
 
     async def test_of_the_base_model_has_no_adapter(self, metered: MeteredReplica) -> None:
         """The tenant is the contract's; nothing is saved."""

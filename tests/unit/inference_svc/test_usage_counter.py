@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from inference_svc.app.meter import Meter
+from inference_svc.app.progress import Progress
 from inference_svc.app.usage_counter import UsageCounter
 from inference_svc.domain.generation import Question, Sampling
 from inference_svc.domain.ledger import Ledger, UsageEntry
@@ -75,6 +76,19 @@ class TestAnswer:
         await counted.ask(instructions="Be brief.")
 
         assert counted.entry.counts.saved_instruction_tokens == 0
+
+    async def test_at_the_third_attempt_saves_less_than_at_the_first(self, counted: Counted) -> None:
+        """The instruction prompt once; what the attempts in vain sent and wrote is no saving."""
+        progress = Progress(20.0, tenant="acme", prompt_tokens=40, is_instructed=False, instruction_tokens_saved=900)
+        progress.output_millitokens_saved = 2500
+        for length in (3, 4, 5):
+            progress.next_attempt().take([7] * length, 0)
+        UsageCounter(counted.ledger, counted.clock).request_ends(progress, "OK")
+
+        counts = counted.entry.counts
+        assert progress.usage().instruction_tokens_saved == 900
+        assert (counts.prompt_tokens, counts.output_tokens) == (120, 12)
+        assert (counts.saved_instruction_tokens, counts.saved_output_millitokens) == (900 - 80, 2500 - 7000)
 
     async def test_of_the_base_model_counts_for_its_tenant(self, counted: Counted) -> None:
         """Under no adapter, and saves nothing."""

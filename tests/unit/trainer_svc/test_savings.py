@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared.usage import UsageCounts
 from trainer_svc.domain.job import JobState
+from trainer_svc.domain.money import rounded
 from trainer_svc.domain.savings import JobCost, LabelCost, Savings, TokenPrices, Traffic, run_cost
 from trainer_svc.domain.savings_formula import MAX_LINES, formula, unknown_reasons
 
@@ -26,7 +27,7 @@ PRICES = TokenPrices(Fraction("0.5"), Fraction("0.05"), Fraction("1.5"))
 JOB = JobCost("tenants/acme/jobs/j", JobState.SUCCEEDED, "r", 1_800_000_000, run_cost(1_800_000_000, Fraction("0.9")))
 LABELS = LabelCost("tenants/acme/datasets/d", "large", 300, Fraction("0.002"))
 BALANCE = Savings(
-    traffic=Traffic(COUNTS, NOW, NOW, Fraction(300)), prices=PRICES, hour_price=Fraction("0.9"), jobs=[JOB],
+    traffic=Traffic(COUNTS, NOW, NOW, Fraction(300), 1200), prices=PRICES, hour_price=Fraction("0.9"), jobs=[JOB],
     labels=[LABELS], now=NOW,
 )  # fmt: skip
 
@@ -56,7 +57,7 @@ def _with(**changes: object) -> Savings:
 
 
 def _served(counts: UsageCounts, rate: int | None = 300) -> Savings:
-    return _with(traffic=Traffic(counts, NOW, NOW, None if rate is None else Fraction(rate)))
+    return _with(traffic=Traffic(counts, NOW, NOW, None if rate is None else Fraction(rate), counts.answered_requests))
 
 
 class TestSaving:
@@ -77,7 +78,7 @@ class TestSaving:
             prompt_tokens=prompt + cached, cached_prompt_tokens=cached, output_tokens=output,
             saved_instruction_tokens=saved, saved_output_millitokens=milli,
         )  # fmt: skip
-        found = _with(traffic=Traffic(counts, NOW, NOW, None), prices=TokenPrices(p, c, o, share))
+        found = _with(traffic=Traffic(counts, NOW, NOW, None, 0), prices=TokenPrices(p, c, o, share))
 
         assert found.serving_cost == (prompt * p + cached * c + output * o) / 10**6
         assert found.instruction_saving == (saved * share * c + saved * (100 - share) * p) / 10**8
@@ -100,7 +101,7 @@ class TestSaving:
 
     def test_of_nothing_is_nothing_at_any_price(self) -> None:
         """Also where no price is set."""
-        assert _with(traffic=Traffic(UsageCounts(), None, None, None), prices=TokenPrices()).saving == 0
+        assert _with(traffic=Traffic(UsageCounts(), None, None, None, 0), prices=TokenPrices()).saving == 0
 
 
 class TestCost:
@@ -167,6 +168,14 @@ class TestBreakEven:
         assert (even.request_count - 1) * each < cost <= even.request_count * each
         assert (even.day_count - 1) * rate < max(1, even.request_count - answered) <= max(1, even.day_count * rate)
 
+    def test_counts_on_from_the_first_request_whatever_the_period(self) -> None:
+        """The average is of the period; the costs are of all time, and so is what has paid for them already."""
+        week = _with(traffic=dataclasses.replace(BALANCE.traffic, answered_ever=19_000)).break_even
+        paid = _with(traffic=dataclasses.replace(BALANCE.traffic, answered_ever=19_196)).break_even
+
+        assert (week.request_count, week.day_count) == (19_196, 1)
+        assert (paid.request_count, paid.day_count) == (19_196, 0)
+
     def test_that_was_reached_has_no_days_left(self) -> None:
         """Nor a date: it is past."""
         even = dataclasses.replace(BALANCE, jobs=[], labels=[]).break_even
@@ -206,16 +215,41 @@ class TestFormula:
         """Word for word."""
         assert "\n".join(formula(BALANCE, "EUR")) == _WRITTEN_OUT
 
-    @given(numbers, numbers, prices, prices)
-    def test_say_what_their_own_numbers_give(self, cached: int, output: int, c: Fraction, o: Fraction) -> None:
-        """The sum on a line's left, worked out from its text alone, is what stands on its right."""
-        counts = UsageCounts(prompt_tokens=cached, cached_prompt_tokens=cached, output_tokens=output)
-        line = formula(_with(traffic=Traffic(counts, NOW, NOW, None), prices=TokenPrices(Fraction(1), c, o)), "")[0]
-        terms = re.findall(r"([\d,]+) (?:cached|output) x ([\d.,]+) / 1,000,000", line)
-        result = re.search(r" = ([\d.,]+) \(", line)
+    @given(
+        tokens=st.tuples(*[numbers] * 5), milli=st.integers(-(10**13), 10**13), tariff=st.tuples(*[prices] * 3),
+        share=st.integers(0, 100), run=st.integers(1, 10**12), hours=st.integers(1, 168), late=st.integers(1, 10**6),
+    )  # fmt: skip
+    def test_say_what_their_own_numbers_give(
+        self, tokens: tuple[int, ...], milli: int, tariff: tuple[Fraction, ...], share: int, run: int, hours: int,
+        late: int,
+    ) -> None:  # fmt: skip
+        """What stands between two equals signs, worked out from its text alone, is what stands behind them."""
+        prompt, cached, output, saved, ever = tokens
+        counts = UsageCounts(
+            answered_requests=ever // 3 + 1, prompt_tokens=prompt + cached, cached_prompt_tokens=cached,
+            output_tokens=output, saved_instruction_tokens=saved, saved_output_millitokens=milli,
+        )  # fmt: skip
+        job = dataclasses.replace(JOB, run_microseconds=run, cost=run_cost(run, Fraction("0.9")))
+        traffic = Traffic(counts, NOW, NOW, Fraction(late * 24, hours), ever)
+        lines = formula(_with(traffic=traffic, prices=TokenPrices(*tariff, share), jobs=[job]), "EUR")
 
-        assert result is not None
-        assert sum(_number(count) * _number(price) / 10**6 for count, price in terms) == _number(result[1])
+        sums = [line.split(" = ") for line in lines if line.count(" = ") == 2 and " = sum of " not in line]
+        assert len(sums) >= 8
+        for _, left, right in sums:
+            result = re.match(r"-?[\d,.]*\d", right)
+            assert result is not None
+            assert _number(result[0]) == _worked_out(left, is_rounded_up=right.endswith("rounded up"))
+
+    def test_say_the_day_that_the_rate_shown_gives(self) -> None:
+        """24 requests at one in 7 hours: 3.428571 a day, as shown, are not quite enough for 7 days."""
+        counts = UsageCounts(answered_requests=1, saved_instruction_tokens=10**6)
+        found = _with(
+            traffic=Traffic(counts, NOW, NOW, Fraction(24, 7), 1), prices=PRICES, labels=[],
+            jobs=[dataclasses.replace(JOB, cost=Fraction("1.25"))],
+        )  # fmt: skip
+
+        expected = "break-even in days = (25 - 1) / 3.428571 requests a day = 8, rounded up"
+        assert formula(found, "EUR")[-1] == expected
 
     def test_say_what_is_not_known(self) -> None:
         """No line pretends a price."""
@@ -235,3 +269,11 @@ class TestFormula:
 
 def _number(text: str) -> Fraction:
     return Fraction(Decimal(text.replace(",", "")))
+
+
+def _worked_out(expression: str, *, is_rounded_up: bool) -> Fraction:
+    """The value of a formula's text, whose words mean nothing; to 6 digits where it divides by the hour's seconds."""
+    plain = expression.replace(",", "").replace(" x ", " * ").replace("%", "/ 100")
+    exact = re.sub(r"[\d.]+", r"Fraction('\g<0>')", re.sub(r"[A-Za-z]", "", plain))
+    value: Fraction = eval(exact)  # numbers and operators
+    return Fraction(math.ceil(value)) if is_rounded_up else rounded(value) if "/ 3600 " in plain else value

@@ -101,7 +101,7 @@ Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
 class Usage(_message.Message):
-    """Token counts of one request, all its attempts together."""
+    """Token counts of one request, all its attempts together where nothing else is said."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -116,7 +116,9 @@ class Usage(_message.Message):
     output_tokens: _builtins.int
     """Tokens generated, end token included."""
     instruction_tokens_saved: _builtins.int
-    """Tokens of the instruction prompt that the adapter made unnecessary."""
+    """Tokens of the instruction prompt that the adapter made unnecessary, once, however many attempts there were. Negative
+    where the prompt that the base's template puts in its place is longer.
+    """
     def __init__(
         self,
         *,

@@ -77,11 +77,13 @@ class UsageCounts(_message.Message):
     """Tokens generated, all attempts, end tokens included."""
     saved_instruction_token_count: _builtins.int
     """Tokens of the instruction prompt that answered requests did not need to send. A request that brings instructions of
-    its own saves none.
+    its own saves none. Less the prompts of attempts that broke the contract, since the base model is taken to answer at
+    its first. Negative where those, or the prompt that the base's template puts in place of the instructions, are longer.
     """
     saved_output_millitoken_count: _builtins.int
     """Thousandths of output tokens that answered requests did without, as measured on the rows held out against the base
-    model with the instruction prompt. Negative where the adapter writes more.
+    model with the instruction prompt; less those of attempts that broke the contract. Negative where the adapter writes
+    more.
     """
     @_builtins.property
     def latency(self) -> _duration_pb2.Duration:
@@ -137,7 +139,7 @@ class UsageEntry(_message.Message):
 
     @_builtins.property
     def counts(self) -> Global___UsageCounts:
-        """Since the begin of the hour, by this replica. None is negative but saved_output_millitoken_count."""
+        """Since the begin of the hour, by this replica. None is negative but the two that are saved."""
 
     def __init__(
         self,
@@ -331,8 +333,8 @@ class BreakEven(_message.Message):
     is less, of one hour at least. Rounded to 6 digits after the point, halves up. Empty without traffic then.
     """
     day_count: _builtins.int
-    """Days from now until the rest of those requests is answered at this rate, rounded up; 0 where they are already.
-    Absent where days_unknown_reason says why.
+    """Days from now until the rest of those requests, less all that were ever answered, is answered at this rate, rounded
+    up; 0 where they are already. Absent where days_unknown_reason says why.
     """
     days_unknown_reason: _builtins.str
     """Why there is no day_count."""

@@ -86,6 +86,20 @@ class TestFromJson:
                 _read(**changes)
 
 
+class TestInstructionPromptTokens:
+    """What a request saves of its prompt."""
+
+    def test_may_be_negative(self) -> None:
+        """Templates put a system prompt of their own where none is given, and that may be the longer one."""
+        assert _read(instruction_prompt_tokens=-17).instruction_prompt_tokens == -17
+
+    @pytest.mark.parametrize("saved", [10**7, -(10**7), 10**400])
+    def test_is_refused_where_nobody_can_have_measured_it(self, saved: int) -> None:
+        """It is added up for each request."""
+        with pytest.raises(StateConflict, match="manifest does not parse"):
+            _read(instruction_prompt_tokens=saved)
+
+
 class TestOutputTokensSaved:
     """A figure that came after the first release."""
 
