@@ -97,7 +97,7 @@ class Workshop:
     @cached_property
     def other_base(self) -> RunFolder:
         """A run on a base of the same shape and name with other weights, which are random."""
-        return self._trained("other-base", self._changed_base("other-base", _with_random_weights), **_SHORT)
+        return self._trained("other-base", self._changed_base("other-base", _with_random_weights))
 
     def _changed_base(self, name: str, change: Callable[[Path], None]) -> BaseModel:
         folder = self._folder / f"{name}-weights"
