@@ -297,10 +297,6 @@ CASES = (
         "wrong template", "examples", Stage.JOB, "FIELD_INVALID", "tokens that the server makes", _unlike_server
     ),
     BrokenAdapter(
-        "wrong template", TRAINED, Stage.POLICY, "NO_BETTER_THAN_CHANCE", "",
-        lambda shop: shop.house.finish(shop.in_run("template", shop.other_template.adapter)),
-    ),
-    BrokenAdapter(
         "wrong template", REGISTERED, Stage.REPLICA, "BASE_MODEL_MISMATCH", "trained with prompt template",
         lambda shop: shop.house.replicate(shop.other_template.package, shop.sound),
     ),
