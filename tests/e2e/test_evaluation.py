@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from shared.adapter.package import read_package
+from shared.contracts.check import check_output
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.digest import sha256_file
 from tests.e2e.training_sample import CONTRACT, events_of, rows, run_here
@@ -17,9 +19,10 @@ from trainer_svc.domain.comparison import MetricName, Verdict
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.evaluation import AdapterEvaluation, EvaluatedRow, ScoredAnswer
 from trainer_svc.domain.row_score import Generated
-from trainer_svc.domain.run import Cancelled, RunFolder, RunSpec
-from trainer_svc.engine.evaluation_stage import _against_chance, _score
-from trainer_svc.engine.preparation import prepare as prepare_run
+from trainer_svc.domain.run import Cancelled, RunFolder
+from trainer_svc.engine.evaluation_stage import dealt
+from trainer_svc.evaluation.comparison import compare_all
+from trainer_svc.evaluation.score import score_rows
 from trainer_svc.store.codec import load
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -152,14 +155,13 @@ class TestComparisons:
         assert chance.verdict is not Verdict.BETTER
         assert skill.verdict is Verdict.BETTER
 
-    def test_an_adapter_that_always_says_the_same_is_at_chance(self, prepare: Callable[..., RunFolder]) -> None:
+    def test_an_adapter_that_always_says_the_same_is_at_chance(self) -> None:
         """However many golden outputs that fits: it would, too, if the rows had each other's."""
-        folder = prepare("same")
-        ready = prepare_run(RunSpec.from_json(folder.spec.read_bytes()), folder, None)
-        frequent = [ready.holdout[place % 2] for place in range(9)]
-        scores = _score(ready, frequent, [Generated(frequent[0].output, 9, ended=True)] * 9)
+        golden = [row.output for row in rows(2)] * 5
+        score = partial(score_rows, CONTRACT, partial(check_output, CONTRACT), golden)
+        scores = score([Generated(golden[0], 9, ended=True)] * 10)
 
-        found = _against_chance(ready, frequent, [ScoredAnswer(frequent[0].output, score) for score in scores])
+        found = compare_all(scores, score(dealt([ScoredAnswer(golden[0], one) for one in scores])))
 
         assert sum(score.is_exact for score in scores) == 5
         assert {one.difference for one in found} == {0.0}

@@ -213,18 +213,22 @@ class EvaluationStage:
     def _against_chance(
         self, name: str, rows: Sequence[CheckedRow], own: Sequence[ScoredAnswer]
     ) -> tuple[Comparison, ...]:
-        """Answers against the same ones dealt to other rows: which input each is for makes the only difference.
-
-        The golden outputs of other rows would not do: whoever always says what is most frequent is better than those.
-        """
-        dealt = [Generated(own[place].text, 0, ended=True) for place in _others(len(rows))]
-        return compare_all([one.score for one in own], self._scores(f"{name}.dealt", rows, dealt))
+        """Answers against the same ones dealt to other rows."""
+        return compare_all([one.score for one in own], self._scores(f"{name}.dealt", rows, dealt(own)))
 
 
 def _sample(rows: Sequence[CheckedRow], count: int) -> list[CheckedRow]:
     """Always the same of the same rows, in their order; neighbours in an upload are often alike."""
     places = sorted(random.Random(0).sample(range(len(rows)), min(count, len(rows))))
     return [rows[place] for place in places]
+
+
+def dealt(answers: Sequence[ScoredAnswer]) -> list[Generated]:
+    """The same answers for other rows than their own: which input each is for makes the only difference.
+
+    The golden outputs of other rows would not do: whoever always says what is most frequent is better than those.
+    """
+    return [Generated(answers[place].text, 0, ended=True) for place in _others(len(answers))]
 
 
 def _others(count: int) -> list[int]:
