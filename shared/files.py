@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -41,6 +42,22 @@ def publish_folder(temporary: Path, final: Path) -> None:
 
     Meant for content-addressed names, where an existing folder has the same content.
     """
+    try:
+        publish_new_folder(temporary, final)
+    except FileExistsError:
+        if not final.is_dir():
+            raise
+        shutil.rmtree(temporary)
+        sync_folder(final.parent)
+
+
+def publish_new_folder(temporary: Path, final: Path) -> None:
+    """Renames a finished folder to its name, durably; both are on one disk, and an empty folder may stand there.
+
+    Raises:
+        FileExistsError: something else stands there, since before or since a moment ago; `temporary` is left.
+        OSError: it cannot be renamed or written; `temporary` is left.
+    """
     for path in temporary.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
@@ -49,10 +66,10 @@ def publish_folder(temporary: Path, final: Path) -> None:
     final.parent.mkdir(parents=True, exist_ok=True)
     try:
         temporary.rename(final)
-    except OSError:
-        if not final.is_dir():
-            raise
-        shutil.rmtree(temporary)
+    except OSError as err:
+        if final.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from err
+        raise
     sync_folder(final.parent)
 
 

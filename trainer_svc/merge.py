@@ -9,6 +9,7 @@ from pathlib import Path
 from shared.adapter.key_file import read_trusted_keys
 from shared.base_model import BaseModel
 from shared.errors import DomainError
+from shared.names import invalid_field
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         trusted = read_trusted_keys(given.trusted_keys, "--trusted-keys") if given.trusted_keys is not None else None
         merge_adapter(
             given.package,
-            BaseModel.load(given.base_model),
+            _base(given.base_model),
             given.folder,
             onto=MergeBase.DEQUANTIZED if given.dequantized_base else MergeBase.ORIGINAL,
             trusted=trusted,
@@ -42,7 +43,19 @@ def main(argv: list[str] | None = None) -> int:
     except DomainError as err:
         sys.stderr.write(f"{err.reason}: {err}\n")
         return 1
+    except OSError as err:
+        sys.stderr.write(f"not merged: {err}\n")
+        return 1
     return 0
+
+
+def _base(folder: Path) -> BaseModel:
+    """Raises `InvalidInput` (FIELD_INVALID) for what is no base model, also where its config lacks something."""
+    try:
+        return BaseModel.load(folder)
+    except (LookupError, ValueError, TypeError) as err:
+        text = f"{folder} holds no config of a model: {type(err).__name__}: {err}"
+        raise invalid_field("base_model", text) from err
 
 
 if __name__ == "__main__":

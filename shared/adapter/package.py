@@ -46,6 +46,22 @@ def write_package(folder: Path, manifest: AdapterManifest, sources: Mapping[str,
     return complete
 
 
+def manifest_digest(folder: Path) -> str:
+    """The digest of a package's manifest file as it is now: the revision's, if the package is whole.
+
+    What is decided by it is decided for the package that `read_package` then reads with it.
+
+    Raises:
+        StateConflict: ADAPTER_REJECTED where there is no such plain file, or a larger one than any manifest.
+        OSError: it cannot be read.
+    """
+    path = folder / MANIFEST_NAME
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_MANIFEST_BYTES:
+        text = f"{MANIFEST_NAME} is no plain file of at most {MAX_MANIFEST_BYTES} bytes"
+        raise StateConflict("ADAPTER_REJECTED", text)
+    return sha256_file(path)
+
+
 def read_package(folder: Path, expected_digest: str | None = None) -> AdapterManifest:
     """Checks that `folder` holds exactly the files its manifest names, byte for byte, and returns the manifest.
 

@@ -3,6 +3,9 @@
 Signed are the 21 bytes `goldsmith-adapter-v1` and zero, then the 32 bytes of the manifest's SHA-256. The manifest names
 the digest of every other file, so the signature covers the whole package; the bytes before it keep a signature from
 meaning anything elsewhere, and anything signed elsewhere from meaning something here.
+
+It does not say under which name the package was published, nor that it is the newest: whoever controls a registry can
+give an old revision for a new one, or one adapter's package, also of another tenant, for another's.
 """
 
 from __future__ import annotations

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.adapter.manifest import AdapterManifest
-from shared.adapter.package import MANIFEST_NAME, MAX_MANIFEST_BYTES, read_package
+from shared.adapter.package import MANIFEST_NAME, manifest_digest, read_package
 from shared.adapter.signature import Signature, TrustedKeys, check_signature, read_signature
 from shared.adapter.validate import check_prompt_template, validate_adapter
 from shared.base_model import BaseModel
-from shared.digest import sha256_file
 from shared.errors import DomainError, StateConflict
 from shared.prompt import PromptRenderer
 
@@ -87,11 +86,10 @@ def verify_package(folder: Path, *, trusted: TrustedKeys | None, base: ServedBas
 
 
 def _files(folder: Path) -> tuple[str, AdapterManifest | None, Check]:
-    path, digest = folder / MANIFEST_NAME, ""
-    if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_MANIFEST_BYTES:
-        digest = sha256_file(path)
+    digest = ""
     try:
-        manifest = read_package(folder, digest or None)
+        digest = manifest_digest(folder)
+        manifest = read_package(folder, digest)
     except DomainError as err:
         return digest, None, _refusal("files", err)
     size = sum(file.size_bytes for file in manifest.files)

@@ -12,8 +12,8 @@ from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import FILE_NAMES, MANIFEST_NAME, MAX_FILE_BYTES, SIGNATURE_NAME, read_package
 from shared.client.trainer import TrainerClient
 from shared.digest import hex_part, is_digest, sha256_file
-from shared.errors import DataLoss, DeadlineExceeded, Unavailable
-from shared.files import publish_folder
+from shared.errors import AlreadyExists, DataLoss, DeadlineExceeded, Unavailable
+from shared.files import publish_new_folder
 
 _NEEDED = {MANIFEST_NAME, *FILE_NAMES}
 _RETRIES = 5
@@ -30,6 +30,7 @@ def fetched_revision(
     and the next call goes on from there.
 
     Raises:
+        AlreadyExists: something was put at `folder` meanwhile.
         DataLoss: the bytes are not those that the registry names; those of the file are gone then.
         StateConflict: they are no adapter's package.
         DomainError: whatever else the server reported.
@@ -41,7 +42,10 @@ def fetched_revision(
     for file in revision.files:
         _fetch(trainer, revision.name, file, partial / file.filename)
     yield partial, read_package(partial, revision.digest)
-    publish_folder(partial, folder)
+    try:
+        publish_new_folder(partial, folder)
+    except FileExistsError as err:
+        raise AlreadyExists("RESOURCE_EXISTS", f"{folder} exists", hint="name a new folder") from err
 
 
 def _check_files(revision: adapter_pb2.AdapterRevision) -> None:

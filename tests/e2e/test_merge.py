@@ -13,14 +13,17 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from shared.adapter.package import WEIGHTS_NAME, read_package
+from shared.adapter.manifest import AdapterManifest
+from shared.adapter.package import MANIFEST_NAME, WEIGHTS_NAME, read_package
 from shared.base_model import BaseModel
 from shared.digest import sha256_file
+from shared.prompt import PromptRenderer
 from tests.adapter_file import write_random_package
 from tests.cyclonedx_schema import assert_cyclonedx
 from tests.e2e.training_sample import CONTRACT, run_here, write_run
 from tests.operator_key import OperatorKey
 from trainer_svc.domain.run import TrainingMode
+from trainer_svc.engine import merge as engine_merge
 from trainer_svc.engine.base import load_base
 from trainer_svc.engine.export import load_served
 from trainer_svc.merge import main
@@ -39,7 +42,8 @@ def qlora_package(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def package(base: BaseModel, tmp_path: Path) -> Path:
     """An adapter of random weights for it."""
-    write_random_package(base, tmp_path / "package", rank=64, seed=1, prompt_digest="", contract="", spec=CONTRACT)
+    digest = PromptRenderer.load(base).digest
+    write_random_package(base, tmp_path / "package", rank=64, seed=1, prompt_digest=digest, contract="", spec=CONTRACT)
     return tmp_path / "package"
 
 
@@ -135,6 +139,107 @@ class TestMerge:
 
         assert refused == [1, 1]
         assert re.findall("[A-Z]+_[A-Z]+", reasons) == ["FIELD_INVALID", "SIGNATURE_REFUSED"]
+
+    def test_the_signature_is_of_what_is_merged(
+        self, base: BaseModel, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        """A manifest that is swapped for a signed one once it was read is refused: the one that was read is not."""
+        operator, path = OperatorKey(1), package / MANIFEST_NAME
+        (tmp_path / "keys").write_bytes(operator.public_pem)
+        operator.sign(package)
+        signed = path.read_bytes()
+        path.write_bytes(json.dumps(json.loads(signed) | {"contract_name": "tenants/evil/contracts/any"}).encode())
+
+        def read(folder: Path, digest: str | None = None) -> AdapterManifest:
+            manifest = read_package(folder, digest)
+            path.write_bytes(signed)
+            return manifest
+
+        monkeypatch.setattr(engine_merge, "read_package", read)
+
+        assert _merge(package, base, tmp_path / "merged", "--trusted-keys", str(tmp_path / "keys")) == 1
+
+        assert "SIGNATURE_REFUSED" in capsys.readouterr().err
+        assert not (tmp_path / "merged").exists()
+
+    def test_another_prompt_template_is_refused(
+        self, base: BaseModel, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The merged model would be asked in words that the adapter never saw."""
+        shutil.copytree(base.folder, tmp_path / "other")
+        template = "{% for message in messages %}{{ message.content }}{% endfor %}"
+        (tmp_path / "other" / "chat_template.jinja").write_text(template)
+
+        assert main([str(package), str(tmp_path / "other"), str(tmp_path / "merged")]) == 1
+
+        assert "prompt template" in capsys.readouterr().err
+
+    def test_holds_no_weights_but_its_own(self, base: BaseModel, package: Path, tmp_path: Path) -> None:
+        """Bases bring theirs in several frameworks' forms; whatever else they bring is kept."""
+        rich = tmp_path / "rich"
+        shutil.copytree(base.folder, rich)
+        (rich / "original").mkdir()
+        for name in ("original/consolidated.00.pth", "tf_model.h5", "flax_model.msgpack", "model.onnx", "old.pt"):
+            (rich / name).write_bytes(b"the base's weights")
+        (rich / "original" / "params.json").write_text("{}")
+
+        assert main([str(package), str(rich), str(tmp_path / "merged")]) == 0
+
+        merged = tmp_path / "merged"
+        kept = {path.relative_to(merged).as_posix() for path in merged.rglob("*") if path.is_file()}
+        own = {path.name for path in base.folder.iterdir()} | {"provenance.cdx.json"}
+        assert kept == own | {"original/params.json"}
+
+    def test_removes_nothing_of_others(self, base: BaseModel, package: Path, tmp_path: Path) -> None:
+        """Neither what has a name like that of its unfinished work, nor leaves any of that behind."""
+        (tmp_path / "merged.partial").mkdir()
+        (tmp_path / "merged.partial" / "mine").touch()
+
+        assert _merge(package, base, tmp_path / "merged") == 0
+
+        assert (tmp_path / "merged.partial" / "mine").exists()
+        assert {path.name for path in tmp_path.iterdir()} == {"package", "merged", "merged.partial"}
+
+    def test_a_folder_that_appears_meanwhile_is_left_alone(
+        self, base: BaseModel, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        """As one that was there before: who is told that it was merged finds the merged model."""
+        whole = engine_merge.merged_bill
+
+        def overtaken(*given: Any) -> bytes:  # Any: what the function takes
+            (tmp_path / "merged").mkdir()
+            (tmp_path / "merged" / "mine").touch()
+            return whole(*given)
+
+        monkeypatch.setattr(engine_merge, "merged_bill", overtaken)
+
+        assert _merge(package, base, tmp_path / "merged") == 1
+
+        assert "RESOURCE_EXISTS" in capsys.readouterr().err
+        assert {path.name for path in tmp_path.iterdir()} == {"package", "merged"}
+        assert [path.name for path in (tmp_path / "merged").iterdir()] == ["mine"]
+
+    def test_what_cannot_be_used_is_told_in_words(
+        self, base: BaseModel, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """No package, a base without its config's entries or with garbage for it, a place that cannot be written."""
+        (tmp_path / "file").touch()
+        for name, config in (("lacking", '{"model_type": "llama"}'), ("garbage", "{")):
+            shutil.copytree(base.folder, tmp_path / name)
+            (tmp_path / name / "config.json").write_text(config)
+
+        ends = [
+            _merge(tmp_path / "nowhere", base, tmp_path / "merged"),
+            main([str(package), str(tmp_path / "lacking"), str(tmp_path / "merged")]),
+            main([str(package), str(tmp_path / "garbage"), str(tmp_path / "merged")]),
+            _merge(package, base, tmp_path / "file" / "merged"),
+        ]
+
+        assert ends == [1] * 4
+        told = [line.split(":")[0] for line in capsys.readouterr().err.splitlines()]
+        assert told == ["ADAPTER_REJECTED", "FIELD_INVALID", "FIELD_INVALID", "not merged"]
 
     def test_a_folder_that_exists_is_left_alone(
         self, base: BaseModel, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -235,6 +235,23 @@ class TestExport:
         assert not (tmp_path / "other").exists()
         assert (tmp_path / "other.cdx.json").read_text() == "{}"
 
+    def test_leaves_a_folder_that_appears_meanwhile(
+        self, export: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As one that was there before: success is told of nothing but the package."""
+
+        def overtaken(folder: Path) -> None:
+            (tmp_path / "mine").mkdir()
+            (tmp_path / "mine" / "other").touch()
+
+        monkeypatch.setattr("shared.cli.export.read_signature", overtaken)
+
+        result = export(SIGNED, tmp_path / "mine")
+
+        assert result.exit_code == 1
+        assert "RESOURCE_EXISTS" in result.stderr
+        assert [path.name for path in (tmp_path / "mine").iterdir()] == ["other"]
+
     def test_of_what_is_not_there_says_so(self, export: Run, tmp_path: Path) -> None:
         """A malformed name too; and a place that cannot be written."""
         (tmp_path / "file").touch()

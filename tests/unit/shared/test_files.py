@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.files import publish_folder, replace_folder, restore_folder, write_atomic
+from shared.files import publish_folder, publish_new_folder, replace_folder, restore_folder, write_atomic
 
 
 class TestWriteAtomic:
@@ -105,3 +105,32 @@ def _mortal(whole: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
         return whole(*given, **named)
 
     return call
+
+
+class TestPublishNewFolder:
+    """A name that only one folder may get."""
+
+    def test_leaves_what_stands_there_alone(self, tmp_path: Path) -> None:
+        """A file or a folder with something in it; what was finished is kept, too."""
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new" / "new").touch()
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder" / "old").touch()
+        (tmp_path / "file").touch()
+
+        for name in ("folder", "file"):
+            with pytest.raises(FileExistsError):
+                publish_new_folder(tmp_path / "new", tmp_path / name)
+
+        assert (tmp_path / "folder" / "old").exists()
+        assert (tmp_path / "file").is_file()
+        assert (tmp_path / "new" / "new").exists()
+
+    def test_names_the_folder(self, tmp_path: Path) -> None:
+        """Also below folders that are not there yet."""
+        (tmp_path / "new").mkdir()
+
+        publish_new_folder(tmp_path / "new", tmp_path / "more" / "final")
+
+        assert (tmp_path / "more" / "final").is_dir()
+        assert not (tmp_path / "new").exists()
