@@ -439,8 +439,8 @@ class Savings(_message.Message):
     @_builtins.property
     def training(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrainingCost]:
         """Training jobs, the newest first; at most 500 of training_job_count. Of an adapter all that a worker was at, those
-        that failed or were cancelled too, since what succeeded was found by way of them. Of a revision the job that made
-        it, and those of the revisions that it began with.
+        that failed or were cancelled too, since what succeeded was found by way of them, and what its revisions count. Of a
+        revision the job that made it, and those of the revisions that it began with, of other adapters too.
         """
 
     @_builtins.property
