@@ -47,8 +47,8 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.TrainingService/EstimateTrainingJob": Rule(_READ, _PARENT, spends=("calibrate", _WRITE)),
     "/goldsmith.trainer.v1.EvaluationService/GetJobEvaluation": Rule(_READ, _NAME),
     "/goldsmith.trainer.v1.EvaluationService/ListEvaluatedRows": Rule(_READ, _PARENT),
-    # What a replica counted.
-    "/goldsmith.trainer.v1.EconomicsService/ReportUsage": Rule(_REPLICA, _PARENT, changes=True),
+    # What a replica counted, every half a minute: in the log of who changed what it would drown the rest.
+    "/goldsmith.trainer.v1.EconomicsService/ReportUsage": Rule(_REPLICA, _PARENT, changes=True, is_routine=True),
     "/goldsmith.trainer.v1.EconomicsService/ListUsage": Rule(_READ, _PARENT),
     "/goldsmith.trainer.v1.EconomicsService/GetSavings": Rule(_READ, _NAME),
     "/goldsmith.registry.v1.RegistryService/GetRevision": Rule(_READ | _SERVICE, _NAME),
