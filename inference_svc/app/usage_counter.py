@@ -17,7 +17,7 @@ from shared.usage import MILLITOKENS, UsageCounts, hour_of
 class UsageCounter:
     """Implements `Observer`. A request belongs to the hour in which it ends.
 
-    One that named nothing that exists, or was refused before it was known whose it is, cost nothing and is nobody's.
+    One that named nothing that exists, or ended before its adapter or contract was ready, cost nothing and is nobody's.
     """
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:

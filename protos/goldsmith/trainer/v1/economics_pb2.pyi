@@ -68,7 +68,9 @@ class UsageCounts(_message.Message):
     answered_request_count: _builtins.int
     """Requests that were answered."""
     failed_request_count: _builtins.int
-    """Requests of a known adapter or contract that ended without an answer, those that their caller gave up included."""
+    """Requests that ended without an answer after their adapter or contract was found and ready: refused for what they
+    ask, failed, or given up by their caller. Those refused before, such as by a quota, are not counted.
+    """
     prompt_token_count: _builtins.int
     """Tokens of the prompts sent to the engine, all attempts."""
     cached_prompt_token_count: _builtins.int
