@@ -113,8 +113,9 @@ class Answering:
             self._admission.knock(question.tenant)  # before a large prompt is tokenized, or a cold adapter loaded
             try:
                 async with asyncio.timeout(question.deadline_seconds), self._target(question, progress) as target:
+                    _note(progress, question, target)  # first: who is refused from here on is known
                     call = self._call(question, target, stream=stream)
-                    _note(progress, question, target, call)
+                    progress.prompt_tokens = len(call.prompt_ids)
                     demand = _demand(question, target, call)
                     async with aclosing(self._attempts(target, call, demand, progress)) as pieces:
                         async for piece in pieces:
@@ -231,11 +232,10 @@ def _too_late(question: Question) -> DeadlineExceeded:
     return DeadlineExceeded("DEADLINE_PASSED", f"not done within {question.deadline_seconds:.3f} s")
 
 
-def _note(progress: Progress, question: Question, target: _Target, call: EngineCall) -> None:
+def _note(progress: Progress, question: Question, target: _Target) -> None:
     resident = target.resident
     progress.target_time = time.monotonic()
     progress.tenant, progress.contract = target.tenant, target.contract_name
-    progress.prompt_tokens = len(call.prompt_ids)
     if resident is not None:
         assert resident.manifest is not None
         progress.adapter, progress.revision = resident.revision.adapter, str(resident.revision)

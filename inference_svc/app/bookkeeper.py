@@ -19,7 +19,8 @@ from shared.usage import hour_of
 _log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 2.0
-"""Between looks whether there is something to save: what a process that is killed may lose."""
+"""Between looks whether there is something to save. A process that is killed may lose what was counted since, and the
+rest between two saves, which `Saver` makes in proportion to the last one."""
 REPORT_SECONDS = 30.0
 """Between reports: a commit of the trainer's for each tenant that asked something meanwhile."""
 _MAX_BACKOFF_SECONDS = 300.0

@@ -23,7 +23,8 @@ class LedgerFile:
     def __init__(self, path: Path, ledger: Ledger) -> None:
         self._path, self._ledger = path, ledger
         self._saver = Saver(path, self._snapshot)
-        self._saved = ledger.sequence
+        self._taken = ledger.sequence
+        """The ledger's, when it was last taken up to be saved; whether that arrived is for the saver to say."""
 
     def restore(self) -> None:
         """Takes up what an earlier process left. A file that is none of ours is kept aside and logged.
@@ -43,15 +44,15 @@ class LedgerFile:
 
     def save(self) -> None:
         """Keeps the ledger of now before long, if it has changed."""
-        if self._ledger.sequence != self._saved:
+        if self._ledger.sequence != self._taken or self._saver.is_unsaved:
             self._saver.save()
 
     async def stop(self) -> None:
         """Keeps the ledger of now."""
-        await self._saver.stop(even_unchanged=self._ledger.sequence != self._saved)
+        await self._saver.stop(even_unchanged=self._ledger.sequence != self._taken)
 
     def _snapshot(self) -> Callable[[], bytes]:
-        self._saved, entries = self._ledger.sequence, self._ledger.entries()
+        self._taken, entries = self._ledger.sequence, self._ledger.entries()
         return lambda: _dump(entries)
 
 

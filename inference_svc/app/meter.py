@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 from inference_svc.app.progress import Progress
 from inference_svc.domain.residency import Resident, ResidentState
@@ -22,8 +21,11 @@ _DEADLINE_SLACK_SECONDS = 0.1
 """The transport may cancel a request at its deadline a little before our own clock says so."""
 
 
-class Observer(Protocol):
-    """Someone who measures. Calls come from the event loop, take microseconds and raise nothing."""
+class Observer:
+    """Someone who measures. Calls come from the event loop, take microseconds and raise nothing.
+
+    It does nothing, as does a class that derives from it at events that it does not name.
+    """
 
     def request_begins(self, progress: Progress) -> None:
         """A request arrived."""

@@ -21,7 +21,8 @@ class Saver:
     """Saves off the loop, one write after another, and once for many changes at a time.
 
     `snapshot` takes up the state of now, on the loop, and returns what makes the file's content of it, in a thread; or
-    None if the file is to stay as it is. A disk that is full is logged: the file is then older than the state.
+    None if the file is to stay as it is. A disk that is full is logged: the file is then older than the state, and the
+    state unsaved until the next `save` or `stop`.
     """
 
     def __init__(self, path: Path, snapshot: Callable[[], Callable[[], bytes] | None]) -> None:
@@ -29,6 +30,11 @@ class Saver:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=path.stem)  # one: the newest state is written last
         self._unsaved = False
         self._saving: asyncio.Task[None] | None = None
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether the file lacks what was to be saved: it waits for its turn, or could not be written."""
+        return self._unsaved
 
     def save(self) -> None:
         """Keeps the state of now before long."""
@@ -52,18 +58,23 @@ class Saver:
     async def _save_all(self) -> None:
         while self._unsaved:
             begin = time.monotonic()
-            await self._write()
+            if not await self._write():
+                return  # at once it would fail again
             await asyncio.sleep(_REST * (time.monotonic() - begin))
 
-    async def _write(self) -> None:
+    async def _write(self) -> bool:
+        """Whether the file is as the state was when this began."""
         self._unsaved = False
         make = self._snapshot()
         if make is None:
-            return
+            return True
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, lambda: write_atomic(self._path, make()))
         except OSError:
+            self._unsaved = True
             _log.exception("state not saved", extra={"path": str(self._path)})
+            return False
         except asyncio.CancelledError:
             self._unsaved = True
             raise
+        return True

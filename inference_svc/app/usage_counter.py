@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import time
 
-from inference_svc.app.meter import OK
+from inference_svc.app.meter import OK, Observer
 from inference_svc.app.progress import Progress
 from inference_svc.domain.ledger import Ledger, UsageKey
-from inference_svc.domain.residency import Resident, ResidentState
-from shared.adapter.canary import RollbackReason
 from shared.clock import Clock
-from shared.names import AliasName, RevisionName
+from shared.names import RevisionName
 from shared.usage import MILLITOKENS, UsageCounts, hour_of
 
 
-class UsageCounter:
-    """Implements `Observer`. A request belongs to the hour in which it ends.
+class UsageCounter(Observer):
+    """A request belongs to the hour in which it ends.
 
-    One that named nothing that exists, or was refused before it was known whose it is, cost nothing and is nobody's.
+    One that named nothing that exists, or ended before its adapter or contract was ready, cost nothing and is nobody's.
     """
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger, self._clock = ledger, clock
-
-    def request_begins(self, progress: Progress) -> None:
-        """Nothing: it costs nothing yet."""
 
     def request_ends(self, progress: Progress, outcome: str) -> None:
         """Counts what it was and what it cost; what it saved only if it was answered."""
@@ -33,27 +28,6 @@ class UsageCounter:
         number = RevisionName.parse(progress.revision).number if progress.revision else 0
         key = UsageKey("", progress.tenant, progress.adapter, number, hour_of(self._clock.now()))
         self._ledger.count(key, _counts(progress, is_answered=outcome == OK))
-
-    def revision_moves(self, resident: Resident, before: ResidentState, seconds: float) -> None:
-        """Nothing: no request pays for it."""
-
-    def revision_pinned(self, resident: Resident) -> None:
-        """Nothing: no request pays for it."""
-
-    def pins_change(self, unknown: int) -> None:
-        """Nothing: no request pays for it."""
-
-    def revision_forgotten(self, resident: Resident) -> None:
-        """Nothing: no request pays for it."""
-
-    def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
-        """Nothing: no request pays for it."""
-
-    def revision_evicted(self, revision: RevisionName) -> None:
-        """Nothing: no request pays for it."""
-
-    def canary_rolls_back(self, alias: AliasName, revision: RevisionName, reason: RollbackReason) -> None:
-        """Nothing: no request pays for it."""
 
 
 def _counts(progress: Progress, *, is_answered: bool) -> UsageCounts:

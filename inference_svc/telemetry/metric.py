@@ -11,7 +11,7 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from goldsmith.error.v1.error_reason_pb2 import ErrorReason
-from inference_svc.app.meter import CANCELLED, OK
+from inference_svc.app.meter import CANCELLED, OK, Observer
 from inference_svc.app.progress import Progress
 from inference_svc.domain.residency import Resident, ResidentState
 from inference_svc.telemetry.stage import STAGES
@@ -32,8 +32,8 @@ _OUTCOMES = frozenset({OK, CANCELLED, *(name.removeprefix("ERROR_REASON_") for n
 """Outcomes that have series of their own; a newer registry's reason has not."""
 
 
-class PrometheusObserver:
-    """Implements `Observer`; `label_sets` bounds the pairs of tenant and adapter that have series of their own."""
+class PrometheusObserver(Observer):
+    """`label_sets` bounds the pairs of tenant and adapter that have series of their own."""
 
     def __init__(self, registry: CollectorRegistry, *, label_sets: int) -> None:
         self._labels = BoundedLabels(limit=label_sets, share=max(2, label_sets // 10))

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode, Tracer, get_current_span, set_span_in_context
 
+from inference_svc.app.meter import Observer
 from inference_svc.app.progress import Attempt, Progress
 from inference_svc.domain.residency import Resident, ResidentState
 from inference_svc.telemetry.stage import STAGES
-from shared.adapter.canary import RollbackReason
-from shared.names import AliasName, RevisionName
+from shared.names import RevisionName
 
 Attributes = Mapping[str, str | int]
 
@@ -36,15 +36,12 @@ class _Clock:
         return self.offset + int(seconds * 1e9)
 
 
-class TraceObserver:
-    """Implements `Observer`."""
+class TraceObserver(Observer):
+    """Makes a span of all that takes time."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._loads: dict[RevisionName, Span] = {}
-
-    def request_begins(self, progress: Progress) -> None:
-        """Nothing: the RPC has its span already."""
 
     def request_ends(self, progress: Progress, outcome: str) -> None:
         """Spans adapter, queue, and for each attempt engine (prefill, decode) and check."""
@@ -108,24 +105,6 @@ class TraceObserver:
                 load.set_status(StatusCode.ERROR, resident.state.value)
             load.end()
             del self._loads[revision]
-
-    def revision_pinned(self, resident: Resident) -> None:
-        """Nothing: it takes no time."""
-
-    def pins_change(self, unknown: int) -> None:
-        """Nothing: it takes no time."""
-
-    def revision_forgotten(self, resident: Resident) -> None:
-        """Nothing: it takes no time."""
-
-    def alias_flips(self, alias: AliasName, revision: RevisionName) -> None:
-        """Nothing: it takes no time."""
-
-    def revision_evicted(self, revision: RevisionName) -> None:
-        """Nothing: it takes no time."""
-
-    def canary_rolls_back(self, alias: AliasName, revision: RevisionName, reason: RollbackReason) -> None:
-        """Nothing: it takes no time."""
 
     def _span(
         self, name: str, begin: int, end: int, attributes: Attributes | None = None, parent: Context | None = None

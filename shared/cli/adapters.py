@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from shared.cli.address import INFERENCE, InferenceAddress
 from shared.cli.screen import errors_shown, show_adapter_change, show_adapters
 from shared.client import InferenceClient
 from shared.names import TenantName
-
-_ADDRESS = "127.0.0.1:50052"
 
 
 def adapters(
@@ -21,7 +20,7 @@ def adapters(
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on with a line for each change, until interrupted.")
     ] = False,
-    address: Annotated[str, typer.Option(metavar="HOST:PORT", help="The inference service.")] = _ADDRESS,
+    address: InferenceAddress = INFERENCE,
 ) -> None:
     """List a tenant's adapters on one replica with their state."""
     with errors_shown():

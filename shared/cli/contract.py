@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from shared.base_model import BaseModel
+from shared.cli.address import TRAINER, TrainerAddress
 from shared.cli.definition import Options, read_spec
 from shared.cli.screen import errors_shown, show_contracts, show_report
 from shared.client import TrainerClient
@@ -49,8 +50,6 @@ _Join = Annotated[
     list[str] | None,
     typer.Option(metavar="T.COLUMN=T.COLUMN", help="SQL: columns that may be joined on.", show_default=False),
 ]
-_Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="The trainer service.")]
-_ADDRESS = "127.0.0.1:50051"
 
 
 @app.command("compile")
@@ -66,7 +65,7 @@ def compile_(  # noqa: PLR0913  # one parameter an option
     values: _Values = None,
     join: _Join = None,
     tenant: Annotated[str, typer.Option(help="Whose limits apply on the server.")] = "default",
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
     tokenizer: Annotated[
         Path | None,
         typer.Option(
@@ -101,7 +100,7 @@ def create(  # noqa: PLR0913  # one parameter an option
     max_chars: _MaxChars = 0,
     values: _Values = None,
     join: _Join = None,
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Compile a definition and store it under a name, which keeps that meaning for ever."""
     with errors_shown():
@@ -118,7 +117,7 @@ def get(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="tenants/{tenant}/contracts/{contract}")],
     *,
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Show a stored contract's report."""
     with errors_shown():
@@ -133,7 +132,7 @@ def list_(
     context: typer.Context,
     tenant: Annotated[str, typer.Argument(metavar="TENANT", help="tenants/{tenant}")],
     *,
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """List a tenant's contracts by name."""
     with errors_shown():

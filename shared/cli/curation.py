@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from goldsmith.trainer.v1 import golden_dataset_pb2 as pb
+from shared.cli.address import TRAINER, TrainerAddress
 from shared.cli.change_text import show_change
 from shared.cli.screen import errors_shown
 from shared.cli.visible import visible
@@ -24,8 +25,6 @@ from shared.names import DatasetName
 
 _NOTHING = "Nothing was changed."
 _PREFIX = "CURATION_STEP_"
-_ADDRESS = "127.0.0.1:50051"
-_Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="The trainer service.")]
 _Json = Annotated[bool, typer.Option("--json", help="For machines: the whole answer as JSON.")]
 
 
@@ -46,7 +45,7 @@ def curate(
     step: Annotated[list[Step], typer.Option(help="What to do; several in their order.")],
     max_row_tokens: Annotated[int | None, typer.Option(help="With drop-long-rows: the most tokens of a row.")] = None,
     as_json: _Json = False,
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Make a dataset from another, which stays as it is: rows are dropped whole or spelt anew, never cut."""
     with errors_shown():
@@ -71,7 +70,7 @@ def changes(
     *,
     text: Annotated[bool, typer.Option("--text", help="With each row before and after, as a unified diff.")] = False,
     as_json: _Json = False,
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Show what a curation did to each row of its source."""
     with errors_shown():

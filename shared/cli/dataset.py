@@ -9,6 +9,7 @@ import typer
 from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 
+from shared.cli.address import TRAINER, TrainerAddress
 from shared.cli.curation import changes, curate
 from shared.cli.dataset_report import report_document, show_dataset_report
 from shared.cli.screen import errors_shown
@@ -23,8 +24,6 @@ app.command()(changes)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="tenants/{tenant}/datasets/{dataset}")]
 _Json = Annotated[bool, typer.Option("--json", help="For machines: the whole answer as JSON.")]
-_Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="The trainer service.")]
-_ADDRESS = "127.0.0.1:50051"
 
 
 @app.callback()
@@ -39,7 +38,7 @@ def preview(
     row: Annotated[int, typer.Argument(metavar="ROW", help="Line of the upload, from 1.", min=1)],
     *,
     as_json: _Json = False,
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Show a row as the base model is trained on it: every token, and which of them are learned."""
     with errors_shown():
@@ -61,7 +60,7 @@ def report(
     name: _Name,
     *,
     as_json: _Json = False,
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Show what the check found: counts, then by kind of finding what to do and in which rows."""
     with errors_shown():

@@ -11,11 +11,10 @@ from google.protobuf import json_format
 from rich.console import Console
 
 from goldsmith.trainer.v1 import economics_pb2
+from shared.cli.address import TRAINER, TrainerAddress
 from shared.cli.economics_view import show_savings, show_usage
 from shared.cli.screen import errors_shown
 from shared.client import EconomicsClient
-
-_ADDRESS = "127.0.0.1:50051"
 
 Trainer = Annotated[str, typer.Option("--address", metavar="HOST:PORT", help="The trainer service.")]
 Start = Annotated[
@@ -41,7 +40,7 @@ def savings(
     start: Start = None,
     end: End = None,
     as_json: AsJson = False,
-    address: Trainer = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Show what an adapter saves, what it cost, and when it has paid, with the formula."""
     name, of_revision, _ = adapter.partition("/revisions/")
@@ -64,7 +63,7 @@ def usage(
     end: End = None,
     by: Annotated[Grouping, typer.Option("--by", help="Sum up hours or days.")] = Grouping.DAY,
     as_json: AsJson = False,
-    address: Trainer = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """List what requests were and what they cost in tokens, by time and revision."""
     grouping = economics_pb2.UsageGrouping.Value(f"USAGE_GROUPING_{by.name}")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from shared.adapter.bill_of_materials import BILL_SUFFIX, adapter_bill
 from shared.adapter.signature import Signature, read_signature
+from shared.cli.address import TRAINER, TrainerAddress
 from shared.cli.screen import errors_shown
 from shared.cli.visible import visible
 from shared.client import TrainerClient
@@ -19,15 +20,13 @@ from shared.errors import AlreadyExists
 from shared.files import write_atomic
 from shared.names import RevisionName, invalid_field
 
-_ADDRESS = "127.0.0.1:50051"
-
 
 def export(
     context: typer.Context,
     revision: Annotated[str, typer.Argument(metavar="REVISION", help="tenants/{t}/adapters/{a}/revisions/{number}")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the package goes; must not exist.")],
     *,
-    address: Annotated[str, typer.Option(metavar="HOST:PORT", help="The trainer service.")] = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Download a revision, whole or not at all, and check it; goes on where an earlier call was cut off.
 

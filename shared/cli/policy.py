@@ -11,6 +11,7 @@ import typer
 from google.protobuf import json_format
 
 from goldsmith.registry.v1 import promotion_pb2 as pb
+from shared.cli.address import TRAINER, TrainerAddress
 from shared.cli.screen import errors_shown
 from shared.client import PromotionClient
 from shared.errors import InvalidInput
@@ -20,8 +21,6 @@ app = typer.Typer(no_args_is_help=True, help="Promotion policies: what a revisio
 
 _MODE, _CHECK = "PROMOTION_MODE_", "BUILT_IN_CHECK_"
 _Adapter = Annotated[str, typer.Argument(metavar="ADAPTER", help="tenants/{tenant}/adapters/{adapter}")]
-_Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="The trainer service.")]
-_ADDRESS = "127.0.0.1:50051"
 
 
 def _word(name: str, prefix: str) -> str:
@@ -42,7 +41,7 @@ def policy() -> None:
 
 
 @app.command()
-def get(context: typer.Context, adapter: _Adapter, *, address: _Address = _ADDRESS) -> None:
+def get(context: typer.Context, adapter: _Adapter, *, address: TrainerAddress = TRAINER) -> None:
     """Show the policy of an adapter as JSON; one without update_time is the default."""
     with errors_shown(), PromotionClient(address, context.obj) as client:
         _show(client.policy(_name(adapter)))
@@ -64,7 +63,7 @@ def set_policy(
         typer.Option(metavar="METRIC=VALUE", help="A least value, VALUE+ for the interval's lower end; replaces all."),
     ] = None,
     live_margin: Annotated[float | None, typer.Option(help="At most so much worse than the live one.")] = None,
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Change what flags name, or replace the policy by that of a file, which can say everything."""
     with errors_shown():

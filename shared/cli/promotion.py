@@ -14,18 +14,17 @@ from rich.text import Text
 
 from goldsmith.registry.v1 import adapter_pb2
 from goldsmith.registry.v1 import promotion_pb2 as pb
+from shared.cli.address import TRAINER, TrainerAddress
 from shared.cli.screen import errors_shown
 from shared.cli.visible import visible
 from shared.client import PromotionClient
 from shared.names import AdapterName, AliasName, RevisionName, absent
 
-_ADDRESS = "127.0.0.1:50051"
 _OUTCOMES = {
     pb.CHECK_OUTCOME_PASSED: Text("passed", style="green"),
     pb.CHECK_OUTCOME_FAILED: Text("failed", style="red"),
     pb.CHECK_OUTCOME_NOT_MEASURED: Text("not measured", style="yellow"),
 }
-_Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="The trainer service.")]
 
 
 def promote(
@@ -41,7 +40,7 @@ def promote(
     reason: Annotated[str, typer.Option(help="For the record; required with --override.")] = "",
     override: Annotated[bool, typer.Option("--override", help="Also what the policy stops.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what the policy says.")] = False,
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Point an alias at a revision, by the adapter's promotion policy."""
     with errors_shown():
@@ -65,7 +64,7 @@ def rollback(
     alias: Annotated[str, typer.Argument(metavar="ALIAS", help="tenants/{tenant}/adapters/{adapter}/aliases/{alias}")],
     *,
     reason: Annotated[str, typer.Option(help="For the record.")],
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Point an alias at the revision that it meant before."""
     with errors_shown(), PromotionClient(address, context.obj) as client:
@@ -80,7 +79,7 @@ def promotions(
     adapter: Annotated[str, typer.Argument(metavar="ADAPTER", help="tenants/{tenant}/adapters/{adapter}")],
     *,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
-    address: _Address = _ADDRESS,
+    address: TrainerAddress = TRAINER,
 ) -> None:
     """Show who moved an adapter's aliases, when and why; newest first."""
     with errors_shown():

@@ -4,38 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Self
 
 from google.protobuf import timestamp_pb2
 
 from goldsmith.trainer.v1 import economics_pb2, economics_service_pb2, economics_service_pb2_grpc
-from shared.client.channel import call, open_channel
+from shared.client.base import PAGE_SIZE, ServiceClient, pages
+from shared.client.channel import call
 from shared.client.credentials import Credentials
 from shared.rpc.canary_message import timestamp_of
 
-_PAGE_SIZE = 1000
 _TIMEOUT_SECONDS = 30.0
 
 
-class EconomicsClient:
+class EconomicsClient(ServiceClient):
     """Calls one trainer service; safe to share between threads. Every method raises `DomainError` subclasses.
 
     A period is of hours that begin at `start` or later and before `end`; both need a time zone, None is open.
     """
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
-        self._channel = open_channel(address, credentials)
+        super().__init__(address, credentials)
         self._economics = economics_service_pb2_grpc.EconomicsServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
 
     def usage(
         self,
@@ -46,17 +35,18 @@ class EconomicsClient:
         grouping: economics_pb2.UsageGrouping.ValueType = economics_pb2.USAGE_GROUPING_DAY,
     ) -> Iterator[economics_pb2.UsageRecord]:
         """What was counted for `tenants/{tenant}` or one adapter of it, by time, adapter and revision."""
-        token = ""
-        while True:
-            request = economics_service_pb2.ListUsageRequest(
-                parent=parent, start_time=_stamp(start), end_time=_stamp(end), grouping=grouping,
-                page_size=_PAGE_SIZE, page_token=token,
-            )  # fmt: skip
-            page = call(self._economics.ListUsage, request, _TIMEOUT_SECONDS)
+        for page in pages(
+            self._economics.ListUsage,
+            lambda token: economics_service_pb2.ListUsageRequest(
+                parent=parent,
+                start_time=_stamp(start),
+                end_time=_stamp(end),
+                grouping=grouping,
+                page_size=PAGE_SIZE,
+                page_token=token,
+            ),
+        ):
             yield from page.records
-            token = page.next_page_token
-            if not token:
-                return
 
     def savings(
         self,

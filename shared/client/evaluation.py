@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
 
 from goldsmith.trainer.v1 import evaluation_pb2, evaluation_service_pb2, evaluation_service_pb2_grpc
-from shared.client.channel import call, open_channel
+from shared.client.base import PAGE_SIZE, ServiceClient, pages
+from shared.client.channel import call
 from shared.client.credentials import Credentials
 
-_PAGE_SIZE = 1000
 _TIMEOUT_SECONDS = 30.0
 
 
-class EvaluationClient:
+class EvaluationClient(ServiceClient):
     """Calls one trainer service; safe to share between threads. Every method raises `DomainError` subclasses."""
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
-        self._channel = open_channel(address, credentials)
+        super().__init__(address, credentials)
         self._evaluations = evaluation_service_pb2_grpc.EvaluationServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
 
     def of_job(self, name: str) -> evaluation_pb2.JobEvaluation:
         """The whole evaluation of a job that succeeded."""
@@ -37,13 +26,10 @@ class EvaluationClient:
 
     def rows(self, job: str) -> Iterator[evaluation_pb2.EvaluatedRow]:
         """Every held-out row with the answers to it, the worst first; pages are fetched as they are needed."""
-        token = ""
-        while True:
-            request = evaluation_service_pb2.ListEvaluatedRowsRequest(
-                parent=job, page_size=_PAGE_SIZE, page_token=token
-            )
-            page = call(self._evaluations.ListEvaluatedRows, request, _TIMEOUT_SECONDS)
+        for page in pages(
+            self._evaluations.ListEvaluatedRows,
+            lambda token: evaluation_service_pb2.ListEvaluatedRowsRequest(
+                parent=job, page_size=PAGE_SIZE, page_token=token
+            ),
+        ):
             yield from page.rows
-            token = page.next_page_token
-            if not token:
-                return

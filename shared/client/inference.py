@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from goldsmith.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
-from shared.client.channel import call, domain_errors, open_channel
+from shared.client.base import PAGE_SIZE, ServiceClient, pages
+from shared.client.channel import call, domain_errors
 from shared.client.credentials import Credentials
 from shared.names import invalid_field
 from shared.telemetry.trace import trace_metadata
@@ -31,7 +32,7 @@ class Answer:
         return json.loads(self.text)
 
 
-class InferenceClient:
+class InferenceClient(ServiceClient):
     """Calls one inference service; safe to share between threads.
 
     Every method raises `DomainError` subclasses: `NotFound` for an unknown adapter, `InvalidInput` when the token limit
@@ -40,18 +41,8 @@ class InferenceClient:
     """
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
-        self._channel = open_channel(address, credentials)
+        super().__init__(address, credentials)
         self._stub = inference_service_pb2_grpc.InferenceServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connection; calls that run are cancelled."""
-        self._channel.close()
 
     def generate(self, adapter: str, input: str, **options: Any) -> Answer:  # noqa: A002  # the golden example's own word
         """Text under a contract of any kind. Options are those of `_request`, `contract` for the base model."""
@@ -101,15 +92,13 @@ class InferenceClient:
 
     def resident_adapters(self, tenant: str) -> list[inference_service_pb2.ResidentAdapter]:
         """Adapters of `tenants/{tenant}` on this replica, with their state."""
-        found: list[inference_service_pb2.ResidentAdapter] = []
-        token = ""
-        while True:
-            request = inference_service_pb2.ListResidentAdaptersRequest(parent=tenant, page_token=token)
-            page = call(self._stub.ListResidentAdapters, request, _TIMEOUT_SECONDS)
-            found.extend(page.adapters)
-            token = page.next_page_token
-            if not token:
-                return found
+        every = pages(
+            self._stub.ListResidentAdapters,
+            lambda token: inference_service_pb2.ListResidentAdaptersRequest(
+                parent=tenant, page_size=PAGE_SIZE, page_token=token
+            ),
+        )
+        return [adapter for page in every for adapter in page.adapters]
 
     def watch_resident_adapters(
         self, tenant: str, timeout_seconds: float | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
 
 from goldsmith.registry.v1 import (
     adapter_pb2,
@@ -14,43 +13,31 @@ from goldsmith.registry.v1 import (
 )
 from goldsmith.registry.v1 import promotion_service_pb2 as pb
 from shared.adapter.canary import RollbackPolicy
-from shared.client.channel import call, open_channel
+from shared.client.base import PAGE_SIZE, ServiceClient, pages
+from shared.client.channel import call
 from shared.client.credentials import Credentials
 from shared.names import AliasName
 from shared.rpc.canary_message import rollback_policy_message
 
 _TIMEOUT_SECONDS = 30.0
-_PAGE_SIZE = 1000
 
 
-class PromotionClient:
+class PromotionClient(ServiceClient):
     """Calls one trainer service; safe to share between threads. Every method raises `DomainError` subclasses."""
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
-        self._channel = open_channel(address, credentials)
+        super().__init__(address, credentials)
         self._promotion = promotion_service_pb2_grpc.PromotionServiceStub(self._channel)
         self._registry = registry_service_pb2_grpc.RegistryServiceStub(self._channel)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
-
     def alias(self, name: str) -> adapter_pb2.AdapterAlias | None:
         """An alias as it stands, None where there is none; its etag is what `promote` and `roll_back` ask for."""
-        parent, token = str(AliasName.parse(name).adapter_name), ""
-        while True:
-            request = registry_service_pb2.ListAliasesRequest(parent=parent, page_size=_PAGE_SIZE, page_token=token)
-            page = call(self._registry.ListAliases, request, _TIMEOUT_SECONDS)
-            found = next((alias for alias in page.aliases if alias.name == name), None)
-            token = page.next_page_token
-            if found is not None or not token:
-                return found
+        parent = str(AliasName.parse(name).adapter_name)
+        every = pages(
+            self._registry.ListAliases,
+            lambda token: registry_service_pb2.ListAliasesRequest(parent=parent, page_size=PAGE_SIZE, page_token=token),
+        )
+        return next((alias for page in every for alias in page.aliases if alias.name == name), None)
 
     def policy(self, name: str) -> promotion_pb2.PromotionPolicy:
         """The policy of `tenants/{tenant}/adapters/{adapter}/promotionPolicy`; the default where none is stored."""
@@ -89,11 +76,8 @@ class PromotionClient:
 
     def promotions(self, parent: str) -> Iterator[promotion_pb2.Promotion]:
         """The record of `tenants/{tenant}/adapters/{adapter}`, newest first."""
-        token = ""
-        while True:
-            request = pb.ListPromotionsRequest(parent=parent, page_token=token)
-            page = call(self._promotion.ListPromotions, request, _TIMEOUT_SECONDS)
+        for page in pages(
+            self._promotion.ListPromotions,
+            lambda token: pb.ListPromotionsRequest(parent=parent, page_size=PAGE_SIZE, page_token=token),
+        ):
             yield from page.promotions
-            token = page.next_page_token
-            if not token:
-                return

@@ -6,7 +6,6 @@ import hashlib
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from typing import Self
 
 from goldsmith.contract.v1 import contract_pb2, contract_service_pb2, contract_service_pb2_grpc
 from goldsmith.registry.v1 import adapter_pb2, registry_service_pb2, registry_service_pb2_grpc
@@ -21,7 +20,8 @@ from goldsmith.trainer.v1 import (
     training_service_pb2_grpc,
 )
 from shared.adapter.canary import CanarySplit
-from shared.client.channel import call, domain_errors, open_channel
+from shared.client.base import PAGE_SIZE, ServiceClient, pages
+from shared.client.channel import call, domain_errors
 from shared.client.credentials import Credentials
 from shared.contracts.report import CompileReport
 from shared.contracts.spec import ContractKind, ContractSpec
@@ -32,7 +32,6 @@ from shared.rpc.contract_message import definition_of, report_of
 from shared.telemetry.trace import trace_metadata
 
 _CHUNK_BYTES = 1 << 20
-_PAGE_SIZE = 1000
 _TIMEOUT_SECONDS = 30.0
 _COMPILE_TIMEOUT_SECONDS = 120.0
 """A contract compiles in its own process and may wait behind others on a busy machine."""
@@ -52,25 +51,15 @@ _FINAL_STATES = (
 )
 
 
-class TrainerClient:
+class TrainerClient(ServiceClient):
     """Calls one trainer service; safe to share between threads. Every method raises `DomainError` subclasses."""
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
-        self._channel = open_channel(address, credentials)
+        super().__init__(address, credentials)
         self._contracts = contract_service_pb2_grpc.ContractServiceStub(self._channel)
         self._datasets = dataset_service_pb2_grpc.DatasetServiceStub(self._channel)
         self._jobs = training_service_pb2_grpc.TrainingServiceStub(self._channel)
         self._registry = registry_service_pb2_grpc.RegistryServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
 
     def create_contract(
         self,
@@ -108,14 +97,13 @@ class TrainerClient:
 
     def contracts(self, parent: str) -> Iterator[contract_pb2.OutputContract]:
         """Every contract of `tenants/{tenant}`, by name."""
-        token = ""
-        while True:
-            request = contract_service_pb2.ListContractsRequest(parent=parent, page_token=token)
-            page = call(self._contracts.ListContracts, request, _TIMEOUT_SECONDS)
+        for page in pages(
+            self._contracts.ListContracts,
+            lambda token: contract_service_pb2.ListContractsRequest(
+                parent=parent, page_size=PAGE_SIZE, page_token=token
+            ),
+        ):
             yield from page.contracts
-            token = page.next_page_token
-            if not token:
-                return
 
     def create_dataset(self, name: str, dataset: golden_dataset_pb2.GoldenDataset) -> golden_dataset_pb2.GoldenDataset:
         """Starts an upload."""
@@ -163,16 +151,13 @@ class TrainerClient:
         min_severity: golden_dataset_pb2.FindingSeverity.ValueType = golden_dataset_pb2.FINDING_SEVERITY_UNSPECIFIED,
     ) -> Iterator[golden_dataset_pb2.DatasetFinding]:
         """Every finding of a dataset's check that is wanted, by row number."""
-        token = ""
-        while True:
-            request = dataset_service_pb2.ListDatasetFindingsRequest(
-                parent=name, page_size=_PAGE_SIZE, page_token=token, reasons=reasons, min_severity=min_severity
-            )
-            page = call(self._datasets.ListDatasetFindings, request, _TIMEOUT_SECONDS)
+        for page in pages(
+            self._datasets.ListDatasetFindings,
+            lambda token: dataset_service_pb2.ListDatasetFindingsRequest(
+                parent=name, page_size=PAGE_SIZE, page_token=token, reasons=reasons, min_severity=min_severity
+            ),
+        ):
             yield from page.findings
-            token = page.next_page_token
-            if not token:
-                return
 
     def preview(self, name: str, row_number: int) -> example_preview_pb2.ExamplePreview:
         """A row of an active dataset, token by token, with its loss mask."""
@@ -206,16 +191,13 @@ class TrainerClient:
 
     def changes(self, name: str, *, include_text: bool = False) -> Iterator[golden_dataset_pb2.DatasetChange]:
         """What a curation did to each row of its source, by row number; with text, the rows before and after, too."""
-        token = ""
-        while True:
-            request = dataset_service_pb2.ListDatasetChangesRequest(
-                parent=name, page_size=_PAGE_SIZE, page_token=token, include_text=include_text
-            )
-            page = call(self._datasets.ListDatasetChanges, request, _TIMEOUT_SECONDS)
+        for page in pages(
+            self._datasets.ListDatasetChanges,
+            lambda token: dataset_service_pb2.ListDatasetChangesRequest(
+                parent=name, page_size=PAGE_SIZE, page_token=token, include_text=include_text
+            ),
+        ):
             yield from page.changes
-            token = page.next_page_token
-            if not token:
-                return
 
     def train(self, name: str, job: training_job_pb2.TrainingJob) -> training_job_pb2.TrainingJob:
         """Queues a training job; `job` gives dataset, adapter and, where wanted, spec, alias, priority and limit."""

@@ -237,6 +237,22 @@ class TestAudit:
         assert {line["method"] for line in said} == {rpc.path}
         assert all(f"{line['resource']}/".startswith(f"{TENANT}/") for line in said)
 
+    async def test_has_no_line_of_routine_reports_that_arrive(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Replicas tell their usage all the time; who tried to and may not is still told."""
+        (rpc,) = (rpc for rpc in all_rpcs() if rpc.short.endswith("ReportUsage"))
+        with caplog.at_level(logging.INFO, "goldsmith.audit"):
+            outcomes = [
+                (await matrix.call(house, rpc, sample(rpc), CALLERS[name](house.issuer))).code
+                for name in ("service", "own admin")
+            ]
+
+        assert outcomes == ["OK", "PERMISSION_DENIED"]
+        assert [vars(record)["outcome"] for record in caplog.records if record.name == "goldsmith.audit"] == [
+            outcomes[1]
+        ]
+
     async def test_names_the_resource_and_nothing_of_its_content(
         self, house: House, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from shared.testing import ManualClock
 from tests.economics_house import DATASET, JOB, EconomicsHouse, open_economics, serve_replica
 from tests.unit.inference_svc.conftest import ADAPTER, until
 from trainer_svc.domain.job import Job, JobSpec, JobState
+from trainer_svc.translate import economics as translate
 
 FAILED = Job(
     "tenants/acme/jobs/second", DATASET, ADAPTER, "live", JobSpec(), ManualClock().now(), state=JobState.FAILED,
@@ -178,6 +179,20 @@ class TestHostileReport:
         assert path in {violation.path for violation in caught.value.violations}
         assert await house.answered() == 0
 
+    async def test_that_is_too_long_is_refused_unread(
+        self, house: EconomicsHouse, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Hundreds of thousands of entries fit into a message; to read them would hold the loop for seconds."""
+        read: list[object] = []
+        monkeypatch.setattr(translate, "report", read.append)
+        request = service_pb.ReportUsageRequest(
+            parent="tenants/acme", replica_id=str(uuid.uuid4()), entries=[_entry(-1)] * 1001
+        )
+
+        with pytest.raises(InvalidInput, match="entries: must be 1 to 1,000, got 1,001"):
+            await asyncio.to_thread(_report, house.address, request)
+        assert read == []
+
     async def test_that_is_as_large_as_can_be_leaves_the_ledger_readable(self, house: EconomicsHouse) -> None:
         """No sum of what is believed overflows, and an answer has room for it."""
         for hour in range(3):
@@ -256,6 +271,21 @@ class TestSavings:
         """Before anything is counted."""
         with pytest.raises(kind):
             await house.read(lambda client: client.savings(name, revision=revision, prices=prices))
+
+    async def test_of_a_period_counts_on_from_the_first_request(self, house: EconomicsHouse) -> None:
+        """What was answered before the period has saved, too: only the average is the period's."""
+        now = datetime.now(UTC)
+        replica = await house.add_replica(clock=ManualClock(now - timedelta(hours=2)))
+        await replica.ask("x", "y")
+        await replica.keeper.report()
+        later = await house.add_replica("b")
+        await later.ask("x")
+        await later.keeper.report()
+
+        found = await house.read(lambda client: client.savings(ADAPTER, start=now - timedelta(hours=1)))
+
+        assert found.counts.answered_request_count == 1
+        assert any(line.startswith("break-even in days = (28,334 - 3) /") for line in found.formula)
 
     async def test_refuses_a_period_that_ends_before_it_begins(self, house: EconomicsHouse) -> None:
         """Nobody means that."""

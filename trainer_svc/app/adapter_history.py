@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from shared.names import DatasetName, JobName, RevisionName
+from shared.names import AdapterName, DatasetName, JobName, RevisionName, absent
+from shared.rpc.page import MAX_SIZE, Page
 from trainer_svc.domain.job import Job
 from trainer_svc.domain.registry import Revision
 from trainer_svc.store import catalog, history, shelf
+
+
+def history_of_adapter(connection: Connection, adapter: AdapterName) -> tuple[list[Job], list[str]]:
+    """Every job of an adapter that a worker was at, and all that is behind its revisions, newest first.
+
+    That includes jobs of other adapters, where a revision began with one of theirs: no adapter costs less than one of
+    its revisions. Also the names of jobs that are not stored. Raises `NotFound` for an adapter that has neither a job
+    nor a revision.
+    """
+    own = history.jobs_of_adapter(connection, adapter)
+    published = list(_revisions(connection, adapter))
+    if not own and not published:
+        raise absent(str(adapter))
+    found, missing = {job.name: job for job in own if job.attempt}, set[str]()
+    for revision in published:
+        behind, unknown = lineage_of_revision(connection, revision)
+        found.update((job.name, job) for job in behind)
+        missing.update(unknown)
+    return sorted(found.values(), key=lambda job: job.create_time, reverse=True), sorted(missing)
+
+
+def _revisions(connection: Connection, adapter: AdapterName) -> Iterator[Revision]:
+    token = ""
+    while True:
+        some, token = shelf.list_revisions(connection, adapter, Page.parse(MAX_SIZE, token))
+        yield from some
+        if not token:
+            return
 
 
 def lineage_of_revision(connection: Connection, revision: Revision) -> tuple[list[Job], list[str]]:

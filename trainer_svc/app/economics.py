@@ -11,19 +11,18 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from shared.clock import Clock
-from shared.names import AdapterName, RevisionName, TenantName, absent
+from shared.names import AdapterName, RevisionName, TenantName
 from shared.rpc.page import Page
 from shared.usage import hour_begin, hour_of
-from trainer_svc.app.adapter_history import labelled_datasets, lineage_of_revision
+from trainer_svc.app.adapter_history import history_of_adapter, labelled_datasets, lineage_of_revision
 from trainer_svc.domain.job import Job
 from trainer_svc.domain.request_rate import requests_per_day, window_hours
 from trainer_svc.domain.savings import JobCost, LabelCost, Savings, TokenPrices, Traffic, run_cost
 from trainer_svc.domain.usage_ledger import ReportedUsage, UsagePeriod, UsageSum, check_report
-from trainer_svc.store import history, shelf, usage_ledger
+from trainer_svc.store import shelf, usage_ledger
 from trainer_svc.store.database import Database
 
 _MICROSECONDS = 1_000_000
-_ONE_REVISION = Page(1, "")
 
 
 @dataclass(frozen=True)
@@ -101,11 +100,7 @@ def _jobs(connection: Connection, adapter: AdapterName, revision: RevisionName |
     """Jobs that an adapter or a revision cost, newest first, and names of those that are not stored."""
     if revision is not None:
         return lineage_of_revision(connection, shelf.get_revision(connection, revision))
-    jobs = history.jobs_of_adapter(connection, adapter)
-    published, _ = shelf.list_revisions(connection, adapter, _ONE_REVISION)
-    if not jobs and not published:
-        raise absent(str(adapter))
-    return [job for job in jobs if job.attempt], []
+    return history_of_adapter(connection, adapter)
 
 
 def _traffic(

@@ -18,7 +18,7 @@ from trainer_svc.domain.evidence import Evidence
 from trainer_svc.domain.promotion import PromotionReport, check
 from trainer_svc.domain.promotion_record import Cause, Promotion
 from trainer_svc.domain.registry import Alias, Revision
-from trainer_svc.store import ledger, shelf
+from trainer_svc.store import promotion_log, shelf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PromotionGate:
 
     def report(self, connection: Connection, revision: Revision, alias: AliasName) -> PromotionReport:
         """The revision by the policy of its adapter, held against what the alias means now."""
-        policy = ledger.get_policy(connection, alias.adapter_name).policy
+        policy = promotion_log.get_policy(connection, alias.adapter_name).policy
         now = shelf.find_alias(connection, alias)
         live = now.revision if now is not None and now.revision != revision.name else ""
         return check(policy, self._evidence_against(connection, revision, live), live)
@@ -66,7 +66,7 @@ class PromotionGate:
         alias = shelf.set_alias(connection, name, target.revision, etag, now, canary=target.canary)
         if before is None or alias.version != before.version:
             subject = shelf.get_revision(connection, next(iter(target.arrivals(before)), target.revision))
-            ledger.add_promotion(connection, Promotion.of(before, alias, cause, subject))
+            promotion_log.add_promotion(connection, Promotion.of(before, alias, cause, subject))
         return alias
 
     def roll_back_canary(
@@ -77,5 +77,5 @@ class PromotionGate:
         alias, ended = shelf.roll_back_canary(connection, name, rollback, trial_start)
         if ended:
             subject = shelf.get_revision(connection, rollback.revision)
-            ledger.add_promotion(connection, Promotion.of(before, alias, cause, subject))
+            promotion_log.add_promotion(connection, Promotion.of(before, alias, cause, subject))
         return alias, ended

@@ -25,7 +25,7 @@ from trainer_svc.domain.promotion_record import (
     revision_before,
 )
 from trainer_svc.domain.registry import Alias
-from trainer_svc.store import ledger, shelf
+from trainer_svc.store import promotion_log, shelf
 from trainer_svc.store.database import Database
 
 
@@ -57,13 +57,13 @@ class Promotions:
 
     async def policy(self, adapter: AdapterName) -> AdapterPolicy:
         """The policy of an adapter, be it there or not; the default where none was stored."""
-        return await self._database.run(lambda c: ledger.get_policy(c, adapter))
+        return await self._database.run(lambda c: promotion_log.get_policy(c, adapter))
 
     async def update_policy(self, adapter: AdapterName, policy: PromotionPolicy, etag: str) -> AdapterPolicy:
         """Replaces the policy. Raises `InvalidInput`, `Conflict`."""
         policy.check_ranges()
         wanted = AdapterPolicy(policy, update_time=self._clock.now())
-        return await self._database.run(lambda c: ledger.save_policy(c, adapter, wanted, etag))
+        return await self._database.run(lambda c: promotion_log.save_policy(c, adapter, wanted, etag))
 
     async def check(self, revision: RevisionName, alias_id: str) -> PromotionReport:
         """What PromoteRevision would be held to now. Raises `NotFound`."""
@@ -89,7 +89,7 @@ class Promotions:
             _check_etag(wish.alias, before, wish.etag)
             revision = shelf.get_revision(connection, wish.revision)
             report = self._gate.report(connection, revision, wish.alias)
-            is_known = ledger.was_meant(connection, wish.alias, wish.revision)
+            is_known = promotion_log.was_meant(connection, wish.alias, wish.revision)
             if not (report.passed or wish.is_override or is_known):
                 raise refusal(revision.name, report, "override with a reason promotes it all the same")
             cause = Cause(
@@ -115,7 +115,7 @@ class Promotions:
             before = shelf.find_alias(connection, name)
             if before is None:
                 raise absent(str(name))
-            moves = ledger.moves_of(connection, name)
+            moves = promotion_log.moves_of(connection, name)
             if _is_repeat(before, etag) and moves[-1][0] is PromotionWay.ROLL_BACK_ALIAS:
                 return before
             _check_etag(name, before, etag)
@@ -134,7 +134,7 @@ class Promotions:
 
     async def page(self, adapter: AdapterName, page: Page) -> tuple[list[Promotion], str]:
         """One page of the record, newest first."""
-        return await self._database.run(lambda c: ledger.list_promotions(c, adapter, page))
+        return await self._database.run(lambda c: promotion_log.list_promotions(c, adapter, page))
 
     async def _moved(self, work: Callable[[Connection], Alias]) -> Alias:
         alias = await self._database.run(work)

@@ -23,7 +23,7 @@ from trainer_svc.domain.promotion_policy import PromotionMode, PromotionPolicy
 from trainer_svc.domain.promotion_record import Actor, Cause, PromotionWay
 from trainer_svc.domain.registry import NO_ALIAS, Alias, Revision
 from trainer_svc.domain.run import RunFolder, RunResult
-from trainer_svc.store import history, ledger, shelf
+from trainer_svc.store import history, promotion_log, shelf
 from trainer_svc.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Publisher:
             return shelf.add_revision(connection, adapter, revision), None, ""
         report, before = self._gate.report(connection, revision, name), shelf.find_alias(connection, name)
         published = shelf.add_revision(connection, adapter, dataclasses.replace(revision, report=report))
-        target = _target(ledger.get_policy(connection, adapter).policy, published, before)
+        target = _target(promotion_log.get_policy(connection, adapter).policy, published, before)
         if target is None:
             return published, None, ""
         cause = Cause(PromotionWay.TRAINING_JOB, Actor(job=job.name), report=report)

@@ -21,7 +21,7 @@ from trainer_svc.app.promotion_gate import PromotionGate, Target
 from trainer_svc.domain.promotion import refusal
 from trainer_svc.domain.promotion_record import Actor, Cause, PromotionWay
 from trainer_svc.domain.registry import Alias, AliasChange, Revision
-from trainer_svc.store import ledger, shelf
+from trainer_svc.store import promotion_log, shelf
 from trainer_svc.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -105,9 +105,9 @@ class RegistryReader:
     def _permitted(self, connection: Connection, name: AliasName, target: Target, actor: Actor) -> Cause:
         arrivals = target.arrivals(shelf.find_alias(connection, name))
         reports = [self._gate.report(connection, shelf.get_revision(connection, each), name) for each in arrivals]
-        if ledger.get_policy(connection, name.adapter_name).is_stored:
+        if promotion_log.get_policy(connection, name.adapter_name).is_stored:
             for revision, report in zip(arrivals, reports, strict=True):
-                if not report.passed and not ledger.was_meant(connection, name, revision):
+                if not report.passed and not promotion_log.was_meant(connection, name, revision):
                     hint = "PromoteRevision with override and a reason promotes it all the same"
                     raise refusal(str(revision), report, hint)
         return Cause(PromotionWay.SET_ALIAS, actor, report=reports[0] if reports else None)

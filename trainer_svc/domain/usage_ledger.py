@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.errors import FieldViolation, InvalidInput
+from shared.names import invalid_field
 from shared.usage import COUNTERS, SIGNED_COUNTERS, UsageCounts
 
 MAX_ENTRIES = 1_000
@@ -49,11 +50,14 @@ class UsageSum:
     counts: UsageCounts
 
 
+def check_report_size(count: int) -> None:
+    """Raises `InvalidInput` for a report of so many entries, before any time is spent on them."""
+    if not 1 <= count <= MAX_ENTRIES:
+        raise invalid_field("entries", f"must be 1 to {MAX_ENTRIES:,}, got {count:,}")
+
+
 def check_report(entries: Sequence[ReportedUsage]) -> None:
     """Raises `InvalidInput` naming every entry that no replica counts."""
-    if not 1 <= len(entries) <= MAX_ENTRIES:
-        text = f"must be 1 to {MAX_ENTRIES:,}, got {len(entries):,}"
-        raise InvalidInput("FIELD_INVALID", f"entries: {text}", violations=[FieldViolation("entries", text)])
     violations = [fault for index, entry in enumerate(entries) for fault in _faults(f"entries[{index}]", entry)]
     seen: set[tuple[str, int, int]] = set()
     for index, entry in enumerate(entries):

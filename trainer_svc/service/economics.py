@@ -9,6 +9,7 @@ from shared.rpc.page import Page
 from shared.rpc.request_id import check_uuid
 from shared.rpc.unknown_field import refuse_unknown_fields
 from trainer_svc.app.economics import Economics
+from trainer_svc.domain.usage_ledger import check_report_size
 from trainer_svc.service import Context
 from trainer_svc.translate import economics as translate
 
@@ -21,6 +22,7 @@ class EconomicsServicer(economics_service_pb2_grpc.EconomicsServiceServicer):
 
     async def ReportUsage(self, request: pb.ReportUsageRequest, context: Context) -> pb.ReportUsageResponse:
         """Stores what a replica counted."""
+        check_report_size(len(request.entries))  # before all of them are walked through on the loop
         refuse_unknown_fields(request)  # a counter of a newer replica would be lost
         parent, replica_id = TenantName.parse(request.parent), check_uuid(request.replica_id, "replica_id")
         await self._economics.report(parent, replica_id, translate.report(request.entries))

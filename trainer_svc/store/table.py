@@ -131,7 +131,7 @@ preference_verdicts = Table(
 )  # fmt: skip
 
 # What replicas of the inference service counted: absolute counters by hours since 1970, UTC. The base model without an
-# adapter has an empty adapter and revision 0.
+# adapter has an empty adapter and revision 0. Rows are kept for ever: 9,000 a year for a busy revision and replica.
 usage = Table(
     "usage", metadata,
     Column("tenant", String, primary_key=True),
@@ -141,6 +141,7 @@ usage = Table(
     Column("replica_id", String, primary_key=True),
     Column("sequence", BigInteger, nullable=False),
     *(Column(name, BigInteger, nullable=False) for name in COUNTERS),
+    Index("usage_by_hour", "tenant", "hour", "adapter", "revision"),
 )  # fmt: skip
 
 # In the same transaction as the row that the request creates, so that a repeat finds either both or neither.

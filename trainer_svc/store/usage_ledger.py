@@ -45,15 +45,29 @@ def list_usage(
     """
     begin = (usage.c.hour - usage.c.hour % hours).label("begin")
     key = (begin, usage.c.adapter, usage.c.revision)
-    query = select(*key, *_SUMS).where(usage.c.tenant == tenant, *_in(period))
+    where = [usage.c.tenant == tenant, *_in(period)]
     if adapter:
-        query = query.where(usage.c.adapter == adapter)
+        where.append(usage.c.adapter == adapter)
     if page.after:
-        query = query.where(tuple_(begin, usage.c.adapter, usage.c.revision) > tuple_(*_place(page.after)))
+        place = _place(page.after)
+        where += [usage.c.hour >= place[0], tuple_(*key) > tuple_(*place)]
+    end = _end_of_page(connection, where, hours, page.size + 1)
+    query = select(*key, *_SUMS).where(*where, *_in(UsagePeriod(end=end)))
     rows = connection.execute(query.group_by(*key).order_by(*key).limit(page.size + 1)).all()
     taken = [UsageSum(row.begin, row.adapter, row.revision, _counts(row)) for row in rows[: page.size]]
     last = taken[-1] if len(rows) > page.size else None
     return taken, next_token(f"{last.hour}/{last.adapter}/{last.revision}") if last else ""
+
+
+def _end_of_page(connection: Connection, where: Sequence[ColumnElement[bool]], hours: int, size: int) -> int | None:
+    """An hour before which there are `size` sums at least, so that those after it are not added up; None for the end.
+
+    A sum has `hours` keys of the ledger at most, which the index gives in their order.
+    """
+    key = (usage.c.hour, usage.c.adapter, usage.c.revision)
+    query = select(usage.c.hour).where(*where).group_by(*key).order_by(*key).limit(1).offset(size * hours - 1)
+    last = connection.execute(query).scalar()
+    return None if last is None else last - last % hours + hours
 
 
 def sum_usage(

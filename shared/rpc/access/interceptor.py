@@ -115,7 +115,9 @@ class _Gate:
         authorise(self._rule, identity, request if isinstance(request, Message) else None)
 
     def _audit(self, identity: Identity | None, request: object, outcome: grpc.StatusCode) -> None:
-        if self._rule is not None and isinstance(request, Message) and self._rule.is_audited(request):
+        if self._rule is None or not isinstance(request, Message):
+            return
+        if self._rule.is_audited(request, has_failed=outcome is not grpc.StatusCode.OK):
             resource = self._rule.subject(request)
             write_audit(method=self._method, identity=identity, resource=resource, outcome=outcome.name)
 

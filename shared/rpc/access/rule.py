@@ -25,6 +25,8 @@ class Rule:
     RPC without any is about nothing that a tenant owns, or is for roles that stand above tenants."""
     changes: bool = False
     """Whether a call may leave something different behind; such calls are audited."""
+    is_routine: bool = False
+    """Whether calls change so much, and so little each, that only those that fail are audited."""
     creates: tuple[str, str] | None = None
     """Collection and field of the id, where the call names a new resource by its parent and id."""
     follows: bool = False
@@ -41,9 +43,9 @@ class Rule:
         """Whether it has the field of `spends` set."""
         return self.spends is not None and request is not None and bool(getattr(request, self.spends[0]))
 
-    def is_audited(self, request: Message) -> bool:
+    def is_audited(self, request: Message, *, has_failed: bool) -> bool:
         """Whether a line is written of it."""
-        return self.changes or self.is_spending(request)
+        return (self.changes and (has_failed or not self.is_routine)) or self.is_spending(request)
 
     def names(self, request: Message) -> Iterator[tuple[str, str]]:
         """Path and value of each resource field."""

@@ -55,8 +55,8 @@ RULES: Mapping[str, Rule] = {
     "/goldsmith.trainer.v1.PreferenceService/ListPreferencePairs": Rule(_READ, _PARENT),
     "/goldsmith.trainer.v1.PreferenceService/SubmitPreferenceVerdicts": Rule(_WRITE, _NAME, changes=True),
     "/goldsmith.trainer.v1.PreferenceService/ClosePreferenceStudy": Rule(_WRITE, _NAME, changes=True),
-    # What a replica counted.
-    "/goldsmith.trainer.v1.EconomicsService/ReportUsage": Rule(_REPLICA, _PARENT, changes=True),
+    # What a replica counted, every half a minute: in the log of who changed what it would drown the rest.
+    "/goldsmith.trainer.v1.EconomicsService/ReportUsage": Rule(_REPLICA, _PARENT, changes=True, is_routine=True),
     "/goldsmith.trainer.v1.EconomicsService/ListUsage": Rule(_READ, _PARENT),
     "/goldsmith.trainer.v1.EconomicsService/GetSavings": Rule(_READ, _NAME),
     "/goldsmith.registry.v1.RegistryService/GetRevision": Rule(_READ | _SERVICE, _NAME),

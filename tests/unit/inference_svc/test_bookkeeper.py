@@ -36,8 +36,9 @@ class Process:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.ids)
+        self.file = LedgerFile(self.folder / "ledger.json", self.ledger)
         self.keeper = Bookkeeper(
-            ledger=self.ledger, file=LedgerFile(self.folder / "ledger.json", self.ledger), reader=self.reader,
+            ledger=self.ledger, file=self.file, reader=self.reader,
             clock=self.clock, save_seconds=0.001, report_seconds=0.001,
         )  # fmt: skip
         self.keeper.restore()
@@ -174,6 +175,23 @@ class TestRun:
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
+
+    async def test_saves_again_what_could_not_be_written(self, process: Process) -> None:
+        """Though nothing is counted meanwhile: a disk that was full for a moment loses nothing."""
+        process.reader.away = True
+        process.count()
+        (process.folder / "ledger.json").mkdir()  # no file can take its place
+        saver = process.file._saver
+        process.file.save()
+        await saver.saved()
+        assert saver.is_unsaved
+
+        (process.folder / "ledger.json").rmdir()
+        process.file.save()
+        await saver.saved()
+
+        assert not saver.is_unsaved
+        assert len(process.next().ledger.unreported()) == 1
 
     async def test_tells_that_the_ledger_is_full(self, process: Process, caplog: pytest.LogCaptureFixture) -> None:
         """Requests that are not counted are not passed over in silence."""

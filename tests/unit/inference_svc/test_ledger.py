@@ -26,7 +26,7 @@ def _key(hour: int = 5, tenant: str = "acme", adapter: str = "answer") -> UsageK
 
 
 class Trainer:
-    """What `trainer_svc.store.ledger` does, in one line."""
+    """What `trainer_svc.store.usage_ledger` does, in one line."""
 
     def __init__(self) -> None:
         self.kept: dict[UsageKey, UsageEntry] = {}

@@ -15,7 +15,7 @@ from inference_svc.app.usage_counter import UsageCounter
 from inference_svc.domain.generation import Question, Sampling
 from inference_svc.domain.ledger import Ledger, UsageEntry
 from shared.base_model import BaseModel
-from shared.errors import DomainError
+from shared.errors import DomainError, InvalidInput
 from shared.testing import ManualClock
 from shared.usage import hour_of
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, CONTRACT, Replica
@@ -121,6 +121,15 @@ class TestFailure:
         counts = counted.entry.counts
         assert (counts.answered_requests, counts.failed_requests) == (0, 1)
         assert (counts.output_tokens, counts.saved_instruction_tokens) == (1, 0)
+
+    async def test_that_asks_for_what_cannot_be_is_its_adapters(self, counted: Counted) -> None:
+        """It is refused before it costs the engine anything, and fails all the same."""
+        with pytest.raises(InvalidInput):
+            await counted.ask(sampling=Sampling(max_output_tokens=1))
+
+        entry = counted.entry
+        assert (entry.key.adapter, entry.key.revision, entry.counts.failed_requests) == ("answer", 1, 1)
+        assert (entry.counts.prompt_tokens, entry.counts.engine_microseconds) == (0, 0)
 
     async def test_about_what_does_not_exist_is_nobodys(self, counted: Counted) -> None:
         """Names that strangers make up grow no ledger."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection
 
+from shared.errors import NotFound
 from shared.names import AdapterName, RevisionName
 from shared.testing import ManualClock
-from trainer_svc.app.adapter_history import labelled_datasets, lineage_of_revision
+from trainer_svc.app.adapter_history import history_of_adapter, labelled_datasets, lineage_of_revision
 from trainer_svc.domain.curation import CurationStep, Lineage
 from trainer_svc.domain.dataset import Dataset
 from trainer_svc.domain.job import Job, JobSpec, JobState
@@ -44,9 +47,9 @@ def _dataset(name: str, *, answers: int = 0, source: str = "") -> Dataset:
     return found
 
 
-def _publish(connection: Connection, job: str) -> Revision:
+def _publish(connection: Connection, job: str, adapter: AdapterName = ADAPTER) -> Revision:
     revision = Revision("", ZERO, (), f"tenants/acme/jobs/{job}", CONTRACT, ZERO, NOW)
-    return shelf.add_revision(connection, ADAPTER, revision)
+    return shelf.add_revision(connection, adapter, revision)
 
 
 class TestLineage:
@@ -76,6 +79,43 @@ class TestLineage:
 
         jobs, missing = transact(work)
         assert ([job.name[-1] for job in jobs], missing) == (["b"], ["tenants/acme/jobs/gone"])
+
+
+class TestHistory:
+    """What an adapter cost."""
+
+    def test_holds_what_its_revisions_began_with(self, transact: Transact) -> None:
+        """Of another adapter, too, but not the rest of that one; jobs that no worker was at are no cost."""
+
+        def work(connection: Connection) -> tuple[list[Job], list[str]]:
+            started = [
+                _job("a", adapter="other"), _job("b", adapter="other"),
+                dataclasses.replace(_job("c"), base_revision="tenants/acme/adapters/other/revisions/1", attempt=1),
+                dataclasses.replace(_job("d"), state=JobState.FAILED, attempt=1), _job("e"),
+            ]  # fmt: skip
+            for second, job in enumerate(started):
+                history.add_job(connection, dataclasses.replace(job, create_time=NOW + timedelta(seconds=second)))
+            _publish(connection, "a", AdapterName("acme", "other"))
+            _publish(connection, "b", AdapterName("acme", "other"))
+            _publish(connection, "c")
+            return history_of_adapter(connection, ADAPTER)
+
+        jobs, missing = transact(work)
+        assert ([job.name[-1] for job in jobs], missing) == (["d", "c", "a"], [])
+
+    def test_names_jobs_that_are_not_stored(self, transact: Transact) -> None:
+        """A revision whose job is gone cost something, and nobody knows what."""
+
+        def work(connection: Connection) -> tuple[list[Job], list[str]]:
+            _publish(connection, "gone")
+            return history_of_adapter(connection, ADAPTER)
+
+        assert transact(work) == ([], ["tenants/acme/jobs/gone"])
+
+    def test_of_nothing_is_not_there(self, transact: Transact) -> None:
+        """Neither a job nor a revision: somebody mistook the name."""
+        with pytest.raises(NotFound):
+            transact(lambda c: history_of_adapter(c, ADAPTER))
 
 
 class TestLabels:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, create_engine, text
 from shared.names import AdapterName, AliasName
 from shared.rpc.page import Page
 from trainer_svc.domain.promotion_record import PromotionWay, revision_before
-from trainer_svc.store import ledger
+from trainer_svc.store import promotion_log
 from trainer_svc.store.database import Database
 
 WAYS = st.sampled_from([way for way in PromotionWay if way is not PromotionWay.ROLL_BACK_ALIAS])
@@ -78,9 +78,9 @@ class TestMigration:
         engine.dispose()
         database = Database(url)
         with database._engine.begin() as connection:
-            entries, _ = ledger.list_promotions(connection, AdapterName("acme", "a"), Page(10, ""))
-            moves = ledger.moves_of(connection, LIVE)
-            other = ledger.moves_of(connection, AliasName("globex", "a", "live"))
+            entries, _ = promotion_log.list_promotions(connection, AdapterName("acme", "a"), Page(10, ""))
+            moves = promotion_log.moves_of(connection, LIVE)
+            other = promotion_log.moves_of(connection, AliasName("globex", "a", "live"))
         database.close()
 
         last = entries[0]
@@ -96,7 +96,7 @@ class TestMigration:
     def test_of_an_empty_registry_takes_over_nothing(self, database: Database) -> None:
         """A new installation begins with an empty record."""
         with database._engine.begin() as connection:
-            assert ledger.list_promotions(connection, AdapterName("acme", "a"), Page(10, "")) == ([], "")
+            assert promotion_log.list_promotions(connection, AdapterName("acme", "a"), Page(10, "")) == ([], "")
 
 
 def _upgrade(connection: Connection, version: str) -> None:

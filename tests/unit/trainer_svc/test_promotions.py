@@ -33,7 +33,7 @@ from trainer_svc.domain.promotion_policy import PromotionMode, PromotionPolicy, 
 from trainer_svc.domain.promotion_record import Actor, Promotion, PromotionWay
 from trainer_svc.domain.registry import Alias, Revision
 from trainer_svc.domain.run import RunFolder, RunResult
-from trainer_svc.store import history, ledger, shelf
+from trainer_svc.store import history, promotion_log, shelf
 from trainer_svc.store.database import Database
 
 ADAPTER = AdapterName("acme", "a")
@@ -126,7 +126,7 @@ class Desk:
     @property
     def record(self) -> list[Promotion]:
         """Oldest first."""
-        entries, _ = self(lambda c: ledger.list_promotions(c, ADAPTER, Page(100, "")))
+        entries, _ = self(lambda c: promotion_log.list_promotions(c, ADAPTER, Page(100, "")))
         return list(reversed(entries))
 
 
@@ -289,7 +289,7 @@ class TestPromoteRevision:
         """The alias, its change for those who watch, and the entry are one transaction."""
         own = desk.revision(sound())
         with monkeypatch.context() as patch:
-            patch.setattr(ledger, "add_promotion", _die)
+            patch.setattr(promotion_log, "add_promotion", _die)
             for move in (lambda: desk.promote(own, ""), lambda: desk.set_alias(own), lambda: desk.finish(sound())):
                 with pytest.raises(MemoryError):
                     move()

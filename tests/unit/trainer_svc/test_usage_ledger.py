@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import itertools
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,14 @@ from sqlalchemy import create_engine
 from shared.errors import InvalidInput
 from shared.rpc.page import Page
 from shared.usage import COUNTERS, UsageCounts
-from trainer_svc.domain.usage_ledger import MAX_COUNT, MAX_ENTRIES, ReportedUsage, UsagePeriod, check_report
+from trainer_svc.domain.usage_ledger import (
+    MAX_COUNT,
+    MAX_ENTRIES,
+    ReportedUsage,
+    UsagePeriod,
+    check_report,
+    check_report_size,
+)
 from trainer_svc.store import usage_ledger
 from trainer_svc.store.table import metadata
 
@@ -64,9 +73,9 @@ class TestReport:
 
     @pytest.mark.parametrize("count", [0, MAX_ENTRIES + 1])
     def test_has_a_bound(self, count: int) -> None:
-        """An empty one says nothing, and one too many is refused before it is looked at."""
+        """An empty one says nothing."""
         with pytest.raises(InvalidInput, match="entries: must be 1 to 1,000"):
-            check_report([dataclasses.replace(ENTRY, hour=-hour) for hour in range(count)])
+            check_report_size(count)
 
     def test_counts_each_revision_and_hour_once(self) -> None:
         """Which of two would hold?"""
@@ -159,6 +168,30 @@ class TestListing:
         found, _ = transact(lambda c: usage_ledger.list_usage(c, "acme", "b", UsagePeriod(4, 6), 1, Page(50, "")))
 
         assert [(each.hour, each.adapter) for each in found] == [(4, "b"), (5, "b")]
+
+    @pytest.mark.parametrize("hours", [1, 24])
+    def test_costs_no_more_with_a_longer_history(self, hours: int) -> None:
+        """A page adds up what it shows, wherever it is: steps of the database's machine, at 600 days and at 60."""
+        engine, steps = create_engine("sqlite://"), list[int]()
+        with engine.begin() as connection:
+            metadata.create_all(connection)
+            for days in (60, 600):
+                entries = [_entry(24 * day + hour, 1) for day in range(days) for hour in (0, 5, 9)]
+                usage_ledger.store_usage(connection, f"t{days}", "a", entries)
+                middle = base64.urlsafe_b64encode(f"{24 * days // 2}/answer/1".encode()).decode()
+                for token in ("", middle):
+                    counted: list[None] = []
+                    raw = connection.connection.driver_connection
+                    assert isinstance(raw, sqlite3.Connection)
+                    raw.set_progress_handler(lambda counted=counted: counted.append(None), 1)
+                    usage_ledger.list_usage(connection, f"t{days}", "", ALL, hours, Page.parse(2, token))
+                    raw.set_progress_handler(None, 1)
+                    steps.append(len(counted))
+        engine.dispose()
+
+        short_first, short_middle, long_first, long_middle = steps
+        assert long_first < 2 * short_first
+        assert long_middle < 2 * short_middle
 
     @pytest.mark.parametrize("after", ["x", "1/a", "1/a/b", "-1/a/1", "1/a/1/1", "9999999999/a/1", "²/a/1"])
     def test_refuses_the_token_of_another_list(self, transact: Transact, after: str) -> None:

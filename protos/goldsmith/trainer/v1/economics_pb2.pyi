@@ -68,7 +68,9 @@ class UsageCounts(_message.Message):
     answered_request_count: _builtins.int
     """Requests that were answered."""
     failed_request_count: _builtins.int
-    """Requests of a known adapter or contract that ended without an answer, those that their caller gave up included."""
+    """Requests that ended without an answer after their adapter or contract was found and ready: refused for what they
+    ask, failed, or given up by their caller. Those refused before, such as by a quota, are not counted.
+    """
     prompt_token_count: _builtins.int
     """Tokens of the prompts sent to the engine, all attempts."""
     cached_prompt_token_count: _builtins.int
@@ -439,8 +441,8 @@ class Savings(_message.Message):
     @_builtins.property
     def training(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrainingCost]:
         """Training jobs, the newest first; at most 500 of training_job_count. Of an adapter all that a worker was at, those
-        that failed or were cancelled too, since what succeeded was found by way of them. Of a revision the job that made
-        it, and those of the revisions that it began with.
+        that failed or were cancelled too, since what succeeded was found by way of them, and what its revisions count. Of a
+        revision the job that made it, and those of the revisions that it began with, of other adapters too.
         """
 
     @_builtins.property

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger, nullable=False),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in _COUNTERS),
     )
+    op.create_index("usage_by_hour", "usage", ["tenant", "hour", "adapter", "revision"])
 
 
 def downgrade() -> None:
