@@ -61,11 +61,16 @@ def _resampled_means(columns: Numbers, seed: int = SEED) -> Numbers:
 
 
 def paired_rate_difference(only_first: int, only_other: int, both: int, neither: int) -> Measure:
-    """The difference of two rates on the same rows: Newcombe's hybrid score interval (1998, method 10)."""
+    """The difference of two rates on the same rows: Newcombe's hybrid score interval (1998, method 10).
+
+    Its association phi has his correction for continuity where it is positive: without it the interval is too narrow.
+    """
     count = only_first + only_other + both + neither
     first, other = rate(both + only_first, count), rate(both + only_other, count)
     margins = (both + only_first) * (only_other + neither) * (both + only_other) * (only_first + neither)
-    association = (both * neither - only_first * only_other) / math.sqrt(margins) if margins else 0.0
+    surplus = both * neither - only_first * only_other
+    corrected = max(surplus - count / 2, 0.0) if surplus > 0 else surplus
+    association = corrected / math.sqrt(margins) if margins else 0.0
 
     def distance(left: float, right: float) -> float:
         return math.sqrt(max(left**2 - 2 * association * left * right + right**2, 0.0))
