@@ -120,6 +120,17 @@ class TestMetrics:
         assert few.low < few.value < few.high
         assert (many.high - many.low) / (few.high - few.low) == pytest.approx(0.5, abs=0.1)
 
+    @pytest.mark.parametrize("hits", [0, 1, 5])
+    def test_few_rows_show_little(self, hits: int) -> None:
+        """Rows that are all alike leave the bootstrap no width; a metric is no surer than a rate of as many rows."""
+        metrics = metrics_of([replace(RIGHT, rouge_l=1.0)] * hits + [replace(WRONG, rouge_l=0.0)] * (5 - hits))
+        floor = rate(hits, 5)
+
+        for found in (metrics.field_recall, metrics.task_metric, metrics.rouge_l):
+            assert found is not None
+            assert (found.low <= floor.low, found.high >= floor.high) == (True, True)
+        assert metrics.field_f1.high - metrics.field_f1.low > 0.4
+
     def test_survive_storage(self) -> None:
         """As JSON and back."""
         metrics = metrics_of([RIGHT, WRONG])
