@@ -2,11 +2,12 @@
 
 What the checks rest on: intervals are of 95 % (Wilson's for rates; for other measures of 0..1 the bootstrap over rows,
 but never narrower than Wilson's), comparisons with the live revision and the base are paired on the same rows, and a
-verdict is given only where the interval leaves 0 out and the paired test's p is below 0.05. What they cannot say: with n holdout rows a rate near a half is known to about
-1 / sqrt(n) (0.14 for 50 rows, 0.05 for 400), so that "not significantly worse" on 50 rows still allows a revision that
-is worse by a tenth: who must rule that out sets `live_margin` or a threshold at the lower end, and brings more rows.
-Each look at the same holdout has its own 2.5 % of wrong verdicts against a revision that is as good; nothing is
-corrected for many jobs on one dataset. All of it speaks of inputs like those of the holdout, and of no others.
+verdict is given only where the interval leaves 0 out and the paired test's p is below 0.05. What they cannot say: with
+n holdout rows a rate near a half is known to about 1 / sqrt(n) (0.14 for 50 rows, 0.05 for 400), so that "not
+significantly worse" on 50 rows still allows a revision that is worse by a tenth: who must rule that out sets
+`live_margin` or a threshold at the lower end, and brings more rows. Each look at the same holdout has its own 2.5 % of
+wrong verdicts against a revision that is as good; nothing is corrected for many jobs on one dataset. All of it speaks
+of inputs like those of the holdout, and of no others.
 """
 
 from __future__ import annotations
