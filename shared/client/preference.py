@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from typing import Self
 
 from goldsmith.trainer.v1 import preference_pb2, preference_service_pb2, preference_service_pb2_grpc
-from shared.client.channel import call, open_channel
+from shared.client.base import PAGE_SIZE, ServiceClient, pages
+from shared.client.channel import call
 from shared.client.credentials import Credentials
 from shared.names import PreferenceStudyName
 
-_PAGE_SIZE = 1000
 _TIMEOUT_SECONDS = 30.0
 
 
-class PreferenceClient:
+class PreferenceClient(ServiceClient):
     """Calls one trainer service; safe to share between threads. Every method raises `DomainError` subclasses."""
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
-        self._channel = open_channel(address, credentials)
+        super().__init__(address, credentials)
         self._studies = preference_service_pb2_grpc.PreferenceServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
 
     def create(
         self, name: str, revision_a: str, revision_b: str, *, max_pairs: int = 0, seed: int = 0
@@ -52,27 +41,23 @@ class PreferenceClient:
 
     def studies(self, adapter: str) -> Iterator[preference_pb2.PreferenceStudy]:
         """Every study of `tenants/{tenant}/adapters/{adapter}`, by id."""
-        token = ""
-        while True:
-            request = preference_service_pb2.ListPreferenceStudiesRequest(parent=adapter, page_token=token)
-            page = call(self._studies.ListPreferenceStudies, request, _TIMEOUT_SECONDS)
+        for page in pages(
+            self._studies.ListPreferenceStudies,
+            lambda token: preference_service_pb2.ListPreferenceStudiesRequest(
+                parent=adapter, page_size=PAGE_SIZE, page_token=token
+            ),
+        ):
             yield from page.studies
-            token = page.next_page_token
-            if not token:
-                return
 
     def pairs(self, study: str) -> Iterator[preference_pb2.PreferencePair]:
         """What reviewers see; pages are fetched as they are needed."""
-        token = ""
-        while True:
-            request = preference_service_pb2.ListPreferencePairsRequest(
-                parent=study, page_size=_PAGE_SIZE, page_token=token
-            )
-            page = call(self._studies.ListPreferencePairs, request, _TIMEOUT_SECONDS)
+        for page in pages(
+            self._studies.ListPreferencePairs,
+            lambda token: preference_service_pb2.ListPreferencePairsRequest(
+                parent=study, page_size=PAGE_SIZE, page_token=token
+            ),
+        ):
             yield from page.pairs
-            token = page.next_page_token
-            if not token:
-                return
 
     def submit(
         self, study: str, reviewer: str, verdicts: Sequence[preference_pb2.PreferenceVerdict]

@@ -88,6 +88,8 @@ class AdapterEvaluation:
         }  # fmt: skip
         if forgetting.leaked_format_rate is not None:
             told["leaked_format_rate"] = forgetting.leaked_format_rate.value
+        if forgetting.base_leaked_format_rate is not None:
+            told["base_leaked_format_rate"] = forgetting.base_leaked_format_rate.value
         free = {f"{UNCONSTRAINED}{name}": measure for name, measure in own.unconstrained.measures.items()}
         return Evidence(
             row_count=own.constrained.row_count,

@@ -37,7 +37,8 @@ class Evidence:
     memorised: Comparison | None = None
     """The task metric on a sample of rows that were trained on, minus that on the holdout; the rows are not paired."""
     forgetting: Mapping[str, float] = field(default_factory=dict)
-    """`cross_entropy_increase` and `kl_divergence` in nats per token of general text, `leaked_format_rate` 0..1."""
+    """`cross_entropy_increase` and `kl_divergence` in nats per token of general text, `leaked_format_rate` 0..1, and
+    the base's own as `base_leaked_format_rate`."""
 
     def __post_init__(self) -> None:
         if self.row_count < 0:

@@ -1,12 +1,13 @@
 """Holds the evidence on a revision against a policy.
 
-What the checks rest on: intervals are of 95 % (Wilson's for rates, bootstrap over rows for means), comparisons with the
-live revision and the base are paired on the same rows, and a verdict is given only where the interval leaves 0 out and
-the paired test's p is below 0.05. What they cannot say: with n holdout rows a rate near a half is known to about
-1 / sqrt(n) (0.14 for 50 rows, 0.05 for 400), so that "not significantly worse" on 50 rows still allows a revision that
-is worse by a tenth: who must rule that out sets `live_margin` or a threshold at the lower end, and brings more rows.
-Each look at the same holdout has its own 2.5 % of wrong verdicts against a revision that is as good; nothing is
-corrected for many jobs on one dataset. All of it speaks of inputs like those of the holdout, and of no others.
+What the checks rest on: intervals are of 95 % (Wilson's for rates; for other measures of 0..1 the bootstrap over rows,
+but never narrower than Wilson's), comparisons with the live revision and the base are paired on the same rows, and a
+verdict is given only where the interval leaves 0 out and the paired test's p is below 0.05. What they cannot say: with
+n holdout rows a rate near a half is known to about 1 / sqrt(n) (0.14 for 50 rows, 0.05 for 400), so that "not
+significantly worse" on 50 rows still allows a revision that is worse by a tenth: who must rule that out sets
+`live_margin` or a threshold at the lower end, and brings more rows. Each look at the same holdout has its own 2.5 % of
+wrong verdicts against a revision that is as good; nothing is corrected for many jobs on one dataset. All of it speaks
+of inputs like those of the holdout, and of no others.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ Measured on the shipped base, 2026-11-23 (both gains, the first with its interva
 0.56 (0.51 to 0.61) and 0.61; 700 rows of Snips BookRestaurant, 3 passes, 0.23 (0.20 to 0.26) and 0.31; 556 of GeoQuery,
 SQL, 3 passes, 0.36 (0.31 to 0.42) and 0.56. Many passes over shuffled rows teach some of them by heart, which 0 would
 take for skill."""
+LEAST_MARGIN_ROWS = 20
+"""Compared rows that a margin needs: the interval of fewer may have no width where the two answered all of them alike.
+Of 20 rows without a difference the chance is below 5 % where in truth one in seven differs."""
 
 
 class CheckOutcome(enum.StrEnum):
@@ -45,7 +49,7 @@ class CheckReason(enum.StrEnum):
 
     WORSE_THAN_LIVE = "WORSE_THAN_LIVE"
     NOT_COMPARED = "NOT_COMPARED"
-    """A revision is live, and the two were never compared."""
+    """A revision is live, and the two were never compared, or on too few rows for the margin that is asked for."""
     BELOW_THRESHOLD = "BELOW_THRESHOLD"
     ENDLESS_ANSWERS = "ENDLESS_ANSWERS"
     """Left to itself it does not end its answers: most often it was trained without the stop token."""
@@ -138,8 +142,11 @@ def _against_live(policy: PromotionPolicy, evidence: Evidence | None, live: str)
         required = policy.is_evaluation_required or margin is not None
         return _unknown(name, "the revision was not evaluated", is_required=required)
     found = of_task(evidence.against_live) if evidence.live_revision == live else None
+    why = f"the revision was not compared with {live}"
     if found is None:
-        why = f"the revision was not compared with {live}"
+        return PromotionCheck(name, CheckOutcome.NOT_MEASURED, why, CheckReason.NOT_COMPARED)
+    if margin is not None and found.row_count < LEAST_MARGIN_ROWS:
+        why += f" on enough rows for a margin: {found.row_count}, where {LEAST_MARGIN_ROWS} are the least"
         return PromotionCheck(name, CheckOutcome.NOT_MEASURED, why, CheckReason.NOT_COMPARED)
     if margin is None:
         told = f"{_figures(found)} against {live}"
@@ -189,7 +196,7 @@ def _against_chance(policy: PromotionPolicy, evidence: Evidence | None) -> Promo
 def _memorised(policy: PromotionPolicy, evidence: Evidence | None) -> PromotionCheck:
     """By the interval's lower end: a gap that chance alone may explain stops nobody."""
     found = evidence.memorised if evidence is not None else None
-    if found is None:
+    if found is None or not found.row_count:
         return _unknown(
             BuiltInCheck.NOT_MEMORISED,
             "rows that were trained on were not answered",
@@ -228,11 +235,16 @@ def _threshold(threshold: Threshold, evidence: Evidence | None) -> PromotionChec
 
 
 def _forgetting(figure: str, limit: float, evidence: Evidence | None) -> PromotionCheck:
+    """Where the base's own figure is known its increase is limited: a form that any answer has is none that leaked."""
     name = f"forgetting.{figure}"
     found = evidence.forgetting.get(figure) if evidence is not None else None
     if found is None:
         return _unknown(name, f"{figure} is not known", is_required=True)
     told = f"{figure} is {found:.4f}; the most is {limit:.4f}"
+    base = evidence.forgetting.get(f"base_{figure}") if evidence is not None else None
+    if base is not None:
+        found -= base
+        told += f" more than the base's {base:.4f}"
     return _judged(name, told, CheckReason.FORGOT_TOO_MUCH, passes=found <= limit)
 
 

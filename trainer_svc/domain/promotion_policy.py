@@ -59,7 +59,7 @@ class ForgettingLimits:
     kl_divergence: float | None = None
     """Nats per token, KL(base || adapter)."""
     leaked_format_rate: float | None = None
-    """0..1."""
+    """0..1; what comes on top of the base's own rate, where the evidence has that."""
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Name and value of each limit that is set."""
@@ -81,7 +81,8 @@ class PromotionPolicy:
     thresholds: tuple[Threshold, ...] = ()
     live_margin: float | None = None
     """None: a revision fails when it is significantly worse than the live one. Otherwise it passes only when the lower
-    end of the difference's 95 % interval is at least minus this: no worse by more than the margin (non-inferiority)."""
+    end of the difference's 95 % interval is at least minus this: no worse by more than the margin (non-inferiority).
+    That needs 20 compared rows."""
     forgetting: ForgettingLimits = field(default_factory=ForgettingLimits)
     disabled: frozenset[BuiltInCheck] = frozenset()
     least_own_stop_rate: float = 0.9

@@ -51,9 +51,10 @@ def is_right(question: Question, text: str) -> bool:
 
 def _questions(path: Path) -> tuple[Question, ...]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        *lines, rest = path.read_text(encoding="utf-8").split("\n")  # other breaks may stand inside a text of JSON
     except (OSError, UnicodeDecodeError) as err:
         raise _invalid(str(path), f"cannot be read as UTF-8: {err}") from err
+    lines += [rest] if rest else []
     if not 1 <= len(lines) <= MAX_ROWS:
         raise _invalid(str(path), f"must hold 1 to {MAX_ROWS} lines, has {len(lines)}")
     return tuple(_question(f"{path}:{number}", line) for number, line in enumerate(lines, 1))

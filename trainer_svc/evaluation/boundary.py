@@ -12,6 +12,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from trainer_svc.evaluation.catalogue import Table
+from trainer_svc.evaluation.statement import read_select
 
 Value = str | int | float | None
 Place = tuple[str, str]
@@ -46,11 +47,8 @@ class Boundaries:
 
 def read_boundaries(statement: str, tables: Sequence[Table]) -> Boundaries:
     """Of one SELECT in SQLite's dialect; nothing of a text that is none."""
-    try:
-        node = sqlglot.parse_one(statement, read="sqlite")
-    except (SqlglotError, RecursionError):
-        return Boundaries({}, (), 0)
-    return _Reader(tables).read(node)
+    node = read_select(statement, "sqlite")
+    return Boundaries({}, (), 0) if node is None else _Reader(tables).read(node)
 
 
 def beside_each_other(first: Boundaries, other: Boundaries) -> Boundaries:
@@ -156,8 +154,9 @@ class _Reader:
     def _text_or_literal(self, node: _Node) -> tuple[Value] | None:
         """A literal in a tuple; text in double quotes that names no column is one to SQLite."""
         node = node.unnest()
-        if isinstance(node, exp.Column) and node.this.quoted and not node.table and not list(self._find(node)):
-            return (node.name,)
+        # args, since a star is a column without quotes
+        if isinstance(node, exp.Column) and node.this.args.get("quoted") and not node.table:
+            return None if list(self._find(node)) else (node.name,)
         return _literal(node)
 
     def _add(self, place: Place, near: Sequence[Value], far: Sequence[Value]) -> None:

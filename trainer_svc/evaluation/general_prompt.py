@@ -36,7 +36,9 @@ GENERAL_PROMPTS = (
 def leaks_format(contract: CompiledContract, text: str) -> bool | None:
     """Whether an answer to a general prompt begins as answers to the task do; None where these have no form.
 
-    Only its beginning counts, since a free answer may be cut off.
+    Of JSON and SQL its beginning counts, since a free answer may be cut off; of a choice or a regular expression the
+    whole of what there is. A wide expression takes any text, the base's as well:
+    what says something is the rate beside that of the base.
     """
     kind, begin = contract.spec.kind, text.lstrip()
     if kind is ContractKind.TEXT:

@@ -31,7 +31,10 @@ def score_rows(
     *,
     database_sql: str = "",
 ) -> list[RowScore]:
-    """One score a row, in order. `golden` keeps the contract; an answer may be any text.
+    """One score a row, in order.
+
+    An answer may be any text. So may a golden output: one that breaks the contract stays in the holdout as a miss, and
+    no answer equals one that is no JSON.
 
     Leaves are, by kind: scalars of JSON; SQL's tokens in canonical spelling; the words of a text, as SQuAD's F1 counts
     them but as written (Rajpurkar et al. 2016); a choice or an answer to a regular expression as a whole.
@@ -51,14 +54,15 @@ def score_rows(
 
 def _score(spec: ContractSpec, check: Check, golden: str, answer: Generated, alike: bool | None) -> RowScore:
     is_exact, fields = _compare(spec, golden, answer.text)
+    is_parsed = is_select(answer.text, spec.dialect) if spec.kind is ContractKind.SQL else None
     return RowScore(
-        is_valid=not check(answer.text),
+        is_valid=is_parsed is not False and not check(answer.text),
         is_exact=is_exact,
         fields=fields,
         has_filler=has_filler(spec, golden, answer.text),
         ended=answer.ended,
         token_count=answer.token_count,
-        is_parsed=is_select(answer.text, spec.dialect) if spec.kind is ContractKind.SQL else None,
+        is_parsed=is_parsed,
         executes_alike=alike,
         rouge_l=rouge_l(golden, answer.text) if spec.kind is ContractKind.TEXT else None,
     )
@@ -68,7 +72,7 @@ def _compare(spec: ContractSpec, golden: str, generated: str) -> tuple[bool, tup
     """Whether they are equal, and their leaves."""
     if spec.kind is ContractKind.JSON:
         tree, other = read_tree(golden), read_tree(generated)
-        return tree == other, count_fields(tree, other)
+        return tree is not None and tree == other, count_fields(tree, other)
     text, answer = (unicodedata.normalize("NFC", side) for side in (golden, generated))
     if spec.kind is ContractKind.SQL:
         text, answer = (canonical_statement(spec, side) for side in (text, answer))

@@ -9,13 +9,17 @@ import numpy as np
 
 from trainer_svc.domain.measure import FieldMeasure, Measure, Metrics
 from trainer_svc.domain.row_score import FieldCount, RowScore
-from trainer_svc.evaluation.interval import Numbers, Statistic, bootstrap, rate
+from trainer_svc.evaluation.interval import Numbers, Statistic, at_least_of_rate, bootstrap, rate
 
 _MAX_FIELDS = 200
 
 
 def metrics_of(rows: Sequence[RowScore]) -> Metrics:
-    """All metrics of a set of rows; rates with Wilson's interval, the others with the bootstrap's."""
+    """All metrics of a set of rows; rates with Wilson's interval, the others with the bootstrap's.
+
+    That of a metric of 0..1 is never narrower than Wilson's of the same value and number of rows: five right rows alone
+    do not show that all are.
+    """
     fields = _fields(rows)
     kept = sorted(fields, key=lambda field: (-field.golden_count - field.invented, field.path))[:_MAX_FIELDS]
     return Metrics(
@@ -32,11 +36,11 @@ def metrics_of(rows: Sequence[RowScore]) -> Metrics:
         dropped_field_count=len(fields) - len(kept),
         filler_rate=_rate(row.has_filler for row in rows),
         own_stop_rate=_rate(row.ended for row in rows),
-        output_tokens=_mean([row.token_count for row in rows], widest=Measure(0.0, 0.0, 0.0)),
+        output_tokens=_mean([row.token_count for row in rows]) or Measure(0.0, 0.0, 0.0),
         task_metric=_task_metric(rows),
         parse_rate=_rate_where_known(row.is_parsed for row in rows),
         execution_match=_rate_where_known(row.executes_alike for row in rows),
-        rouge_l=_mean_where_known([row.rouge_l for row in rows]),
+        rouge_l=_share_where_known([row.rouge_l for row in rows]),
     )
 
 
@@ -85,7 +89,7 @@ def task_statistic(row: RowScore) -> Statistic:
 def _task_metric(rows: Sequence[RowScore]) -> Measure:
     if not rows or rows[0].executes_alike is not None:
         return _rate(row.executes_alike is True for row in rows)
-    return bootstrap(task_columns(rows), task_statistic(rows[0]))
+    return at_least_of_rate(bootstrap(task_columns(rows), task_statistic(rows[0])), len(rows))
 
 
 def _ratio(part: Numbers, whole: Numbers, *, empty: np.typing.NDArray[np.bool_]) -> Numbers:
@@ -93,7 +97,7 @@ def _ratio(part: Numbers, whole: Numbers, *, empty: np.typing.NDArray[np.bool_])
 
 
 def _of_leaves(rows: Sequence[RowScore], statistic: Statistic) -> Measure:
-    return bootstrap(leaf_columns(rows), statistic) if rows else rate(0, 0)
+    return at_least_of_rate(bootstrap(leaf_columns(rows), statistic), len(rows)) if rows else rate(0, 0)
 
 
 def _rate(hits: Iterable[bool]) -> Measure:
@@ -107,15 +111,15 @@ def _rate_where_known(hits: Iterable[bool | None]) -> Measure | None:
     return _rate(known) if known else None
 
 
-def _mean(values: Sequence[float], *, widest: Measure) -> Measure:
-    if not values:
-        return widest
-    return bootstrap(np.array(values, dtype=np.float64).reshape(-1, 1), only)
+def _mean(values: Sequence[float]) -> Measure | None:
+    return bootstrap(np.array(values, dtype=np.float64).reshape(-1, 1), only) if values else None
 
 
-def _mean_where_known(values: Sequence[float | None]) -> Measure | None:
+def _share_where_known(values: Sequence[float | None]) -> Measure | None:
+    """The mean of values of 0..1."""
     known = [value for value in values if value is not None]
-    return _mean(known, widest=rate(0, 0)) if known else None
+    found = _mean(known)
+    return at_least_of_rate(found, len(known)) if found is not None else None
 
 
 def _fields(rows: Sequence[RowScore]) -> list[FieldMeasure]:

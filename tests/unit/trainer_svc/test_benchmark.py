@@ -29,6 +29,14 @@ class TestLoadBenchmarks:
         assert [(one.name, len(one.questions)) for one in found] == [("a", 2), ("b", 1)]
         assert found[1].questions == (Question("one and one?", "two"),)
 
+    def test_breaks_lines_at_line_feeds_alone(self, tmp_path: Path) -> None:
+        """What Unicode calls a line or paragraph separator may stand inside a text of JSON."""
+        (tmp_path / "a.jsonl").write_text('{"prompt": "one\u2028two\u0085", "answer": "three"}\n')
+
+        (found,) = load_benchmarks(tmp_path)
+
+        assert found.questions == (Question("one\u2028two\u0085", "three"),)
+
     @pytest.mark.parametrize(
         ("text", "place"),
         [

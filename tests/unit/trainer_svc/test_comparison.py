@@ -47,6 +47,28 @@ class TestIntervals:
 
         assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0569, 0.3404), abs=1e-4)
 
+    @pytest.mark.parametrize(
+        ("counts", "low", "high"),
+        [((12, 2, 20, 16), 0.0562, 0.3292), ((2, 12, 20, 16), -0.3292, -0.0562), ((20, 12, 2, 16), -0.0597, 0.3615)],
+    )
+    def test_positive_association_is_corrected(
+        self, counts: tuple[int, int, int, int], low: float, high: float
+    ) -> None:
+        """`max(ad - bc - n/2, 0)` in phi's numerator where `ad > bc`, `ad - bc` as it is where not."""
+        first, other, both, neither = counts
+        n, surplus = sum(counts), both * neither - first * other
+        p, q = rate(both + first, n), rate(both + other, n)
+        phi = (max(surplus - n / 2, 0) if surplus > 0 else surplus) / sqrt(
+            (both + first) * (other + neither) * (both + other) * (first + neither)
+        )
+        down, up = (p.value - p.low, q.high - q.value), (p.high - p.value, q.value - q.low)
+        below, above = (sqrt(x * x - 2 * phi * x * y + y * y) for x, y in (down, up))
+
+        found = paired_rate_difference(*counts)
+
+        assert (found.low, found.high) == pytest.approx((p.value - q.value - below, p.value - q.value + above))
+        assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
+
     @given(st.tuples(*[st.integers(0, 30)] * 4).filter(any))
     def test_differences_are_symmetric(self, counts: tuple[int, int, int, int]) -> None:
         """Turned around they change their sign, and they stay within -1 and 1."""
@@ -97,6 +119,17 @@ class TestMetrics:
 
         assert few.low < few.value < few.high
         assert (many.high - many.low) / (few.high - few.low) == pytest.approx(0.5, abs=0.1)
+
+    @pytest.mark.parametrize("hits", [0, 1, 5])
+    def test_few_rows_show_little(self, hits: int) -> None:
+        """Rows that are all alike leave the bootstrap no width; a metric is no surer than a rate of as many rows."""
+        metrics = metrics_of([replace(RIGHT, rouge_l=1.0)] * hits + [replace(WRONG, rouge_l=0.0)] * (5 - hits))
+        floor = rate(hits, 5)
+
+        for found in (metrics.field_recall, metrics.task_metric, metrics.rouge_l):
+            assert found is not None
+            assert (found.low <= floor.low, found.high >= floor.high) == (True, True)
+        assert metrics.field_f1.high - metrics.field_f1.low > 0.4
 
     def test_survive_storage(self) -> None:
         """As JSON and back."""

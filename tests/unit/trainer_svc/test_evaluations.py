@@ -40,6 +40,12 @@ class TestOfJob:
         assert found == evaluation()
         assert (job.name, job.revision) == (str(NAME), "tenants/acme/adapters/a/revisions/1")
 
+    def test_gives_a_promotion_the_leaks_of_both(self) -> None:
+        """The adapter's and the base's: a wide format is met by the base, too."""
+        told = evaluation().evidence.forgetting
+
+        assert (told["leaked_format_rate"], told["base_leaked_format_rate"]) == (0.5, 0.25)
+
     def test_says_that_a_job_is_not_done(self, evaluations: Evaluations) -> None:
         """With its state, so that the caller knows whether to wait."""
         with pytest.raises(StateConflict) as caught:

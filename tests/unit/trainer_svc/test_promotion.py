@@ -177,6 +177,42 @@ class TestCheck:
         assert check(policy, sound(LIVE, against_live=(slight,)), LIVE).passed
         assert not check(DEFAULT, sound(LIVE, against_live=(slight,)), LIVE).passed
 
+    def test_a_margin_needs_enough_rows(self) -> None:
+        """A few rows that both answer alike have an interval without width, and prove nothing."""
+        policy, alike = PromotionPolicy(live_margin=0.0), compared(0.0, 0.0)
+
+        few, enough = (
+            check(policy, sound(LIVE, against_live=(dataclasses.replace(alike, row_count=count),)), LIVE)
+            for count in (19, 20)
+        )
+
+        assert reasons(few) == {CheckReason.NOT_COMPARED}
+        assert "19, where 20" in few.stopping[0].description
+        assert enough.passed
+
+    def test_a_gap_to_no_rows_is_none(self) -> None:
+        """Where all train rows are synthetic nothing was answered: that is not measured, and not passed."""
+        evidence = sound(memorised=Comparison(MetricName.TASK_METRIC, 0.0, -1.0, 1.0, 1.0, 0, Verdict.UNDECIDED))
+
+        (found,) = (each for each in check(DEFAULT, evidence).checks if each.name == BuiltInCheck.NOT_MEMORISED)
+
+        assert (found.outcome, found.reason) == (CheckOutcome.NOT_MEASURED, None)
+        assert reasons(check(PromotionPolicy(is_evaluation_required=True), evidence)) == {CheckReason.NOT_EVALUATED}
+
+    @pytest.mark.parametrize(
+        ("rates", "passes"),
+        [
+            ({"leaked_format_rate": 1.0, "base_leaked_format_rate": 1.0}, True),
+            ({"leaked_format_rate": 0.5, "base_leaked_format_rate": 0.25}, False),
+            ({"leaked_format_rate": 0.25}, False),
+        ],
+    )
+    def test_formats_that_the_base_has_too_did_not_leak(self, rates: dict[str, float], passes: bool) -> None:
+        """A wide regular expression takes any answer: what comes on top of the base's rate is limited."""
+        policy = PromotionPolicy(forgetting=ForgettingLimits(leaked_format_rate=0.1))
+
+        assert reasons(check(policy, sound(forgetting=rates))) == (set() if passes else {CheckReason.FORGOT_TOO_MUCH})
+
     def test_stops_a_gap_only_where_chance_does_not_explain_it(self) -> None:
         """The lower end of its interval decides, up to the limit itself."""
         vague, clear = compared(0.3, 0.1), compared(0.3, 0.04)

@@ -196,7 +196,7 @@ class PromotionPolicy(_message.Message):
     live_margin: _builtins.float
     """Optional, 0 to 1. Absent: a revision fails when it is significantly worse than the live one in the task metric.
     Set: it passes only when the lower end of the difference's 95 % interval is at least minus this, so that it is no
-    worse by more than the margin (non-inferiority), which takes more rows to show.
+    worse by more than the margin (non-inferiority), which takes more rows to show, 20 at least.
     """
     min_own_stop_rate: _builtins.float
     """Optional, 0 to 1. For BUILT_IN_CHECK_OWN_STOP: the least share of free answers that the adapter ends by itself.
@@ -341,7 +341,9 @@ class ForgettingLimits(_message.Message):
     max_kl_divergence: _builtins.float
     """Optional, 0 to 1000 nats per token: KL(base || adapter)."""
     max_leaked_format_rate: _builtins.float
-    """Optional, 0 to 1. Share of answers to unrelated prompts that have the form of the task's."""
+    """Optional, 0 to 1. Share of answers to unrelated prompts that have the form of the task's, on top of the base model's
+    own share.
+    """
     def __init__(
         self,
         *,
