@@ -9,7 +9,7 @@ SECONDS ?= 60
 export OMP_WAIT_POLICY := PASSIVE
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help venv demo test fuzz lint protos protos-check bench bench-format bench-adapters bench-train bench-architectures bench-evaluation base-model clean
+.PHONY: help venv demo test test-soak fuzz lint protos protos-check bench bench-format bench-adapters bench-train bench-architectures bench-evaluation base-model clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,9 @@ demo: $(READY) ## train and serve two tenants' adapters on loopback; DATA=folder
 
 test: $(READY) ## every test, the ones with a real engine included
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+
+test-soak: $(READY) ## what takes too long for every change: broken adapters on each way to `live` (some 10 minutes)
+	$(BIN)/python -m pytest -m soak tests/e2e
 
 fuzz: $(READY) ## look for tokens, names, requests and cursors that open something; SECONDS=60 for each of the four targets
 	for target in token name message cursor; do \

@@ -198,7 +198,7 @@ def _dora(base: BaseModel) -> Iterator[None]:
             r=plan.rank, lora_alpha=int(plan.alpha), target_modules=list(base.architecture.target_modules),
             use_dora=True, task_type="CAUSAL_LM",
         )  # fmt: skip
-        found = get_peft_model(model, config)
+        found = get_peft_model(model, config, autocast_adapter_dtype=False)
         found.peft_config["default"].base_model_name_or_path = base.model_id  # else its path alone would be refused
         return found
 

@@ -213,7 +213,7 @@ class TestStop:
         assert (training["best_step"], training["validation_row_count"]) == (4, 16)
         (usage,) = events_of(folder, "usage")
         assert usage["answer_tokens"] >= 9 + 4 * 16, "each answer ends with the stop token"
-        assert (usage["step_count"], usage["scored_count"], usage["validation_count"]) == (8, 9, 4)
+        assert (usage["step_count"], usage["scored_count"], usage["validation_count"]) == (8, 2 * 9, 4)
         lengths = [len(example.input_ids) for example in _prepared(folder).examples]
         assert usage["trained_tokens"] == sum(lengths) * 8 // _STEPS
 
