@@ -22,7 +22,8 @@ from trainer_svc.domain.plan import TrainingPlan
 from trainer_svc.engine.adapter import new_adapter
 from trainer_svc.engine.base import check_projections
 from trainer_svc.engine.batching import collate
-from trainer_svc.engine.generation import allowed_tokens, generate
+from trainer_svc.engine.decoding import Constrained, allowed_tokens
+from trainer_svc.engine.generation import generate
 from trainer_svc.engine.loss import completion_loss
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
@@ -87,7 +88,7 @@ class TestArchitecture:
         prompts = [renderer.prompt_ids("x" * count) for count in (1, 10, 40)]
         model = _adapted(base).eval()
 
-        answers = generate(model, contract, prompts, base.max_positions)
+        answers = generate(model, Constrained(contract), prompts, base.max_positions)
 
         assert answers == [_alone(model, contract, prompt, len(answer)) for prompt, answer in _pairs(prompts, answers)]
 

@@ -22,6 +22,7 @@ from tests.e2e.training_sample import CONTRACT, rows, run_here, write_run
 from tests.operator_key import OperatorKey
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine.base import compute_dtype, load_base
+from trainer_svc.engine.decoding import Constrained
 from trainer_svc.engine.export import load_served
 from trainer_svc.engine.generation import generate
 from trainer_svc.engine.merge import MergeBase, merge_adapter
@@ -83,7 +84,7 @@ class TestMergedModel:
         merge_adapter(package, shipped_base, tmp_path / "merged", onto=MergeBase.DEQUANTIZED)
         contract = _contract(bench, shipped_base)
         trained = load_served(load_base(shipped_base.folder, TrainingMode.QLORA), package)
-        expected = generate(trained, contract, _prompts(bench), _CONTEXT, output_tokens=_limit(contract))
+        expected = generate(trained, Constrained(contract), _prompts(bench), _CONTEXT, output_tokens=_limit(contract))
 
         async with _engine(bench, tmp_path / "merged") as engine:
             served = await _answers(engine, bench, contract, None)
@@ -129,4 +130,4 @@ async def _answers(
 
 def _generated(bench: Bench, model: Path, contract: CompiledContract) -> list[list[int]]:
     loaded = AutoModelForCausalLM.from_pretrained(model, dtype=compute_dtype(), local_files_only=True).eval()
-    return generate(loaded, contract, _prompts(bench), _CONTEXT, output_tokens=_limit(contract))
+    return generate(loaded, Constrained(contract), _prompts(bench), _CONTEXT, output_tokens=_limit(contract))

@@ -15,6 +15,7 @@ from trainer_svc.domain.plan import TrainingPlan
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.engine.adapter import new_adapter
 from trainer_svc.engine.base import compute_dtype, load_base
+from trainer_svc.engine.decoding import Constrained
 from trainer_svc.engine.export import load_served, save_adapter
 from trainer_svc.engine.generation import generate
 
@@ -70,7 +71,9 @@ def _written(base: BaseModel, folder: Path, *, use_rslora: bool) -> Path:
 
 def _answers_of_peft(bench: Bench, base: BaseModel, folder: Path) -> list[list[int]]:
     model, contract = load_served(load_base(base.folder, TrainingMode.LORA), folder), bench.contracts[_TEXT]
-    return generate(model, contract, _prompts(bench), 1024, output_tokens=contract.min_tokens + _EXTRA_TOKENS)
+    return generate(
+        model, Constrained(contract), _prompts(bench), 1024, output_tokens=contract.min_tokens + _EXTRA_TOKENS
+    )
 
 
 async def _answers(bench: Bench, folder: Path) -> list[list[int]]:
