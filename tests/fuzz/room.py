@@ -30,13 +30,16 @@ from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
 from shared.usage import UsageCounts
 from tests.access.rpcs import Rpc
+from tests.unit.trainer_svc.evaluation_sample import evaluation, row
 from trainer_svc.app.contracts import Contracts
 from trainer_svc.app.curator import Curator
 from trainer_svc.app.datasets import Datasets
 from trainer_svc.app.economics import Economics, Prices
 from trainer_svc.app.estimates import Estimates
+from trainer_svc.app.evaluations import Evaluations
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.live_comparison import StoredAnswers
+from trainer_svc.app.preferences import PreferenceStudies
 from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.promotions import Promotions
 from trainer_svc.app.registry import RegistryReader
@@ -52,10 +55,13 @@ from trainer_svc.domain.usage_ledger import ReportedUsage
 from trainer_svc.service.contract import ContractServicer
 from trainer_svc.service.dataset import DatasetServicer
 from trainer_svc.service.economics import EconomicsServicer
+from trainer_svc.service.evaluation import EvaluationServicer
+from trainer_svc.service.preference import PreferenceServicer
 from trainer_svc.service.promotion import PromotionServicer
 from trainer_svc.service.registry import RegistryServicer
 from trainer_svc.service.training import TrainingServicer
 from trainer_svc.store import catalog, history, shelf, usage_ledger
+from trainer_svc.store.codec import dump
 from trainer_svc.store.database import Database
 from trainer_svc.store.table import metadata
 from trainer_svc.teacher.book import TeacherBook
@@ -90,6 +96,8 @@ class Room:
         economics = Economics(self.database, clock, Prices(TokenPrices(), None, ""), TeacherBook.open(None))
         self._servicers = {
             "EconomicsService": EconomicsServicer(economics),
+            "EvaluationService": EvaluationServicer(Evaluations(self.database, self.blobs)),
+            "PreferenceService": PreferenceServicer(PreferenceStudies(self.database, self.blobs, clock), clock),
             "ContractService": ContractServicer(Contracts(self.database, compiler, clock)),  # type: ignore[arg-type]
             "DatasetService": DatasetServicer(datasets, curator, clock),
             "TrainingService": TrainingServicer(Jobs(self.database, changes, clock), estimates, clock),
@@ -142,6 +150,12 @@ class Room:
             spec_of_job = JobSpec(seed=0)
             golden, adapter = f"{own}/datasets/golden", f"{own}/adapters/answer"
             history.add_job(connection, Job(f"{own}/jobs/{name}", golden, adapter, mark, spec_of_job, now))
+        answers = self.blobs.put_bytes(b"".join(dump(row(number)).encode() + b"\n" for number in range(1, 8)))
+        done = Job(
+            f"{own}/jobs/done", f"{own}/datasets/golden", f"{own}/adapters/answer", mark, JobSpec(), now,
+            evaluation_digest=self.blobs.put_bytes(dump(evaluation()).encode()), evaluated_rows_digest=answers,
+        )  # fmt: skip
+        history.add_job(connection, done)
         files = (PackageFile("manifest.json", len(mark), self.blobs.put_bytes(mark.encode())),)
         for _ in "12":
             revision = Revision("", _ZERO, files, f"{own}/jobs/{mark}", f"{own}/contracts/answer", _ZERO, now)
