@@ -116,7 +116,8 @@ class Promotions:
             if before is None:
                 raise absent(str(name))
             moves = promotion_log.moves_of(connection, name)
-            if _is_repeat(before, etag) and moves[-1][0] is PromotionWay.ROLL_BACK_ALIAS:
+            was_rolled_back = bool(moves) and moves[-1][0] is PromotionWay.ROLL_BACK_ALIAS
+            if was_rolled_back and _is_repeat(before, etag):
                 return before
             _check_etag(name, before, etag)
             earlier = revision_before(moves)
