@@ -10,7 +10,12 @@ from tests.bench.broken_adapters import CASES, BrokenAdapter, Sizes, Workshop
 from tests.bench.evaluation_broken import tried
 from tests.promotion_house import Ending
 
-pytestmark = [pytest.mark.engine, pytest.mark.soak, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.soak,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore:Could not find a config file"),  # PEFT, of a base that has a name and no path
+]
 
 _SMALL = Sizes(train_count=100, holdout_count=30)
 
