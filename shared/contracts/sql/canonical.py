@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from shared.contracts.spec import ContractSpec
-from shared.contracts.sql.check import MAX_SQL_CHARACTERS, parse_select
+from shared.contracts.sql.check import MAX_SQL_CHARACTERS
 from shared.contracts.sql.flat_writer import FlatWriter
 from shared.contracts.sql.nested_writer import NestedWriter
 from shared.contracts.sql.profile import language_of
 from shared.contracts.sql.refusal import violated
 from shared.contracts.sql.shape import check_shape
+from shared.contracts.sql.statement import parse_select
 
 
 def canonicalise_sql(spec: ContractSpec, text: str) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from functools import lru_cache
 from typing import Any
 
-import sqlglot
-from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
 from shared.contracts.spec import ContractSpec
 from shared.contracts.sql.ddl import QUOTES
 from shared.contracts.sql.declared import schema_of
+from shared.contracts.sql.refusal import one_line
 from shared.contracts.sql.schema import ColumnKind, SqlSchema
+from shared.contracts.sql.statement import parse_select
 from shared.errors import FieldViolation
 
 MAX_SQL_CHARACTERS = 32_768
@@ -57,7 +56,7 @@ def _faults(schema: SqlSchema, text: str) -> list[str]:
     try:
         qualify(node, schema=_columns_of(schema), dialect=schema.dialect, validate_qualify_columns=True)
     except (SqlglotError, RecursionError) as err:
-        faults.append(_printable(err))
+        faults.append(one_line(err))
     if schema.is_strict:
         return faults
     connection = open_empty(schema)
@@ -66,19 +65,6 @@ def _faults(schema: SqlSchema, text: str) -> list[str]:
     finally:
         connection.close()
     return [*faults, f"SQLite: {fault}"] if fault else faults
-
-
-def parse_select(text: str, dialect: str) -> tuple[_Node | None, str]:
-    """The one SELECT statement (or set operation) of a text, or None and why there is none."""
-    try:
-        statements = sqlglot.parse(text, read=dialect)
-    except (SqlglotError, RecursionError) as err:
-        return None, f"Not SQL: {_printable(err)}"
-    if len(statements) != 1 or statements[0] is None:
-        return None, f"{len([s for s in statements if s is not None])} statements; exactly one SELECT is needed."
-    if not isinstance(statements[0], exp.Select | exp.SetOperation):
-        return None, f"Only SELECT is allowed, not {type(statements[0]).__name__.upper()}."
-    return statements[0], ""
 
 
 def open_empty(schema: SqlSchema) -> sqlite3.Connection:
@@ -99,7 +85,7 @@ def explain(connection: sqlite3.Connection, text: str) -> str:
     try:
         connection.execute("EXPLAIN " + text).close()
     except (sqlite3.Error, sqlite3.Warning, ValueError) as err:  # Warning: two statements; ValueError: NUL
-        return _printable(err)
+        return one_line(err)
     return ""
 
 
@@ -134,7 +120,3 @@ def _columns_of(schema: SqlSchema) -> dict[str, object]:
         name(table.name): {name(column.name): _TYPES[column.kind] or "TEXT" for column in table.columns}
         for table in schema.tables
     }
-
-
-def _printable(err: Exception) -> str:
-    return re.sub(r"\x1b\[\d+m|[\x00-\x1f\x7f]+", " ", str(err)).strip()[:200] or type(err).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from shared.errors import FieldViolation, InvalidInput
@@ -28,3 +29,8 @@ def violated(violations: Sequence[str], hint: str = "") -> InvalidInput:
         hint=hint,
         violations=[FieldViolation("output", text) for text in violations],
     )
+
+
+def one_line(err: Exception) -> str:
+    """What a library's error says, without colours and control characters, in at most 200 characters."""
+    return re.sub(r"\x1b\[\d+m|[\x00-\x1f\x7f]+", " ", str(err)).strip()[:200] or type(err).__name__

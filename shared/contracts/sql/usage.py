@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from sqlglot import exp
 
 from shared.contracts.spec import ContractSpec
-from shared.contracts.sql.check import parse_select
 from shared.contracts.sql.copies import with_copies
 from shared.contracts.sql.declared import schema_of
+from shared.contracts.sql.statement import parse_select
 
 
 def unused_names(spec: ContractSpec, statements: Iterable[str]) -> list[str]:

@@ -39,6 +39,7 @@ class TestCheckSql:
             ("SELECT * FROM pragma_table_info('orders')", "SQLite"),
             ("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n", "SQLite"),
             ("SELECT id FROM orders WHERE " + "(" * 5000, "Not SQL"),
+            ("SELECT id FROM orders" + " JOIN orders" * 18, "steps to parse"),
             ("SELECT id FROM orders -- " + "x" * 40_000, "the limit is"),
             ("SELECT id FROM orders WHERE status = '\x00'", "SQLite"),
         ],
