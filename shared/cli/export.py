@@ -28,7 +28,7 @@ def export(
     *,
     address: TrainerAddress = TRAINER,
 ) -> None:
-    """Download a revision, whole or not at all, and check it; goes on where an earlier call was cut off.
+    """Download a revision, whole or not at all, and check it.
 
     FOLDER is the package as it was published: PEFT and vLLM load it, `goldsmith verify` checks it. Beside it lies
     FOLDER.cdx.json, a CycloneDX bill of materials: base model, data, contract, programs, settings and metrics.
@@ -51,8 +51,8 @@ def _export(trainer: TrainerClient, name: str, folder: Path) -> str:
     if folder.exists():
         raise AlreadyExists("RESOURCE_EXISTS", f"{folder} exists", hint="name a new folder")
     revision, path = trainer.revision(name), bill_path(folder)
-    with fetched_revision(trainer, revision, folder) as (partial, manifest):
-        signature = read_signature(partial)
+    with fetched_revision(trainer, revision, folder) as (package, manifest):
+        signature = read_signature(package)
         key_id = Signature.from_json(signature).key_id if signature is not None else ""
         bill = adapter_bill(manifest, revision.digest, name=name, signature_key_id=key_id)
         if path.exists() and path.read_bytes() != bill:

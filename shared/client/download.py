@@ -1,4 +1,4 @@
-"""A published adapter as a folder of files: fetched with resumption, checked, and whole once it exists."""
+"""A published adapter as a folder of files: fetched, checked, and whole once it exists."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from goldsmith.registry.v1 import adapter_pb2
 from shared.adapter.manifest import AdapterManifest
 from shared.adapter.package import FILE_NAMES, MANIFEST_NAME, MAX_FILE_BYTES, SIGNATURE_NAME, read_package
 from shared.client.trainer import TrainerClient
-from shared.digest import hex_part, is_digest, sha256_file
+from shared.digest import is_digest, sha256_file
 from shared.errors import AlreadyExists, DataLoss, DeadlineExceeded, Unavailable
 from shared.files import publish_new_folder
 
@@ -26,26 +27,28 @@ def fetched_revision(
 ) -> Iterator[tuple[Path, AdapterManifest]]:
     """The files of a revision as they were published: where they lie at first, and as `folder` after the block.
 
-    What was fetched before a failure, also one of the block, is kept beside it, in a hidden folder named by the digest,
-    and the next call goes on from there.
+    Until then they lie beside it, in a new folder that only this user can open: nobody who shares the parent can plant
+    a file or a link there, or read what was not checked. After a failure, also one of the block, they are gone.
 
     Raises:
         AlreadyExists: something was put at `folder` meanwhile.
-        DataLoss: the bytes are not those that the registry names; those of the file are gone then.
+        DataLoss: the bytes are not those that the registry names.
         StateConflict: they are no adapter's package.
         DomainError: whatever else the server reported.
         OSError: the disk is full or not writable.
     """
     _check_files(revision)
-    partial = folder.with_name(f".{folder.name}.{hex_part(revision.digest)[:12]}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    for file in revision.files:
-        _fetch(trainer, revision.name, file, partial / file.filename)
-    yield partial, read_package(partial, revision.digest)
-    try:
-        publish_new_folder(partial, folder)
-    except FileExistsError as err:
-        raise AlreadyExists("RESOURCE_EXISTS", f"{folder} exists", hint="name a new folder") from err
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent) as room:
+        package = Path(room, "package")  # inside: the room's own rights would be those of the published folder
+        package.mkdir()
+        for file in revision.files:
+            _fetch(trainer, revision.name, file, package / file.filename)
+        yield package, read_package(package, revision.digest)
+        try:
+            publish_new_folder(package, folder)
+        except FileExistsError as err:
+            raise AlreadyExists("RESOURCE_EXISTS", f"{folder} exists", hint="name a new folder") from err
 
 
 def _check_files(revision: adapter_pb2.AdapterRevision) -> None:
@@ -60,7 +63,7 @@ def _check_files(revision: adapter_pb2.AdapterRevision) -> None:
 
 def _fetch(trainer: TrainerClient, name: str, file: adapter_pb2.PackageFile, path: Path) -> None:
     path.touch()
-    failures, size = 0, path.stat().st_size
+    failures, size = 0, 0
     while size < file.size_bytes:
         try:
             with path.open("ab") as sink:
@@ -77,5 +80,4 @@ def _fetch(trainer: TrainerClient, name: str, file: adapter_pb2.PackageFile, pat
         else:
             break
     if size != file.size_bytes or sha256_file(path) != file.digest:
-        path.unlink()
         raise DataLoss("DIGEST_MISMATCH", f"{name}: {file.filename} is not what the registry names", hint="try again")

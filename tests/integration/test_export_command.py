@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -162,31 +164,49 @@ class TestExport:
 
         assert not (tmp_path / "mine" / SIGNATURE_NAME).exists()
 
-    def test_goes_on_where_it_was_cut_off(self, export: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The bytes that are here already are not asked for again; nothing has the folder's name before the end."""
-        asked: list[tuple[str, int]] = []
+    def test_that_is_cut_off_leaves_nothing(self, export: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing has the folder's name before the end, and what was fetched is gone; the next call begins anew."""
         whole = TrainerClient.file_chunks
 
         def cut(client: TrainerClient, name: str, filename: str, offset: int = 0) -> Iterator[bytes]:
-            asked.append((filename, offset))
             for data in whole(client, name, filename, offset):
-                if filename == WEIGHTS_NAME and offset == 0:
+                if filename == WEIGHTS_NAME:
                     yield data[:1000]
                     raise KeyboardInterrupt
                 yield data
 
-        monkeypatch.setattr(TrainerClient, "file_chunks", cut)
-        first = export(SIGNED, tmp_path / "mine")
-        kept = [path.name for path in tmp_path.iterdir()]
+        with monkeypatch.context() as patch:
+            patch.setattr(TrainerClient, "file_chunks", cut)
+            first = export(SIGNED, tmp_path / "mine")
+        kept = list(tmp_path.iterdir())
 
         second = export(SIGNED, tmp_path / "mine")
 
         assert (first.exit_code, second.exit_code) == (130, 0)
-        assert len(kept) == 1
-        assert kept[0].startswith(".mine.")
-        assert asked[:2] == [(MANIFEST_NAME, 0), (WEIGHTS_NAME, 0)]
-        assert asked[2] == (WEIGHTS_NAME, 1000)
+        assert kept == []
         read_package(tmp_path / "mine")
+
+    def test_takes_shape_where_nobody_else_can_put_anything(
+        self, export: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In a folder of another name each time, closed to others; the package has the rights that new folders have."""
+        rooms: list[tuple[str, int]] = []
+        whole = TrainerClient.file_chunks
+
+        def noting(client: TrainerClient, name: str, filename: str, offset: int = 0) -> Iterator[bytes]:
+            rooms.extend((room.name, stat.S_IMODE(room.stat().st_mode)) for room in tmp_path.glob(".mine.*"))
+            yield from whole(client, name, filename, offset)
+
+        monkeypatch.setattr(TrainerClient, "file_chunks", noting)
+        for _ in range(2):
+            assert export(SIGNED, tmp_path / "mine").exit_code == 0
+            rights = (tmp_path / "mine").stat().st_mode
+            shutil.rmtree(tmp_path / "mine")
+        (tmp_path / "new").mkdir()
+
+        assert len({name for name, _ in rooms}) == 2
+        assert {mode for _, mode in rooms} == {0o700}
+        assert rights == (tmp_path / "new").stat().st_mode
 
     def test_tries_again_when_the_server_goes_away(
         self, export: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -207,21 +227,21 @@ class TestExport:
         assert export(SIGNED, tmp_path / "mine").exit_code == 0
         assert next(failures, None) is None
 
-    def test_of_other_bytes_leaves_nothing(self, export: Run, tmp_path: Path) -> None:
-        """What rotted in the store is refused by the server, what was changed here by the digest."""
-        rotten = export(ROTTEN, tmp_path / "rotten")
-        partial = tmp_path / f".mine.{hex_part(_digest(export, tmp_path))[:12]}.partial"
-        partial.mkdir()
-        (partial / WEIGHTS_NAME).write_bytes(b"other bytes")
+    def test_of_other_bytes_leaves_nothing(self, export: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What rotted in the store is refused by the server, what was changed on the way by the digest."""
+        whole = TrainerClient.file_chunks
 
+        def changing(client: TrainerClient, name: str, filename: str, offset: int = 0) -> Iterator[bytes]:
+            yield from (data[::-1] for data in whole(client, name, filename, offset))
+
+        rotten = export(ROTTEN, tmp_path / "rotten")
+        monkeypatch.setattr(TrainerClient, "file_chunks", changing)
         changed = export(SIGNED, tmp_path / "mine")
 
         assert (rotten.exit_code, changed.exit_code) == (1, 1)
         assert "DIGEST_MISMATCH" in rotten.stderr
         assert "DIGEST_MISMATCH" in changed.stderr
-        assert not (tmp_path / "rotten").exists()
-        assert not (tmp_path / "mine").exists()
-        assert export(SIGNED, tmp_path / "mine").exit_code == 0
+        assert list(tmp_path.iterdir()) == []
 
     def test_overwrites_nothing(self, export: Run, tmp_path: Path) -> None:
         """Neither a folder nor the bill of another adapter."""
@@ -267,11 +287,6 @@ class TestExport:
             "RESOURCE_NOT_FOUND", "FIELD_INVALID", "FIELD_INVALID",
         ]  # fmt: skip
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def _digest(export: Run, folder: Path) -> str:
-    export(SIGNED, folder / "first")
-    return read_package(folder / "first").digest
 
 
 @dataclass
