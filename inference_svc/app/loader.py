@@ -22,6 +22,7 @@ from shared.adapter.replay import MIN_CANARY_AGREEMENT, replayed_ratio
 from shared.adapter.validate import check_prompt_template, validate_adapter
 from shared.base_model import BaseModel
 from shared.errors import DataLoss, DomainError, InvalidInput, StateConflict, Unavailable
+from shared.names import ContractName, RevisionName
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Loader:
             folder = await self._fetch(resident, in_use)
             resident.move(ResidentState.VERIFYING)
             manifest = await asyncio.to_thread(self._verify, folder, resident.digest)
+            _check_owner(manifest, resident.revision)
             resident.contract = await self._contracts.get(manifest.contract)
             resident.manifest = manifest
             resident.key = AdapterKey.of(resident.revision, resident.digest, folder)
@@ -144,6 +146,25 @@ class Loader:
         )
         got = [token async for chunk in self._engine.generate(call) for token in chunk.token_ids]
         return replayed_ratio(got, expected)
+
+
+def _check_owner(manifest: AdapterManifest, revision: RevisionName) -> None:
+    """Passes when a revision's tenant owns the contract of its package, whose name answers and figures carry.
+
+    Not among what is passed once for each digest: the same bytes may be named by revisions of two tenants.
+
+    Raises:
+        StateConflict: ADAPTER_REJECTED.
+    """
+    try:
+        tenant = ContractName.parse(manifest.contract_name, "contract_name").tenant
+    except InvalidInput as err:
+        raise StateConflict("ADAPTER_REJECTED", f"the manifest names no contract: {err.message}") from err
+    if tenant != revision.tenant:
+        raise StateConflict(
+            "ADAPTER_REJECTED",
+            f"the manifest names {manifest.contract_name}, the revision is of tenant {revision.tenant}",
+        )
 
 
 def _check(resident: Resident) -> None:

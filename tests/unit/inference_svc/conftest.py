@@ -308,8 +308,9 @@ class Replica:
         )
 
     def publish(
-        self, number: int, *, canary: tuple[int, ...] = (), canaries: int = 1, prompt_digest: str = ""
-    ) -> RevisionName:
+        self, number: int, *, canary: tuple[int, ...] = (), canaries: int = 1, prompt_digest: str = "",
+        contract: str = CONTRACT,
+    ) -> RevisionName:  # fmt: skip
         """Puts a revision with its own weights into the registry."""
         name, folder = revision(number), self.folder / f"package-{number}"
         self.registry.packages[name] = folder
@@ -319,7 +320,7 @@ class Replica:
             rank=RANK,
             seed=number,
             prompt_digest=prompt_digest or self.renderer.digest,
-            contract=CONTRACT,
+            contract=contract,
             spec=self.spec,
             canaries=(Canary((3, 4), canary),) * canaries if canary else (),
             instruction_tokens=self.instruction_tokens,

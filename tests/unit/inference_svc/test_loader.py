@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from inference_svc.domain.residency import ResidentState
+from shared.errors import StateConflict
+from shared.names import RevisionName
 from tests.unit.inference_svc.conftest import Replica, let_run
 
 pytestmark = pytest.mark.asyncio
@@ -50,3 +53,37 @@ class TestLoader:
 
         assert makers
         assert threading.main_thread() not in makers
+
+    @pytest.mark.parametrize(
+        ("contract", "words"),
+        [
+            ("tenants/evil/contracts/answer", "names tenants/evil/contracts/answer, the revision is of tenant acme"),
+            ("", "names no contract"),
+            ("tenants/acme/adapters/answer", "names no contract"),
+        ],
+    )
+    async def test_refuses_a_package_under_a_contract_of_another_tenant(
+        self, replica: Replica, contract: str, words: str
+    ) -> None:
+        """For ever, before the engine knows it: answers and figures would carry that contract's name."""
+        name = replica.publish(1, contract=contract)
+
+        with pytest.raises(StateConflict, match=words) as caught:
+            await replica.use(str(name))
+
+        assert caught.value.reason == "ADAPTER_REJECTED"
+        assert replica.states() == {1: ResidentState.REJECTED}
+        assert not replica.engine.adapters
+
+    async def test_refuses_bytes_of_one_tenant_under_the_name_of_another(self, replica: Replica) -> None:
+        """Also when they passed every other check here already."""
+        own, foreign = replica.publish(1), RevisionName("evil", "answer", 1)
+        replica.registry.packages[foreign] = replica.registry.packages[own]
+        replica.registry.digests[foreign] = replica.registry.digests[own]
+        await replica.use(str(own))
+
+        with pytest.raises(StateConflict, match="the revision is of tenant evil") as caught:
+            await replica.use(str(foreign))
+
+        assert caught.value.reason == "ADAPTER_REJECTED"
+        assert replica.states() == {1: ResidentState.LIVE}

@@ -116,16 +116,16 @@ class TestPrefetch:
 
 
 class Tenants(Replica):
-    """A replica of many adapters, all of the same files."""
+    """A replica of many adapters, those of one tenant of the same files."""
 
     def adapter(self, tenant: str, number: int) -> AliasName:
         """Points the alias of a tenant's adapter."""
-        name = RevisionName(tenant, f"a{number}", 1)
-        source = revision(1)
-        if source not in self.registry.packages:
-            self.publish(1)
-        self.registry.packages[name] = self.registry.packages[source]
-        self.registry.digests[name] = self.registry.digests[source]
+        name, first = (RevisionName(tenant, adapter, 1) for adapter in (f"a{number}", "first"))
+        packages, digests = self.registry.packages, self.registry.digests
+        if first not in packages:
+            made = self.publish(len(packages) + 1, contract=f"tenants/{tenant}/contracts/answer")
+            packages[first], digests[first] = packages[made], digests[made]
+        packages[name], digests[name] = packages[first], digests[first]
         alias = AliasName(tenant, name.adapter, "live")
         self.fleet.point(alias, name)
         return alias
@@ -154,7 +154,7 @@ class TestStart:
 
         assert grown <= 1
         assert loaded == {"a9999", "a9998"}
-        assert replica.registry.downloads == 1
+        assert replica.registry.downloads == 3
         assert len(replica.of("t7", REGISTERED)) == 99
         assert replica.of("t7", LIVE) == {"a7"}
         assert not any(replica.of(f"t{number}", UNLOADED) for number in range(100))
