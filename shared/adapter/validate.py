@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.adapter.manifest import AdapterManifest
+from shared.adapter.manifest import AdapterManifest, Canary
 from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME
 from shared.adapter.tensors import read_tensors
 from shared.architecture import Architecture
@@ -24,6 +25,8 @@ from shared.errors import StateConflict
 
 MAX_ALPHA_OVER_RANK = 16.0
 """LoRA practice is 1 to 4; above, the scaled delta overflows bf16 long before it helps."""
+MAX_CANARIES = 64
+"""Each load replays them one after another; the trainer packs 6."""
 MAX_DELTA_NORM = 1e4
 """Frobenius norm of one scaled delta. Trained adapters measure below 1e2; a bit-flipped exponent far above."""
 _NAME = re.compile(r"base_model\.model\.model\.layers\.\d+\.(self_attn|mlp)\.[a-z_]+\.lora_(A|B)\.weight")
@@ -56,6 +59,7 @@ def validate_adapter(folder: Path, manifest: AdapterManifest, base: BaseModel, *
             f"adapter was trained on {manifest.base_model_id} ({manifest.base_model_digest}), served is {base.digest}",
         )
     _check_manifest(manifest, base.architecture, max_rank)
+    _check_canaries(manifest.canaries, base)
     _check_config(_read_config(folder / CONFIG_NAME), manifest)
     tensors = read_tensors(folder / WEIGHTS_NAME)
     shapes = base.projection_shapes(manifest.target_modules)
@@ -128,6 +132,21 @@ def _check_manifest(manifest: AdapterManifest, architecture: Architecture, max_r
     known = architecture.target_modules
     if set(manifest.target_modules) - set(known) or not manifest.target_modules:
         raise _rejected(f"target modules must be among {known}, got {sorted(manifest.target_modules)}")
+
+
+def _check_canaries(canaries: Sequence[Canary], base: BaseModel) -> None:
+    if len(canaries) > MAX_CANARIES:
+        raise _rejected(f"{len(canaries)} canaries, the limit is {MAX_CANARIES}")
+    for number, canary in enumerate(canaries):
+        ids = canary.prompt_ids + canary.expected_ids
+        if not (canary.prompt_ids and canary.expected_ids):
+            raise _rejected(f"canaries[{number}] needs a prompt and an expected answer")
+        if len(ids) > base.max_positions:
+            raise _rejected(f"canaries[{number}] has {len(ids)} tokens, the base's context is {base.max_positions}")
+        for token in (min(ids), max(ids)):
+            if not 0 <= token < base.vocabulary_size:
+                last = base.vocabulary_size - 1
+                raise _rejected(f"canaries[{number}] holds token {token}, the base's vocabulary is 0..{last}")
 
 
 def _check_names(found: set[str], stems: set[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapter.manifest import AdapterManifest
+from shared.adapter.manifest import AdapterManifest, Canary
 from shared.adapter.package import MANIFEST_NAME, read_package
 from shared.adapter.validate import validate_adapter
 from shared.base_model import BaseModel
@@ -35,6 +35,7 @@ def _manifest(base: BaseModel) -> AdapterManifest:
 
 Package = Callable[[BadAdapter], tuple[Path, AdapterManifest]]
 SOUND = BadAdapter("")
+SHORT = Canary((1,), (2,))
 
 
 @pytest.fixture
@@ -81,6 +82,41 @@ class TestValidateAdapter:
             validate_adapter(folder, manifest, tiny_base, max_rank=2)
 
         assert other_base.value.reason == "BASE_MODEL_MISMATCH"
+
+
+class TestCanaries:
+    """What an engine is asked before an adapter serves."""
+
+    def test_pass_up_to_the_bounds(self, package: Package, tiny_base: BaseModel) -> None:
+        """The first and the last token, the whole context, and far more canaries than the trainer packs."""
+        folder, manifest = package(SOUND)
+        widest = Canary((0,) * (tiny_base.max_positions - 1), (tiny_base.vocabulary_size - 1,))
+
+        validate_adapter(folder, dataclasses.replace(manifest, canaries=(widest,) * 64), tiny_base, max_rank=16)
+
+    @pytest.mark.parametrize(
+        ("canaries", "words"),
+        [
+            ((Canary((1, -1), (2,)),), "canaries[0] holds token -1, the base's vocabulary is 0..511"),
+            ((SHORT, Canary((1,), (512,))), "canaries[1] holds token 512, the base's vocabulary is 0..511"),
+            ((Canary((1 << 70,), (2,)),), "canaries[0] holds token 1180591620717411303424, "),
+            ((Canary((1,) * 500, (2,) * 13),), "canaries[0] has 513 tokens, the base's context is 512"),
+            ((Canary((), (2,)),), "canaries[0] needs a prompt and an expected answer"),
+            ((Canary((1,), ()),), "canaries[0] needs a prompt and an expected answer"),
+            ((SHORT,) * 65, "65 canaries, the limit is 64"),
+        ],
+        ids=["negative", "no token", "huge", "too long", "no prompt", "no answer", "too many"],
+    )
+    def test_that_no_engine_could_be_asked_are_refused(
+        self, package: Package, tiny_base: BaseModel, canaries: tuple[Canary, ...], words: str
+    ) -> None:
+        """By number and limit, before they reach an engine that others' requests run in."""
+        folder, manifest = package(SOUND)
+
+        with pytest.raises(StateConflict, match=re.escape(words)) as caught:
+            validate_adapter(folder, dataclasses.replace(manifest, canaries=canaries), tiny_base, max_rank=16)
+
+        assert caught.value.reason == "ADAPTER_REJECTED"
 
 
 class TestReadPackage:
