@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 
 import grpc
 
-from goldsmith.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
+from goldsmith.inference.v1 import inference_service_pb2_grpc
 from inference_svc.app.adapter_cache import AdapterCache
 from inference_svc.app.admission import Admission
 from inference_svc.app.answering import Answering
@@ -44,8 +44,6 @@ from shared.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
-_SERVICE = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
-
 
 class InferenceApplication:
     """Implements `shared.rpc.server.Application`."""
@@ -58,11 +56,6 @@ class InferenceApplication:
         self._answering, self._admission, self._drain_seconds = answering, admission, drain_seconds
         self._bookkeeper, self._telemetry = bookkeeper, telemetry
         self._background: list[asyncio.Task[None]] = []
-
-    @property
-    def service_names(self) -> Sequence[str]:
-        """The inference service."""
-        return [_SERVICE]
 
     @property
     def telemetry(self) -> Telemetry:

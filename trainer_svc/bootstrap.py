@@ -5,28 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import grpc
 
-from goldsmith.contract.v1 import contract_service_pb2, contract_service_pb2_grpc
+from goldsmith.contract.v1 import contract_service_pb2_grpc
 from goldsmith.registry.v1 import (
-    promotion_service_pb2,
     promotion_service_pb2_grpc,
-    registry_service_pb2,
     registry_service_pb2_grpc,
 )
 from goldsmith.trainer.v1 import (
-    dataset_service_pb2,
     dataset_service_pb2_grpc,
-    economics_service_pb2,
     economics_service_pb2_grpc,
-    evaluation_service_pb2,
     evaluation_service_pb2_grpc,
-    preference_service_pb2,
     preference_service_pb2_grpc,
-    training_service_pb2,
     training_service_pb2_grpc,
 )
 from shared.adapter.key_file import read_signer
@@ -164,23 +157,6 @@ class TrainerApplication:
         self._economics = EconomicsServicer(Economics(self._database, clock, prices, teachers))
         self._running: asyncio.Task[None] | None = None
         self._sweeping: list[asyncio.Task[None]] = []
-
-    @property
-    def service_names(self) -> Sequence[str]:
-        """All services."""
-        return [
-            module.DESCRIPTOR.services_by_name[name].full_name
-            for module, name in (
-                (contract_service_pb2, "ContractService"),
-                (dataset_service_pb2, "DatasetService"),
-                (training_service_pb2, "TrainingService"),
-                (evaluation_service_pb2, "EvaluationService"),
-                (preference_service_pb2, "PreferenceService"),
-                (registry_service_pb2, "RegistryService"),
-                (promotion_service_pb2, "PromotionService"),
-                (economics_service_pb2, "EconomicsService"),
-            )
-        ]
 
     @property
     def telemetry(self) -> Telemetry:

@@ -8,7 +8,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from shared.names import invalid_field
 from shared.rpc.interceptor import ErrorInterceptor
 from shared.rpc.metric import MetricInterceptor
 from shared.rpc.security import Security
+from shared.rpc.service_names import service_names
 from shared.rpc.trace import TraceInterceptor
 from shared.telemetry.endpoint import MetricEndpoint
 from shared.telemetry.telemetry import Telemetry
@@ -54,15 +55,11 @@ class Application(Protocol):
     """What a service's composition root returns."""
 
     @property
-    def service_names(self) -> Sequence[str]:
-        """Full names of its gRPC services, for health and reflection."""
-
-    @property
     def telemetry(self) -> Telemetry:
         """Where the server measures and traces its RPCs; closed by the server."""
 
     def register(self, server: grpc.aio.Server) -> None:
-        """Adds its servicers to the server, before it starts."""
+        """Adds its servicers to the server, before it starts; called again to learn their names."""
 
     async def start(self) -> Mapping[str, object]:
         """Brings engine and background work up; returns facts for the ready line once requests can be served."""
@@ -138,7 +135,7 @@ def _server(
     ]
     server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    names = [*application.service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+    names = [*service_names(application.register), health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
     application.register(server)
     return server
@@ -218,5 +215,5 @@ async def _follow_readiness(servicer: health.aio.HealthServicer, application: Ap
 
 
 async def _set_health(servicer: health.aio.HealthServicer, application: Application, status: int) -> None:
-    for name in ("", *application.service_names):
+    for name in ("", *service_names(application.register)):
         await servicer.set(name, status)

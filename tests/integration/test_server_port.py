@@ -7,7 +7,7 @@ import json
 import logging
 import socket
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import grpc
 import pytest
@@ -27,11 +27,6 @@ class IdleApplication:
     def __init__(self) -> None:
         self.telemetry = Telemetry.of("idle")
         self.started = False
-
-    @property
-    def service_names(self) -> Sequence[str]:
-        """None."""
-        return []
 
     def register(self, server: grpc.aio.Server) -> None:
         """Nothing."""
