@@ -187,7 +187,8 @@ async def _publish(data: Path, base: BaseModel) -> None:
         )  # fmt: skip
         await database.run(lambda connection: preference.add_study(connection, stored))  # noqa: B023  # run at once
     usage = Usage(
-        base.digest, TrainingMode.LORA, 16, 2, "cpu", 100, 10, 1.0, 1.0, 1.0, 1, recipe_version=RECIPE_VERSION
+        base.digest, TrainingMode.LORA, 16, 2, "cpu", 100, 10, 1.0, 1.0, 1.0, 1, step_count=1, padded_tokens=100,
+        recipe_version=RECIPE_VERSION,
     )  # fmt: skip
     await database.run(lambda connection: calibration.add_usage(connection, usage))
     database.close()

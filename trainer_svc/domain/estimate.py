@@ -54,7 +54,7 @@ class Usage:
     """Most memory held: of the process on CPU, of the GPU otherwise."""
     step_count: int = 0
     padded_tokens: int = 0
-    """Tokens of all steps, padding included; 0 where nobody counted."""
+    """Tokens of all steps, padding included."""
     steps: StepSums | None = None
     """Of the steps after the first, which also warms up."""
     scored_count: int = 0
@@ -187,22 +187,18 @@ def estimate(work: Work, rank: int, runs: Sequence[Usage], *, is_calibrated: boo
 def _seconds(work: Work, runs: Sequence[Usage], pick: Callable[[Sequence[float]], float]) -> float:
     known = [run.steps for run in runs if run.steps is not None]
     pace = fit_pace(known) if known else Pace(0.0, 1.0)
-    levels = [
-        run.training_seconds / pace.seconds(run.step_count, run.padded_tokens or run.trained_tokens) for run in runs
-    ]
+    levels = [run.training_seconds / pace.seconds(run.step_count, run.padded_tokens) for run in runs]
     training = pick(levels) * pace.seconds(work.step_count, work.padded_tokens)
     evaluations = [_evaluation_seconds(work, run) for run in runs]
     return pick([run.startup_seconds for run in runs]) + training + pick(evaluations)
 
 
 def _evaluation_seconds(work: Work, run: Usage) -> float:
-    """That of the job, at the pace of one run; one that did not tell its parts counts by its rows."""
+    """That of the job, at the pace of one run."""
     rows = work.scored_count / max(1, run.scored_count)
-    if not run.answer_tokens:
-        return run.evaluation_seconds * rows
     known = run.answering_seconds + run.scoring_seconds + run.forgetting_seconds + run.proving_seconds
     loads = (run.evaluation_seconds - known) / (1 + run.validation_count)
-    answering = run.answering_seconds * work.answer_tokens / run.answer_tokens
+    answering = run.answering_seconds * work.answer_tokens / max(1, run.answer_tokens)
     forgetting = run.forgetting_seconds * work.checkpoint_count / max(1, run.checkpoint_count)
     told = run.scoring_seconds * rows + answering + forgetting + run.proving_seconds
     return (1 + work.validation_count) * loads + told
@@ -229,8 +225,7 @@ def _past_error_ratio(runs: Sequence[Usage]) -> float | None:
 
 
 def _work_of(run: Usage) -> Work:
-    padded = run.padded_tokens or run.trained_tokens
     return Work(
-        run.trained_tokens, 1, run.step_count, run.batch_tokens, run.scored_count, padded, run.answer_tokens,
-        run.validation_count, run.checkpoint_count,
+        run.trained_tokens, 1, run.step_count, run.batch_tokens, run.scored_count, run.padded_tokens,
+        run.answer_tokens, run.validation_count, run.checkpoint_count,
     )  # fmt: skip

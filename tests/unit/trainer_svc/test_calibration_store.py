@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from tests.unit.trainer_svc.conftest import FINISH, Stage
-from tests.unit.trainer_svc.usage_sample import RUN, measured, older
+from tests.unit.trainer_svc.usage_sample import RUN, measured, run_with
 from trainer_svc.domain.estimate import Calibration, Usage
 from trainer_svc.domain.run import TrainingMode
 from trainer_svc.store import calibration
@@ -26,10 +26,10 @@ class TestStore:
 
     def test_keeps_the_newest_of_each_kind(self, transact: Callable[..., Any]) -> None:
         """Oldest first; other bases, modes and thread counts have their own."""
-        others = [older(threads=4), older(mode=TrainingMode.QLORA), older(base_model_digest="sha256:1")]
+        others = [run_with(threads=4), run_with(mode=TrainingMode.QLORA), run_with(base_model_digest="sha256:1")]
 
         def work(connection: Any) -> list[Usage]:
-            for usage in (*others, *(older(rank=number) for number in range(KEPT_RUNS + 5))):
+            for usage in (*others, *(run_with(rank=number) for number in range(KEPT_RUNS + 5))):
                 calibration.add_usage(connection, usage)
             for usage in others:
                 kind = (usage.base_model_digest, usage.mode, usage.threads)
@@ -40,7 +40,7 @@ class TestStore:
 
     def test_calibrations_drive_out_no_run(self, transact: Callable[..., Any]) -> None:
         """However many are asked for."""
-        made = older(calibration=Calibration("key", datetime.now(UTC)), rank=64)
+        made = run_with(calibration=Calibration("key", datetime.now(UTC)), rank=64)
 
         def work(connection: Any) -> list[Usage]:
             for usage in (RUN, *[made] * (KEPT_RUNS + 3)):
@@ -52,7 +52,7 @@ class TestStore:
     def test_calibrations_drive_out_none_of_another_tenant(self, transact: Callable[..., Any]) -> None:
         """Each tenant has as many of its own."""
         other, made = (
-            older(calibration=Calibration("key", datetime.now(UTC), tenant)) for tenant in ("globex", "acme")
+            run_with(calibration=Calibration("key", datetime.now(UTC), tenant)) for tenant in ("globex", "acme")
         )  # fmt: skip
 
         def work(connection: Any) -> list[Usage]:
@@ -96,7 +96,7 @@ class TestStore:
 
         def work(connection: Any) -> list[Usage]:
             for device in ("cpu", "H200", "H200"):
-                calibration.add_usage(connection, older(device=device))
+                calibration.add_usage(connection, run_with(device=device))
             return calibration.list_usages(connection, "sha256:0", TrainingMode.LORA, 2)
 
         assert [usage.device for usage in transact(work)] == ["H200", "H200"]

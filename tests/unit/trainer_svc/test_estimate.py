@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.unit.trainer_svc.usage_sample import GIB, RUN, WORK, measured, older
+from tests.unit.trainer_svc.usage_sample import GIB, RUN, WORK, measured, run_with
 from trainer_svc.domain.estimate import Calibration, estimate
 
 
@@ -48,7 +48,7 @@ class TestTime:
         assert estimate(WORK, 16, [slow]).seconds == pytest.approx(63 + 408 * 1.5)
 
     def test_takes_runs_that_tell_their_steps_over_those_that_do_not(self) -> None:
-        """Those of an earlier release stand in where there are no others."""
+        """Those of a single step stand in where there are no others."""
         found = estimate(WORK, 16, [RUN, measured(), RUN])
 
         assert (found.run_count, found.seconds) == (1, pytest.approx(63 + 408))
@@ -61,7 +61,7 @@ class TestTime:
         assert estimate(WORK, 16, [made, measured()]).past_error_ratio == pytest.approx(0)
 
     def test_is_start_and_tokens_and_answers(self) -> None:
-        """10 s to start, a millisecond a token, a second for each held-out row, where a run tells no more."""
+        """10 s to start, a millisecond a token, a second for each held-out row."""
         found = estimate(WORK, 16, [RUN])
 
         assert found.seconds == 10 + 200 + 100
@@ -72,7 +72,7 @@ class TestTime:
         """The middle is the median, so that one slow day does not move it."""
         paces = [100.0, 105.0, 110.0, 120.0, 400.0]
 
-        found = estimate(WORK, 16, [older(training_seconds=pace) for pace in paces])
+        found = estimate(WORK, 16, [run_with(training_seconds=pace) for pace in paces])
 
         assert found.seconds == 10 + 2 * 110 + 100
         assert found.low_seconds == pytest.approx(0.8 * 330)
@@ -80,7 +80,7 @@ class TestTime:
 
     def test_rests_on_runs_of_the_same_rank_where_there_are_any(self) -> None:
         """Others stand in, and the answer says so."""
-        runs = [older(rank=64, training_seconds=300.0), RUN]
+        runs = [run_with(rank=64, training_seconds=300.0), RUN]
 
         same, other = estimate(WORK, 16, runs), estimate(WORK, 8, runs)
 
@@ -89,7 +89,7 @@ class TestTime:
 
     def test_says_how_far_off_earlier_estimates_were(self) -> None:
         """Each run against the estimate from those before it: 160 s were told, 110, 320 and 160 it took."""
-        runs = [RUN, older(training_seconds=50.0), older(training_seconds=260.0), RUN]
+        runs = [RUN, run_with(training_seconds=50.0), run_with(training_seconds=260.0), RUN]
 
         found = estimate(WORK, 16, runs)
 
@@ -103,7 +103,7 @@ class TestMemory:
 
     def test_is_that_of_the_smallest_run_with_batches_as_large(self) -> None:
         """Measured, not computed."""
-        runs = [older(batch_tokens=8_000, peak_bytes=3 * GIB), older(batch_tokens=2_000, peak_bytes=2 * GIB), RUN]
+        runs = [run_with(batch_tokens=8_000, peak_bytes=3 * GIB), run_with(batch_tokens=2_000, peak_bytes=2 * GIB), RUN]
 
         assert estimate(WORK, 16, runs).peak_bytes == GIB
         assert estimate(dataclasses.replace(WORK, batch_tokens=1_001), 16, runs).peak_bytes == 2 * GIB
@@ -115,7 +115,7 @@ class TestMemory:
     def test_of_a_job_that_validates_is_that_of_runs_that_did(self) -> None:
         """A second base is held then; without such a run it is added, at twice its size on disk while it is loaded."""
         validating = dataclasses.replace(WORK, validation_count=10, base_bytes=GIB)
-        did = older(peak_bytes=2 * GIB, validation_count=4)
+        did = run_with(peak_bytes=2 * GIB, validation_count=4)
 
         assert estimate(validating, 16, [RUN, did]).peak_bytes == 2 * GIB
         assert estimate(WORK, 16, [did, RUN]).peak_bytes == GIB

@@ -12,7 +12,7 @@ from shared.architecture import architecture_of
 from shared.base_model import BaseModel
 from shared.errors import InvalidInput, NotFound, StateConflict, Unavailable
 from shared.names import DatasetName, TenantName
-from tests.unit.trainer_svc.usage_sample import GIB, RUN, measured, older
+from tests.unit.trainer_svc.usage_sample import GIB, RUN, measured, run_with
 from trainer_svc.app.estimates import Estimates
 from trainer_svc.domain.batch import padded_tokens
 from trainer_svc.domain.dataset import Dataset, DatasetState, Report
@@ -63,7 +63,7 @@ class TestEstimates:
         self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
         """Of the settings as a job would fill them in."""
-        self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest))
+        self._store(database, clock, lengths, run_with(base_model_digest=tiny_base.digest))
         spec = JobSpec(epoch_count=2, batch_size=9)
 
         found, plan = self._of(estimates, spec)
@@ -95,7 +95,7 @@ class TestEstimates:
         self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
         """On CPU it is looked up now, on a GPU it is what the last run found."""
-        self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest, batch_tokens=10_000))
+        self._store(database, clock, lengths, run_with(base_model_digest=tiny_base.digest, batch_tokens=10_000))
         estimates = Estimates(
             database, tiny_base, threads=2, price=Price(), calibrator=None, free_memory=lambda: GIB - 1
         )  # fmt: skip
@@ -104,7 +104,7 @@ class TestEstimates:
         message = message_of(found, plan, JobSpec(), estimates.price)
 
         assert (message.available_memory_bytes, message.fits, message.calibrated) == (GIB - 1, False, False)
-        on_gpu = older(base_model_digest=tiny_base.digest, device="H200", free_bytes=5 * GIB, batch_tokens=10_000)
+        on_gpu = run_with(base_model_digest=tiny_base.digest, device="H200", free_bytes=5 * GIB, batch_tokens=10_000)
         asyncio.run(database.run(lambda c: calibration.add_usage(c, on_gpu)))
         assert self._of(estimates, JobSpec())[0].available_bytes == 5 * GIB
 
@@ -121,7 +121,7 @@ class TestEstimates:
         self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
         """What the plan does not fill in stays as it was."""
-        self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest))
+        self._store(database, clock, lengths, run_with(base_model_digest=tiny_base.digest))
         spec = JobSpec(seed=7, use_rslora=True, loraplus_ratio=16.0, initialization=Initialization.EVA)
 
         found, plan = self._of(estimates, spec)
@@ -138,7 +138,7 @@ class TestEstimates:
         self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
         """The one that the job will have."""
-        self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest))
+        self._store(database, clock, lengths, run_with(base_model_digest=tiny_base.digest))
         qwen = dataclasses.replace(tiny_base, architecture=architecture_of("qwen3"))
 
         _, plan = self._of(Estimates(database, qwen, threads=2, price=Price(), calibrator=None), JobSpec())
@@ -149,7 +149,7 @@ class TestEstimates:
         self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
         """Nothing of how they share a machine was measured."""
-        self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest))
+        self._store(database, clock, lengths, run_with(base_model_digest=tiny_base.digest))
         several = Estimates(database, tiny_base, threads=2, price=Price(), calibrator=None, processes=2)
 
         with pytest.raises(StateConflict, match="2 processes"):
@@ -161,7 +161,7 @@ class TestEstimates:
         """They say nothing of this one; those that name none are taken as before."""
         self._store(
             database, clock, dataclasses.replace(lengths, base_model_digest="sha256:0"),
-            older(base_model_digest=tiny_base.digest),
+            run_with(base_model_digest=tiny_base.digest),
         )  # fmt: skip
 
         with pytest.raises(StateConflict, match="another base model, sha256:0") as refusal:
@@ -175,7 +175,7 @@ class TestEstimates:
     ) -> None:
         """By its digest."""
         own = dataclasses.replace(lengths, base_model_digest=tiny_base.digest)
-        self._store(database, clock, own, older(base_model_digest=tiny_base.digest))
+        self._store(database, clock, own, run_with(base_model_digest=tiny_base.digest))
 
         assert self._of(estimates, JobSpec())[0].work.epoch_tokens == 4_500
 
@@ -183,7 +183,7 @@ class TestEstimates:
         self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
         """16 of the 90 rows are answered ten times, and not trained on: as if the run did not stop early."""
-        self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest))
+        self._store(database, clock, lengths, run_with(base_model_digest=tiny_base.digest))
         spec = JobSpec(epoch_count=2, early_stopping_patience=3)
 
         found, plan = self._of(estimates, spec)
@@ -197,7 +197,7 @@ class TestEstimates:
         self, estimates: Estimates, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
         """As the job would be; a preset's is off."""
-        self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest))
+        self._store(database, clock, lengths, run_with(base_model_digest=tiny_base.digest))
         small = dataclasses.replace(
             asyncio.run(database.run(lambda c: catalog.get_dataset(c, DatasetName("acme", "d")))),
             report=Report(70, 60, 10, 0, token_lengths=lengths),
@@ -216,7 +216,7 @@ class TestEstimates:
         synthetic: int, validating: int,
     ) -> None:  # fmt: skip
         """Of 90 rows those that no teacher labelled; where they are too few a preset's patience is off, as in a run."""
-        self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest))
+        self._store(database, clock, lengths, run_with(base_model_digest=tiny_base.digest))
         stored = asyncio.run(database.run(lambda c: catalog.get_dataset(c, DatasetName("acme", "d"))))
         assert stored.report is not None
         report = dataclasses.replace(stored.report, synthetic=SyntheticReport(synthetic, synthetic))
@@ -232,7 +232,7 @@ class TestEstimates:
         self, database: Database, clock: Any, lengths: TokenLengths, tiny_base: BaseModel
     ) -> None:
         """Absent is not free."""
-        self._store(database, clock, lengths, older(base_model_digest=tiny_base.digest))
+        self._store(database, clock, lengths, run_with(base_model_digest=tiny_base.digest))
         estimates = Estimates(database, tiny_base, threads=2, price=Price(0.0, "EUR", 0.0), calibrator=None)
 
         found, plan = self._of(estimates, JobSpec())
@@ -257,7 +257,7 @@ class TestEstimates:
         self, estimates: Estimates, database: Database, clock: Any, tiny_base: BaseModel
     ) -> None:
         """One that was sealed by an earlier release is named as such."""
-        self._store(database, clock, None, older(base_model_digest=tiny_base.digest))
+        self._store(database, clock, None, run_with(base_model_digest=tiny_base.digest))
 
         with pytest.raises(StateConflict, match="sealed before"):
             self._of(estimates, JobSpec())

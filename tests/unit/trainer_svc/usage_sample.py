@@ -14,9 +14,10 @@ GIB = 1 << 30
 RUN = Usage(
     base_model_digest="sha256:0", mode=TrainingMode.LORA, rank=16, threads=2, device="cpu", trained_tokens=100_000,
     batch_tokens=1_000, scored_count=50, startup_seconds=10.0, training_seconds=100.0, evaluation_seconds=50.0,
-    peak_bytes=GIB, recipe_version=RECIPE_VERSION,
+    peak_bytes=GIB, step_count=1, padded_tokens=100_000, scoring_seconds=50.0, answer_tokens=1_000,
+    recipe_version=RECIPE_VERSION,
 )  # fmt: skip
-"""Of a single step, which tells no pace."""
+"""Of a single step, which tells no pace; all of its evaluation was the loss on its rows."""
 WORK = Work(
     epoch_tokens=50_000, epoch_count=4, step_count=80, batch_tokens=1_000, scored_count=100, padded_tokens=200_000,
     answer_tokens=2_000,
@@ -32,9 +33,9 @@ def measured(**changes: Any) -> Usage:
         "training_seconds": sum(seconds for _, seconds in steps), "evaluation_seconds": 28.0,
         "answering_seconds": 20.0, "scoring_seconds": 5.0, "answer_tokens": 1_000,
     }  # fmt: skip
-    return older(**{**told, **changes})
+    return run_with(**{**told, **changes})
 
 
-def older(**changes: Any) -> Usage:
-    """The run of an earlier release, changed."""
+def run_with(**changes: Any) -> Usage:
+    """`RUN`, changed."""
     return dataclasses.replace(RUN, **changes)
