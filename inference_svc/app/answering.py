@@ -10,10 +10,11 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from inference_svc.app.admission import Admission, Demand
 from inference_svc.app.contract_library import ContractLibrary
+from inference_svc.app.engine_call import Target, call_of, demand_of
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.meter import UNOBSERVED, Meter
 from inference_svc.app.ports import EngineCall, InferenceEngine
@@ -21,42 +22,15 @@ from inference_svc.app.progress import Attempt, Progress
 from inference_svc.app.read_ahead import read_ahead
 from inference_svc.domain.fault_path import loggable_path
 from inference_svc.domain.generation import Answer, Question
-from inference_svc.domain.question_check import check_question
-from inference_svc.domain.residency import AdapterKey, Resident
 from shared.contracts.compiled import CompiledContract
-from shared.contracts.report import Guarantee
-from shared.contracts.spec import ContractKind
-from shared.errors import DeadlineExceeded, DomainError, FieldViolation, InternalFault, InvalidInput, StateConflict
+from shared.errors import DeadlineExceeded, DomainError, FieldViolation, InternalFault, StateConflict
 from shared.names import ContractName, invalid_field
 from shared.prompt import PromptRenderer
 from shared.usage import MILLITOKENS
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_OUTPUT_TOKENS = 512
-"""Longer than any answer of our golden datasets; the caller may ask for more, up to the context."""
 _CHECK_THREADS = 4
-_METHODS = {ContractKind.JSON: "Extract", ContractKind.SQL: "GenerateSql"}
-
-
-@dataclass(frozen=True)
-class _Target:
-    """Who answers, under which contract."""
-
-    resident: Resident | None
-    contract: CompiledContract
-    contract_name: str
-    tenant: str
-
-    @property
-    def guarantee(self) -> Guarantee:
-        """What the contract promises of every answer."""
-        return self.contract.report.guarantee
-
-    @property
-    def has_checked_keywords(self) -> bool:
-        """Whether a whole answer may still fail its check, and is then tried again."""
-        return self.guarantee is Guarantee.SOUND
 
 
 class Answering:
@@ -114,9 +88,9 @@ class Answering:
             try:
                 async with asyncio.timeout(question.deadline_seconds), self._target(question, progress) as target:
                     _note(progress, question, target)  # first: who is refused from here on is known
-                    call = self._call(question, target, stream=stream)
+                    call = call_of(question, target, self._renderer, context_tokens=self._context_tokens, stream=stream)
                     progress.prompt_tokens = len(call.prompt_ids)
-                    demand = _demand(question, target, call)
+                    demand = demand_of(question, target, call)
                     async with aclosing(self._attempts(target, call, demand, progress)) as pieces:
                         async for piece in pieces:
                             if stream and piece:
@@ -127,7 +101,7 @@ class Answering:
                 raise _too_late(question) from err
 
     async def _attempts(
-        self, target: _Target, call: EngineCall, demand: Demand, progress: Progress
+        self, target: Target, call: EngineCall, demand: Demand, progress: Progress
     ) -> AsyncGenerator[str]:
         """Pieces of text that stand; ends when an attempt passed its check. Raises as `answer` does."""
         limit = self._format_attempts if target.has_checked_keywords else 1
@@ -159,7 +133,7 @@ class Answering:
             yield attempt.text
 
     @asynccontextmanager
-    async def _target(self, question: Question, progress: Progress) -> AsyncIterator[_Target]:
+    async def _target(self, question: Question, progress: Progress) -> AsyncIterator[Target]:
         if question.adapter:
             async with self._fleet.serve(question.adapter, question.canary, progress) as resident:
                 assert resident.contract is not None
@@ -167,57 +141,12 @@ class Answering:
                 own = resident.manifest.contract_name
                 if question.contract not in ("", own):
                     raise invalid_field("prompt.contract", f"the adapter answers under {own}")
-                yield _Target(resident, resident.contract, own, resident.revision.tenant)
+                yield Target(resident, resident.contract, own, resident.revision.tenant)
         elif question.contract:
             name = ContractName.parse(question.contract, "prompt.contract")
-            yield _Target(None, await self._contracts.named(name), str(name), name.tenant)
+            yield Target(None, await self._contracts.named(name), str(name), name.tenant)
         else:
             raise invalid_field("prompt.contract", "is required when no adapter is named")
-
-    def _call(self, question: Question, target: _Target, *, stream: bool) -> EngineCall:
-        check_question(question)
-        kind = target.contract.spec.kind
-        if question.kind is not None and kind is not question.kind:
-            raise InvalidInput(
-                "FIELD_INVALID",
-                f"{target.contract_name} is of kind {kind}, this method answers {question.kind} only",
-                hint=f"call {_METHODS.get(kind, 'Generate')}, or GenerateStream",
-                violations=[
-                    FieldViolation("prompt.adapter" if question.adapter else "prompt.contract", f"answers {kind}")
-                ],
-                metadata={"contract": target.contract_name, "kind": kind.value},
-            )
-        prompt_ids = self._renderer.prompt_ids(question.input, question.instructions)
-        least, room = target.contract.min_tokens, self._context_tokens - len(prompt_ids)
-        limit = question.sampling.max_output_tokens
-        if limit is not None and limit < least:
-            raise InvalidInput(
-                "OUTPUT_LIMIT_TOO_SMALL",
-                f"max_output_tokens is {limit}, the shortest output of {target.contract_name} takes {least}",
-                hint=f"set max_output_tokens to at least {least}",
-                violations=invalid_field("sampling.max_output_tokens", f"must be at least {least}").violations,
-                metadata={"min_output_tokens": str(least), "max_output_tokens": str(limit)},
-            )
-        if room < least:
-            raise InvalidInput(
-                "CONTEXT_TOO_LONG",
-                f"the prompt has {len(prompt_ids)} tokens, of {self._context_tokens} that leaves {room}; the shortest "
-                f"output takes {least}",
-                violations=invalid_field("prompt.input", f"leaves {room} tokens for the output").violations,
-                metadata={"prompt_tokens": str(len(prompt_ids)), "context_tokens": str(self._context_tokens)},
-            )
-        wanted = limit if limit is not None else max(DEFAULT_OUTPUT_TOKENS, least)
-        key: AdapterKey | None = target.resident.key if target.resident else None
-        return EngineCall(
-            request_id=uuid.uuid4().hex,
-            prompt_ids=prompt_ids,
-            contract_digest=target.contract.digest,
-            max_tokens=min(wanted, room),
-            sampling=question.sampling,
-            adapter=key,
-            tenant=target.tenant,
-            stream=stream and not target.has_checked_keywords,
-        )
 
     async def _decode(self, call: EngineCall, attempt: Attempt) -> AsyncGenerator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -232,7 +161,7 @@ def _too_late(question: Question) -> DeadlineExceeded:
     return DeadlineExceeded("DEADLINE_PASSED", f"not done within {question.deadline_seconds:.3f} s")
 
 
-def _note(progress: Progress, question: Question, target: _Target) -> None:
+def _note(progress: Progress, question: Question, target: Target) -> None:
     resident = target.resident
     progress.target_time = time.monotonic()
     progress.tenant, progress.contract = target.tenant, target.contract_name
@@ -245,7 +174,7 @@ def _note(progress: Progress, question: Question, target: _Target) -> None:
             progress.output_millitokens_saved = round(resident.manifest.output_tokens_saved * MILLITOKENS)
 
 
-def _answer(target: _Target, progress: Progress) -> Answer:
+def _answer(target: Target, progress: Progress) -> Answer:
     attempt, resident = progress.attempts[-1], target.resident
     return Answer(
         text=attempt.text,
@@ -261,18 +190,7 @@ def _answer(target: _Target, progress: Progress) -> Answer:
     )
 
 
-def _demand(question: Question, target: _Target, call: EngineCall) -> Demand:
-    """What a call will probably cost: the whole prompt, and the median answer of its contract where that is known."""
-    typical = target.contract.report.typical_tokens or call.max_tokens
-    return Demand(
-        tenant=target.tenant,
-        lane=question.lane,
-        adapter=call.adapter.name if call.adapter else None,
-        tokens=len(call.prompt_ids) + min(typical, call.max_tokens),
-    )
-
-
-def _failed(target: _Target, faults: Sequence[FieldViolation], progress: Progress) -> DomainError:
+def _failed(target: Target, faults: Sequence[FieldViolation], progress: Progress) -> DomainError:
     """The error in place of an answer whose last attempt has these faults."""
     attempts, path = len(progress.attempts), faults[0].path
     seen = {"contract": target.contract_name, "path": loggable_path(path, target.contract.spec), "attempts": attempts}

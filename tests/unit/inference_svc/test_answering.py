@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from inference_svc.app.admission import Load
-from inference_svc.app.answering import DEFAULT_OUTPUT_TOKENS
+from inference_svc.app.engine_call import DEFAULT_OUTPUT_TOKENS
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.domain.quota import Quota
 from shared.contracts.spec import ContractKind
