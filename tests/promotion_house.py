@@ -30,7 +30,8 @@ from shared.errors import DomainError
 from shared.names import AdapterName, AliasName, ContractName, JobName, RevisionName
 from shared.prompt import PromptRenderer
 from shared.storage.local import LocalBlobStore
-from tests.unit.inference_svc.conftest import FakeEngine, FakeRegistry
+from tests.unit.inference_svc.conftest import FakeRegistry
+from tests.unit.inference_svc.fake_engine import FakeEngine
 from trainer_svc.app.live_comparison import StoredAnswers
 from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.publisher import Publisher

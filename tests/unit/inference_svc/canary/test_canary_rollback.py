@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from inference_svc.app import saver
 from inference_svc.app.ports import EngineCall, EngineChunk
@@ -21,16 +20,10 @@ from inference_svc.domain.generation import Sampling
 from inference_svc.domain.residency import QUARANTINED, ResidentState, quarantined
 from shared.adapter.canary import CanarySplit, RollbackPolicy, RollbackReason
 from shared.errors import DomainError, StateConflict, Unavailable
-from tests.unit.inference_svc.canary_trial import HALF, QUESTION, START, ask, ask_until_rolled_back, on_trial, settled
+from tests.unit.inference_svc.canary_trial import HALF, QUESTION, START, ask, ask_until_rolled_back, settled
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, Replica, revision
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
-
-
-@pytest_asyncio.fixture
-async def trial(replica: Replica) -> Replica:
-    """Revision 1 is live, revision 2 a canary at one half; both are in the engine."""
-    return await on_trial(replica)
 
 
 class TestRollback:
