@@ -14,15 +14,14 @@ import pytest
 from shared.digest import hex_part
 from shared.names import DatasetName
 from shared.rpc.page import Page
-from tests.unit.trainer_svc.test_curator import NEW, Desk, desk
-from tests.unit.trainer_svc.test_datasets import NAME
+from tests.unit.trainer_svc.dataset.desk import NEW, Desk
+from tests.unit.trainer_svc.dataset.house import NAME
 from trainer_svc.app import curator
 from trainer_svc.app.curator import MAX_TEXT_CHANGES
 from trainer_svc.curation.row_file import dump_rows, find_rows
 from trainer_svc.domain.curation import MAX_TOLD_BYTES, CurationStep, RowText, ToldChange
 from trainer_svc.domain.dataset import CheckedRow, Dataset
 
-__all__ = ["desk"]
 ROWS = [{"input": f"row {number}", "output": True} for number in range(40)]
 MAIL = "ann@acme.com"
 DROP, NFC, REPLACE = CurationStep.DROP_DUPLICATES, CurationStep.UNICODE_NFC, CurationStep.REPLACE_PERSONAL_DATA
