@@ -6,13 +6,12 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from shared.names import DatasetName, absent
 from shared.rpc.page import Page
-from tests.unit.trainer_svc.labelling_house import (
+from tests.unit.trainer_svc.labelling.house import (
     ASKED,
     SETTINGS,
     FakeTeacher,
@@ -24,17 +23,9 @@ from tests.unit.trainer_svc.labelling_house import (
 )
 from trainer_svc.app import asking, labelling
 from trainer_svc.app.sweeper import Sweeper
-from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.curation.question import Question
 from trainer_svc.domain.dataset import Dataset, DatasetState
-from trainer_svc.store.database import Database
 from trainer_svc.teacher.base import NoAnswer, Teacher, TeacherAway, TeacherRefused, TeacherSlow
-
-
-@pytest.fixture
-def house(tmp_path: Path, database: Database, compiler: ExampleCompiler) -> House:
-    """Over a temporary folder."""
-    return House(tmp_path, database, compiler)
 
 
 class TestTrouble:
