@@ -1,51 +1,28 @@
-"""Usage from the request to the balance, over real sockets: both services and their clients; engines in memory."""
+"""Usage from the request to the ledger, over real sockets: both services and their clients; engines in memory."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-import pytest_asyncio
 from google.protobuf import timestamp_pb2
-from typer.testing import CliRunner
 
 from goldsmith.trainer.v1 import economics_pb2 as pb
 from goldsmith.trainer.v1 import economics_service_pb2 as service_pb
-from goldsmith.trainer.v1 import economics_service_pb2_grpc, training_job_pb2
-from shared.base_model import BaseModel
-from shared.cli.main import app
+from goldsmith.trainer.v1 import economics_service_pb2_grpc
 from shared.client import InferenceClient
 from shared.client.channel import call, open_channel
-from shared.errors import InvalidInput, NotFound
+from shared.errors import InvalidInput
 from shared.testing import ManualClock
-from tests.economics_house import DATASET, JOB, EconomicsHouse, open_economics, serve_replica
+from tests.economics_house import EconomicsHouse, serve_replica
+from tests.integration.economics.house import NOON, run
 from tests.unit.inference_svc.conftest import ADAPTER, until
-from trainer_svc.domain.job import Job, JobSpec, JobState
 from trainer_svc.translate import economics as translate
 
-FAILED = Job(
-    "tenants/acme/jobs/second", DATASET, ADAPTER, "live", JobSpec(), ManualClock().now(), state=JobState.FAILED,
-    attempt=2, run_seconds=900.0,
-)  # fmt: skip
-WAITING = Job(
-    "tenants/acme/jobs/third", DATASET, ADAPTER, "live", JobSpec(), ManualClock().now(), state=JobState.QUEUED
-)
-OTHER = dataclasses.replace(FAILED, name="tenants/acme/jobs/other", adapter="tenants/acme/adapters/another")
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
-
-
-@pytest_asyncio.fixture
-async def house(tiny_base: BaseModel, tmp_path: Path) -> AsyncIterator[EconomicsHouse]:
-    """An adapter that took a job that succeeded and one that failed."""
-    async with open_economics(tiny_base, tmp_path, others=(FAILED, WAITING, OTHER)) as own:
-        yield own
 
 
 class TestUsage:
@@ -135,9 +112,9 @@ class TestUsage:
         await replica.ask("x", "y")
         await replica.keeper.report()
 
-        listed = await _run("usage", "tenants/acme", "--address", house.address, "--from", "2026-11-20")
-        as_json = await _run("usage", ADAPTER, "--address", house.address, "--by", "hour", "--json")
-        outside = await _run("usage", ADAPTER, "--address", house.address, "--until", "2026-11-20", "--json")
+        listed = await run("usage", "tenants/acme", "--address", house.address, "--from", "2026-11-20")
+        as_json = await run("usage", ADAPTER, "--address", house.address, "--by", "hour", "--json")
+        outside = await run("usage", ADAPTER, "--address", house.address, "--until", "2026-11-20", "--json")
 
         (line,) = (line for line in listed.splitlines() if ADAPTER in line)
         assert line.split()[:5] == ["2026-11-20", "00:00", f"{ADAPTER}/revisions/1", "2", "0"]
@@ -212,102 +189,6 @@ class TestHostileReport:
         assert len(hours) == 3000
 
 
-class TestSavings:
-    """`GetSavings`."""
-
-    async def test_counts_every_job_that_ran(self, house: EconomicsHouse) -> None:
-        """The one that failed is part of the price of the one that did not; one that waits has cost nothing."""
-        replica = await house.add_replica()
-        await replica.ask("x", "y")
-        await replica.keeper.report()
-
-        found = await house.read(lambda client: client.savings(ADAPTER))
-
-        assert [(cost.job, cost.cost, cost.state) for cost in found.training] == [
-            (FAILED.name, "0.225", training_job_pb2.TRAINING_JOB_STATE_FAILED),
-            (JOB, "0.45", training_job_pb2.TRAINING_JOB_STATE_SUCCEEDED),
-        ]
-        assert [(cost.dataset, cost.teacher, cost.cost) for cost in found.labelling] == [(DATASET, "large", "0.6")]
-        assert (found.training_cost, found.labelling_cost, found.currency) == ("0.675", "0.6", "EUR")
-        assert (found.saving, found.net) == ("0.00009", "-1.27491")
-        assert found.break_even.request_count == 28334
-        assert found.break_even.HasField("time")
-        assert not found.unknown_reasons
-
-    async def test_of_a_revision_counts_the_job_that_made_it(self, house: EconomicsHouse) -> None:
-        """And no other."""
-        name = f"{ADAPTER}/revisions/1"
-        found = await house.read(lambda client: client.savings(ADAPTER, revision=name))
-
-        assert [cost.job for cost in found.training] == [JOB]
-        assert (found.revision, found.break_even.unknown_reason) == (name, "no request was answered")
-
-    async def test_asks_what_if(self, house: EconomicsHouse) -> None:
-        """Prices of the request take the place of the operator's in this answer, which says so, and in no other."""
-        replica = await house.add_replica()
-        await replica.ask("x")
-        await replica.keeper.report()
-        dear = pb.TokenPrices(per_million_prompt_tokens="1000", instruction_cache_percent=0)
-
-        found = await house.read(lambda client: client.savings(ADAPTER, prices=dear))
-        later = await house.read(lambda client: client.savings(ADAPTER))
-
-        assert (found.what_if, found.saving, found.prices.per_million_output_tokens) == (True, "0.9", "1.5")
-        assert (later.what_if, later.saving) == (False, "0.000045")
-
-    @pytest.mark.parametrize(
-        ("name", "revision", "prices", "kind"),
-        [
-            ("tenants/acme/adapters/none", "", None, NotFound),
-            (ADAPTER, f"{ADAPTER}/revisions/9", None, NotFound),
-            (ADAPTER, "tenants/acme/adapters/another/revisions/1", None, InvalidInput),
-            (ADAPTER, "", pb.TokenPrices(per_million_prompt_tokens="-1"), InvalidInput),
-            (ADAPTER, "", pb.TokenPrices(instruction_cache_percent=101), InvalidInput),
-        ],
-    )
-    async def test_refuses_what_is_not_there_and_what_is_no_price(
-        self, house: EconomicsHouse, name: str, revision: str, prices: pb.TokenPrices | None, kind: type[Exception]
-    ) -> None:
-        """Before anything is counted."""
-        with pytest.raises(kind):
-            await house.read(lambda client: client.savings(name, revision=revision, prices=prices))
-
-    async def test_of_a_period_counts_on_from_the_first_request(self, house: EconomicsHouse) -> None:
-        """What was answered before the period has saved, too: only the average is the period's."""
-        now = datetime.now(UTC)
-        replica = await house.add_replica(clock=ManualClock(now - timedelta(hours=2)))
-        await replica.ask("x", "y")
-        await replica.keeper.report()
-        later = await house.add_replica("b")
-        await later.ask("x")
-        await later.keeper.report()
-
-        found = await house.read(lambda client: client.savings(ADAPTER, start=now - timedelta(hours=1)))
-
-        assert found.counts.answered_request_count == 1
-        assert any(line.startswith("break-even in days = (28,334 - 3) /") for line in found.formula)
-
-    async def test_refuses_a_period_that_ends_before_it_begins(self, house: EconomicsHouse) -> None:
-        """Nobody means that."""
-        with pytest.raises(InvalidInput, match="end_time"):
-            await house.read(lambda client: client.savings(ADAPTER, start=NOON, end=datetime(2026, 1, 1, tzinfo=UTC)))
-
-    async def test_is_shown_by_the_command_with_its_formula(self, house: EconomicsHouse) -> None:
-        """Every line of the formula is on the screen, of an adapter and of a revision; the JSON has it all."""
-        replica = await house.add_replica()
-        await replica.ask("x")
-        await replica.keeper.report()
-
-        shown = await _run("savings", ADAPTER, "--address", house.address)
-        of_revision = await _run("savings", f"{ADAPTER}/revisions/1", "--address", house.address)
-        body = json.loads(await _run("savings", ADAPTER, "--address", house.address, "--json"))
-
-        assert body["formula"]
-        assert all(line in shown for line in body["formula"])
-        assert "28,334 requests" in shown
-        assert "training cost = sum of 1 jobs = 0.45 EUR" in of_revision
-
-
 def _entry(seconds: int) -> pb.UsageEntry:
     return pb.UsageEntry(
         adapter_id="answer", revision_number=1, sequence=1, hour_time=timestamp_pb2.Timestamp(seconds=seconds),
@@ -318,10 +199,3 @@ def _entry(seconds: int) -> pb.UsageEntry:
 def _report(address: str, request: service_pb.ReportUsageRequest) -> None:
     with open_channel(address) as channel:
         call(economics_service_pb2_grpc.EconomicsServiceStub(channel).ReportUsage, request, 20.0)
-
-
-async def _run(*arguments: str) -> str:
-    env = {"COLUMNS": "250", "NO_COLOR": "1", "TERM": "dumb"}
-    result = await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=env)
-    assert result.exit_code == 0, result.output
-    return result.stdout

@@ -1,116 +1,28 @@
-"""`goldsmith export` against a real trainer, and a replica that reads signed revisions from it."""
+"""`goldsmith export` against a real trainer."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from deploy.quickstart.service_process import ServiceProcess
-from inference_svc.app import signature_gate
-from inference_svc.app.ports import Registry
-from inference_svc.domain.residency import ResidentState
-from inference_svc.registry_client import GrpcRegistry
-from shared.adapter.key_file import TrustedKeyFile
 from shared.adapter.package import MANIFEST_NAME, SIGNATURE_NAME, WEIGHTS_NAME, read_package
-from shared.base_model import BaseModel
 from shared.cli.main import app
 from shared.client import TrainerClient
 from shared.digest import hex_part
-from shared.errors import DataLoss, DomainError, StateConflict, Unavailable
-from shared.names import JobName
-from shared.prompt import PromptRenderer
-from shared.storage.local import LocalBlobStore
-from shared.testing import ManualClock
-from tests.adapter_file import write_random_package
+from shared.errors import Unavailable
 from tests.cyclonedx_schema import assert_cyclonedx
-from tests.operator_key import OperatorKey
-from tests.unit.inference_svc.conftest import CONTRACT, RANK, SPEC, Replica
-from tests.unit.trainer_svc.evaluation_sample import write_evaluation
-from trainer_svc.app.live_comparison import StoredAnswers
-from trainer_svc.app.promotion_gate import PromotionGate
-from trainer_svc.app.publisher import Publisher
-from trainer_svc.domain.job import Job, JobSpec, JobState
-from trainer_svc.domain.run import Evaluation, RunFolder, RunResult
-from trainer_svc.store import history
-from trainer_svc.store.database import Database
+from tests.integration.signing.house import ADAPTER, ONE, ROTTEN, SIGNED, UNSIGNED
 
 pytestmark = pytest.mark.timeout(120)
-ADAPTER = "tenants/acme/adapters/answer/revisions"
-ONE, OTHER = OperatorKey(1), OperatorKey(2)
-SIGNED, UNSIGNED, FOREIGN, ROTTEN = f"{ADAPTER}/1", f"{ADAPTER}/2", f"{ADAPTER}/3", f"{ADAPTER}/4"
 Run = Callable[..., Result]
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running trainer."""
-
-    address: str
-    blobs: Path
-
-
-@pytest.fixture(scope="module")
-def server(tiny_base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Four revisions of one adapter: signed, not signed, signed by a stranger, and signed with bytes that rotted."""
-    folder = tmp_path_factory.mktemp("trainer")
-    data = folder / "data"
-    data.mkdir()
-    for number, operator in enumerate((ONE, None, OTHER, ONE), 1):
-        _publish(data, folder, tiny_base, number, operator)
-    flags = {
-        "data-dir": str(data),
-        "base-model-dir": str(tiny_base.folder),
-        "listen": "127.0.0.1:0",
-        "insecure-loopback": "true",
-        "parallel-jobs": "0",
-        "signing-key-file": str(ONE.write_private(folder / "signing.pem")),
-    }
-    with ServiceProcess("trainer_svc", flags, folder / "log") as process:
-        address = process.wait_ready(60)
-        with TrainerClient(address) as trainer:
-            rotten = next(f for f in trainer.revision(ROTTEN).files if f.filename == WEIGHTS_NAME)
-        path = data / "blobs" / hex_part(rotten.digest)
-        path.write_bytes(path.read_bytes()[::-1])
-        yield Server(address, data / "blobs")
-
-
-def _publish(data: Path, folder: Path, base: BaseModel, number: int, operator: OperatorKey | None) -> None:
-    """As the trainer does when a job's run has ended."""
-    run, name, clock = RunFolder(folder / f"run-{number}"), JobName("acme", f"job-{number}"), ManualClock()
-    digest = write_random_package(
-        base, run.package, rank=RANK, seed=number, prompt_digest=PromptRenderer.load(base).digest,
-        contract=CONTRACT, spec=SPEC,
-    )  # fmt: skip
-    run.result.write_bytes(RunResult(digest, Evaluation(5, 0.5, 0.6, None, 100.0, 10.0, 0.1)).to_json())
-    write_evaluation(run)
-    queued = Job(str(name), "tenants/acme/datasets/d", "tenants/acme/adapters/answer", "live", JobSpec(), clock.now())
-    running = replace(queued, state=JobState.QUEUED).move(JobState.RUNNING, clock.now(), attempt=1)
-    database, signer = Database(f"sqlite:///{data / 'trainer.db'}"), operator.signer if operator else None
-    database.migrate()
-
-    def work(connection: Any) -> None:  # Any: a connection
-        history.add_job(connection, queued)
-        history.save_job(connection, running)
-
-    async def publish() -> None:
-        await database.run(work)
-        blobs = LocalBlobStore(data / "blobs")
-        gate = PromotionGate(StoredAnswers(blobs))
-        await Publisher(database, blobs, clock, gate, signer).publish(str(name), run)
-
-    asyncio.run(publish())
-    database.close()
-
-
 @pytest.fixture
-def run(server: Server) -> Run:
+def run() -> Run:
     """Runs a command of `goldsmith`."""
 
     def invoke(*arguments: str | Path) -> Result:
@@ -120,9 +32,9 @@ def run(server: Server) -> Run:
 
 
 @pytest.fixture
-def export(run: Run, server: Server) -> Run:
+def export(run: Run, address: str) -> Run:
     """Exports a revision into a folder."""
-    return lambda revision, folder: run("export", revision, folder, "--address", server.address)
+    return lambda revision, folder: run("export", revision, folder, "--address", address)
 
 
 class TestExport:
@@ -272,74 +184,3 @@ class TestExport:
 def _digest(export: Run, folder: Path) -> str:
     export(SIGNED, folder / "first")
     return read_package(folder / "first").digest
-
-
-@dataclass
-class _Remote(Replica):
-    """A replica whose registry is the real one; contracts, which that one does not have, come from the fake."""
-
-    address: str = ""
-
-    def serving_registry(self) -> Registry:
-        """Over gRPC."""
-        self.client = GrpcRegistry(self.address)
-        return self.client
-
-
-class TestReplica:
-    """A replica with a list of keys, at a real registry."""
-
-    @pytest.mark.asyncio
-    async def test_loads_what_is_signed_and_nothing_else(
-        self, server: Server, tiny_base: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Unsigned, signed by a stranger and rotted revisions are refused; the stranger's once it is trusted, not."""
-        monkeypatch.setattr(signature_gate, "_RETRY_SECONDS", 0.0)
-        keys = tmp_path / "keys"
-        await asyncio.to_thread(keys.write_bytes, ONE.public_pem)
-        trusted = TrustedKeyFile(keys, "trusted_keys_file")
-        replica = _Remote(tiny_base, tmp_path, capacity=4, trusted_keys=trusted, address=server.address)
-
-        await replica.use(SIGNED)
-        refusals = [await _refusal(replica, name) for name in (UNSIGNED, FOREIGN, ROTTEN)]
-        before = replica.states()
-        await asyncio.to_thread(keys.write_bytes, ONE.public_pem + OTHER.public_pem)
-        await replica.use(FOREIGN)
-        await replica.client.close()
-
-        assert [(error.reason, error.metadata.get("fault")) for error in refusals] == [
-            ("SIGNATURE_REFUSED", "missing"), ("SIGNATURE_REFUSED", "untrusted"), ("DIGEST_MISMATCH", None),
-        ]  # fmt: skip
-        assert [type(error) for error in refusals] == [StateConflict, StateConflict, DataLoss]
-        assert before[1] is ResidentState.LIVE
-        assert {before[number] for number in (2, 3, 4)} == {ResidentState.REJECTED}
-        assert replica.states()[3] is ResidentState.LIVE
-
-
-async def _refusal(replica: Replica, name: str) -> DomainError:
-    with pytest.raises(DomainError) as caught:
-        await replica.use(name)
-    return caught.value
-
-
-class TestSigningKey:
-    """`--signing-key-file` of the trainer."""
-
-    def test_that_others_can_read_stops_the_start(self, tiny_base: BaseModel, tmp_path: Path) -> None:
-        """With the setting's name, and without the key."""
-        path = ONE.write_private(tmp_path / "signing.pem")
-        path.chmod(0o644)
-        flags = {
-            "data-dir": str(tmp_path / "data"),
-            "base-model-dir": str(tiny_base.folder),
-            "insecure-loopback": "true",
-            "signing-key-file": str(path),
-        }
-
-        with ServiceProcess("trainer_svc", flags, tmp_path / "log") as process, pytest.raises(RuntimeError):
-            process.wait_ready(60)
-
-        log = (tmp_path / "log").read_text()
-        assert "signing_key_file" in log
-        assert "Traceback" not in log
-        assert ONE.private_pem.splitlines()[1].decode() not in log
