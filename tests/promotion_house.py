@@ -38,7 +38,8 @@ from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.job import Job, JobSpec, JobState
 from trainer_svc.domain.registry import NO_ALIAS, Revision
-from trainer_svc.domain.run import EXIT_DONE, RunFolder, RunResult, RunSpec
+from trainer_svc.domain.run import EXIT_DONE, RunFolder, RunSpec
+from trainer_svc.domain.run_result import RunResult
 from trainer_svc.engine import pipeline
 from trainer_svc.engine.journal import Journal
 from trainer_svc.store import history, shelf

@@ -20,7 +20,8 @@ from trainer_svc.app.live_comparison import StoredAnswers
 from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.job import Job, JobSpec, JobState
-from trainer_svc.domain.run import Evaluation, RunFolder, RunResult
+from trainer_svc.domain.run import RunFolder
+from trainer_svc.domain.run_result import Evaluation, RunResult
 from trainer_svc.store import history
 from trainer_svc.store.database import Database
 

@@ -34,7 +34,8 @@ from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.dataset import Dataset, DatasetState
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract
-from trainer_svc.domain.run import Evaluation, RunFolder, RunResult
+from trainer_svc.domain.run import RunFolder
+from trainer_svc.domain.run_result import Evaluation, RunResult
 from trainer_svc.store import catalog, history, shelf
 from trainer_svc.store.database import Database
 

@@ -15,7 +15,13 @@ from tests.unit.trainer_svc.translate_sample import NOW
 from trainer_svc.domain.job import CheckpointScore, Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.promotion import check
 from trainer_svc.domain.promotion_policy import PromotionPolicy, Threshold
-from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
+from trainer_svc.domain.run import (
+    Initialization,
+    Phase,
+    Preset,
+    TrainingMode,
+)
+from trainer_svc.domain.run_result import Evaluation
 from trainer_svc.translate import job
 
 JOB = Job("tenants/a/jobs/j", "tenants/a/datasets/d", "tenants/a/adapters/x", "live", JobSpec(), NOW)
