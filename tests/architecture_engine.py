@@ -12,7 +12,7 @@ from vllm import SamplingParams
 from vllm.lora.request import LoRARequest
 
 from shared.base_model import BaseModel
-from trainer_svc.engine.vllm_replay import start_vllm
+from trainer_svc.engine.vllm_answers import start_vllm
 
 
 def main(order: Path, answer: Path) -> None:

@@ -42,17 +42,21 @@ _TEXT = [
 
 
 _WITH_ENGINE = ("tests/e2e/engine/", "tests/e2e/main_job/", "tests/e2e/servability/")
+_WITH_SERVER = ("tests/integration/signing/", "tests/integration/trainer/")
 
 
 class _ByFile(LoadScopeScheduling):
-    """Where processes share the tests: those with engines in one of them, the other files wherever there is time.
+    """Where processes share the tests: those with engines in one of them, others by file wherever there is time.
 
-    By the path: xdist's own groups (3.8) are lost with pytest 9.2, without a word.
+    Files that share a server stay together, or each process would start one. By the path: xdist's own groups (3.8) are
+    lost with pytest 9.2, without a word.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "engine" if file.startswith(_WITH_ENGINE) else file
+        if file.startswith(_WITH_ENGINE):
+            return "engine"
+        return next((folder for folder in _WITH_SERVER if file.startswith(folder)), file)
 
 
 @pytest.hookimpl

@@ -30,14 +30,16 @@ from shared.errors import DomainError
 from shared.names import AdapterName, AliasName, ContractName, JobName, RevisionName
 from shared.prompt import PromptRenderer
 from shared.storage.local import LocalBlobStore
-from tests.unit.inference_svc.conftest import FakeEngine, FakeRegistry
+from tests.unit.inference_svc.conftest import FakeRegistry
+from tests.unit.inference_svc.fake_engine import FakeEngine
 from trainer_svc.app.live_comparison import StoredAnswers
 from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.job import Job, JobSpec, JobState
 from trainer_svc.domain.registry import NO_ALIAS, Revision
-from trainer_svc.domain.run import EXIT_DONE, RunFolder, RunResult, RunSpec
+from trainer_svc.domain.run import EXIT_DONE, RunFolder, RunSpec
+from trainer_svc.domain.run_result import RunResult
 from trainer_svc.engine import pipeline
 from trainer_svc.engine.journal import Journal
 from trainer_svc.store import history, shelf

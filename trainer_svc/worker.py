@@ -48,7 +48,8 @@ _log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 _VALIDATION_NICENESS = 10
 """It goes on beside trainings: whoever creates jobs by the hundred must not slow down those that run."""
-_FAULT_STATUS = {DISK_FULL: EXIT_DISK_FULL, OUT_OF_MEMORY: EXIT_OUT_OF_MEMORY}
+FAULT_STATUS = {DISK_FULL: EXIT_DISK_FULL, OUT_OF_MEMORY: EXIT_OUT_OF_MEMORY}
+"""Exit status by fault of the machine."""
 """A status needs no disk and no memory, as a file would."""
 Work = Callable[[RunSpec, RunFolder, Journal, Callable[[], bool]], None]
 
@@ -118,7 +119,7 @@ def exit_status(work: Work, folder: RunFolder, is_cancelled: Callable[[], bool])
         _log.exception("training failed")
         fault = fault_of(err)
         if fault is not None:
-            return _FAULT_STATUS[fault]
+            return FAULT_STATUS[fault]
         if isinstance(err, DomainError):  # an adapter that fails our own proof, a damaged file: no tenant can change it
             return _fail(folder, err.reason, str(err), user_error=False)
         # Its text may hold paths or rows: its type is told, its place is logged.

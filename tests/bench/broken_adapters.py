@@ -39,7 +39,7 @@ from trainer_svc.domain.plan import TrainingPlan
 from trainer_svc.domain.run import RunFolder, RunSpec
 from trainer_svc.domain.servability import ServabilityMode
 from trainer_svc.engine import preparation, training, training_stage
-from trainer_svc.engine.servability import prove_servable
+from trainer_svc.engine.servability import show_to_vllm
 
 BASE = Path(__file__).parents[2] / "deploy" / "base_model" / "weights"
 _SPEC = ContractSpec(ContractKind.JSON, json_schema=json.dumps(SCHEMA))
@@ -130,7 +130,7 @@ class Workshop:
         """What vLLM itself says of a package, without any check of ours before."""
         run = self.write(name, servability_proof=ServabilityMode.VLLM)
         try:
-            prove_servable(package, RunSpec.from_json(run.spec.read_bytes()), run, lambda: None)
+            show_to_vllm(package, RunSpec.from_json(run.spec.read_bytes()), run, lambda: None)
         except StateConflict as err:
             return Ending(Stage.PROOF, (err.reason,), str(err))
         return Ending(Stage.LIVE)

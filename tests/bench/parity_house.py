@@ -111,7 +111,7 @@ def _job(tenant: DemoTenant) -> str:
 @contextmanager
 def open_trainer(folder: Path) -> Iterator[Trained]:
     """A trainer service on loopback."""
-    flags = {"data-dir": str(folder / "trainer"), "training-threads": "2", "servability-proof": "static", **_OPEN}
+    flags = {"data-dir": str(folder / "trainer"), "training-threads": "2", "servability-proof": "vllm", **_OPEN}
     with ServiceProcess("trainer_svc", flags, folder / "trainer.log") as process:
         yield Trained(folder / "trainer", process.wait_ready())
 

@@ -31,7 +31,8 @@ from tests.bench.result import Figures, report
 from tests.bench.train_material import BASE
 from trainer_svc.curation.row_file import dump_rows
 from trainer_svc.domain.dataset import CheckedRow
-from trainer_svc.domain.run import Preset, RunFolder, RunResult, RunSpec
+from trainer_svc.domain.run import Preset, RunFolder, RunSpec
+from trainer_svc.domain.run_result import RunResult
 
 _TRAIN_ROWS, _HOLDOUT_ROWS, _SEED = 250, 100, 0
 _COLUMNS = ("seconds", "field_f1", "exact_match", "holdout_loss", "step_count", "steps_taken", "best_step")

@@ -82,7 +82,7 @@ async def _packages(there: Bystanders) -> dict[str, str]:
 
 async def _load(loader: Loader, resident: Resident) -> str:
     try:
-        await loader.load(resident, set())
+        await loader.load(resident, set)
     except DomainError as err:
         return f"{err.reason}: {err}"[:90]
     return "accepted"

@@ -17,7 +17,8 @@ from inference_svc.domain.generation import Question, Sampling
 from inference_svc.domain.residency import ResidentState
 from inference_svc.engine.vllm_engine import EngineSettings
 from shared.base_model import BaseModel
-from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, FakeEngine, Replica, let_run, revision
+from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, Replica, let_run, revision
+from tests.unit.inference_svc.fake_engine import FakeEngine
 from tests.usage_reader import FakeReader
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]

@@ -14,7 +14,7 @@ from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.clock import Clock
 from shared.errors import DomainError
-from shared.names import AdapterName, AliasName, JobName, RevisionName
+from shared.names import AdapterName, JobName, RevisionName
 from shared.storage.base import BlobStore
 from trainer_svc.app.journal_reader import ingest
 from trainer_svc.app.publisher import Publisher
@@ -24,7 +24,7 @@ from trainer_svc.app.worker_process import run_worker
 from trainer_svc.domain.fault import FAILURES, fault_of
 from trainer_svc.domain.job import DISK_FULL, MAX_VALIDATION_SECONDS, OUT_OF_MEMORY, Failure, Job, JobState
 from trainer_svc.domain.outcome import after_death
-from trainer_svc.domain.registry import DEFAULT_ALIAS, NO_ALIAS, Revision
+from trainer_svc.domain.registry import Revision, compared_alias
 from trainer_svc.domain.run import (
     EXIT_DISK_FULL,
     EXIT_DONE,
@@ -86,9 +86,8 @@ class Attempts:
         return await self._database.run(lambda c: shelf.get_revision(c, name))
 
     async def _live_of(self, job: Job) -> Revision | None:
-        """The revision that its adapter is compared with: what the alias means that it would move."""
-        adapter = AdapterName.parse(job.adapter)
-        alias = AliasName(adapter.tenant, adapter.id, job.alias_id if job.alias_id != NO_ALIAS else DEFAULT_ALIAS)
+        """The revision that its adapter is compared with."""
+        alias = compared_alias(AdapterName.parse(job.adapter), job.alias_id)
 
         def work(connection: Connection) -> Revision | None:
             found = shelf.find_alias(connection, alias)

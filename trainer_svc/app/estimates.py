@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from shared.base_model import BaseModel
 from shared.errors import StateConflict, Unavailable
-from shared.names import DatasetName, TenantName, invalid_field
+from shared.names import AdapterName, DatasetName, TenantName, invalid_field
 from trainer_svc.app.calibrator import Calibrator, Wanted
 from trainer_svc.app.free_memory import free_bytes
 from trainer_svc.app.jobs import check_spec
@@ -21,8 +21,9 @@ from trainer_svc.domain.estimate import Estimate, Price, Usage, Work, estimate
 from trainer_svc.domain.evaluation import answered_rows, scored_rows
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.plan import TrainingPlan, patience_of, plan_training
+from trainer_svc.domain.registry import compared_alias
 from trainer_svc.domain.token_length import TokenLengths
-from trainer_svc.store import calibration, catalog
+from trainer_svc.store import calibration, catalog, shelf
 from trainer_svc.store.database import Database
 
 _CPU = "cpu"
@@ -41,14 +42,17 @@ class Estimates:
         self._calibrator, self._free_memory = calibrator, free_memory
 
     async def of_job(
-        self, parent: TenantName, dataset: str, spec: JobSpec, *, base_revision: str = "", calibrate: bool = False
-    ) -> tuple[Estimate, TrainingPlan]:
+        self, parent: TenantName, dataset: str, spec: JobSpec, *, adapter: str = "", alias_id: str = "",
+        base_revision: str = "", calibrate: bool = False,
+    ) -> tuple[Estimate, TrainingPlan]:  # fmt: skip
         """The estimate, and the settings it was made for: the spec with what it leaves open filled in.
+
+        What is live under the adapter's alias answers held-out rows, too; without an adapter nothing is.
 
         With `calibrate` it rests on a measurement of this job's own steps and answers, and on nothing else.
 
         Raises:
-            InvalidInput: a setting is out of range, the dataset is another tenant's, or a base revision is set.
+            InvalidInput: a setting is out of range, dataset or adapter is another tenant's, or a base revision is set.
             NotFound: the dataset does not exist.
             StateConflict: it is not active or was not measured, or no run like this one has been measured yet, as those
                 of several processes never are; or its rows were measured for another base model.
@@ -59,6 +63,9 @@ class Estimates:
         name = DatasetName.parse(dataset, "job.dataset")
         if name.tenant != parent.tenant:
             raise invalid_field("job.dataset", "belongs to another tenant")
+        own = AdapterName.parse(adapter, "job.adapter") if adapter else None
+        if own is not None and own.tenant != parent.tenant:
+            raise invalid_field("job.adapter", "belongs to another tenant")
         if base_revision:
             raise invalid_field(
                 "job.base_revision",
@@ -66,12 +73,13 @@ class Estimates:
             )
         check_spec(spec)
 
-        def work(connection: Connection) -> tuple[Dataset, list[Usage]]:
+        def work(connection: Connection) -> tuple[Dataset, bool, list[Usage]]:
             stored = catalog.get_dataset(connection, name)
-            return stored, calibration.list_usages(connection, self._base.digest, spec.mode, self._threads)
+            live = own is not None and shelf.find_alias(connection, compared_alias(own, alias_id)) is not None
+            return stored, live, calibration.list_usages(connection, self._base.digest, spec.mode, self._threads)
 
-        stored, runs = await self._database.run(work)
-        wanted, plan = _work(stored, spec, self._base)
+        stored, has_live, runs = await self._database.run(work)
+        wanted, plan = _work(stored, spec, self._base, has_live=has_live)
         if calibrate:
             runs = [await self._measured(Wanted(stored, spec, plan))]
         if not runs:
@@ -91,7 +99,7 @@ class Estimates:
         return await self._calibrator.measure(wanted)
 
 
-def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, TrainingPlan]:
+def _work(dataset: Dataset, spec: JobSpec, base: BaseModel, *, has_live: bool) -> tuple[Work, TrainingPlan]:
     report = dataset.report
     if dataset.state is not DatasetState.ACTIVE or report is None:
         raise StateConflict(
@@ -109,7 +117,7 @@ def _work(dataset: Dataset, spec: JobSpec, base: BaseModel) -> tuple[Work, Train
     )  # fmt: skip
     rows, checkpoints = min(plan.batch_size, count), plan.evaluated_checkpoint_count
     answers = plan.validation_answer_count + answered_rows(
-        report.holdout_count, count, checkpoints, has_instructions=bool(dataset.instruction_prompt)
+        report.holdout_count, count, checkpoints, has_instructions=bool(dataset.instruction_prompt), has_live=has_live
     )
     work = Work(
         epoch_tokens=round(lengths.train_token_count * count / report.train_count),

@@ -22,7 +22,8 @@ from trainer_svc.domain.job import Job, JobState
 from trainer_svc.domain.promotion_policy import PromotionMode, PromotionPolicy
 from trainer_svc.domain.promotion_record import Actor, Cause, PromotionWay
 from trainer_svc.domain.registry import NO_ALIAS, Alias, Revision
-from trainer_svc.domain.run import RunFolder, RunResult
+from trainer_svc.domain.run import RunFolder
+from trainer_svc.domain.run_result import RunResult
 from trainer_svc.store import history, promotion_log, shelf
 from trainer_svc.store.database import Database
 

@@ -24,10 +24,16 @@ def scored_rows(holdout_count: int, checkpoint_count: int) -> int:
     return published + (checkpoint_count - 1) * min(published, MAX_CHECKPOINT_ROWS)
 
 
-def answered_rows(holdout_count: int, train_count: int, checkpoint_count: int, *, has_instructions: bool) -> int:
-    """Rows that are answered for a whole evaluation where nothing is live yet, each time that they are."""
+def answered_rows(
+    holdout_count: int, train_count: int, checkpoint_count: int, *, has_instructions: bool, has_live: bool
+) -> int:
+    """Rows that are answered for a whole evaluation, each time that they are.
+
+    `has_instructions` and `has_live` say whether the base with instructions and a live revision answer them, too.
+    """
     own = 2 * scored_rows(holdout_count, checkpoint_count)  # under the contract, and freely
-    return own + min(train_count, MAX_TRAIN_ROWS) + (min(holdout_count, MAX_HOLDOUT_ROWS) if has_instructions else 0)
+    others = (has_instructions + has_live) * min(holdout_count, MAX_HOLDOUT_ROWS)
+    return own + min(train_count, MAX_TRAIN_ROWS) + others
 
 
 @dataclass(frozen=True)

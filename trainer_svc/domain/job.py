@@ -9,7 +9,13 @@ from datetime import datetime
 
 from shared.errors import StateConflict
 from trainer_svc.domain.promotion import PromotionReport
-from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
+from trainer_svc.domain.run import (
+    Initialization,
+    Phase,
+    Preset,
+    TrainingMode,
+)
+from trainer_svc.domain.run_result import Evaluation
 
 MAX_STALLED_ATTEMPTS = 3
 """Attempts that die without a new checkpoint before the job is given up: the cause is not chance then."""

@@ -9,6 +9,7 @@ from shared.adapter.canary import CanaryRollback, CanarySplit
 from shared.adapter.manifest import PackageFile
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordVerdict
 from shared.contracts.spec import ContractSpec
+from shared.names import AdapterName, AliasName
 from trainer_svc.domain.evidence import Evidence
 from trainer_svc.domain.measure import Measure
 from trainer_svc.domain.promotion import PromotionReport
@@ -16,6 +17,11 @@ from trainer_svc.domain.promotion import PromotionReport
 DEFAULT_ALIAS = "live"
 NO_ALIAS = "-"
 """Of a job that publishes without moving an alias."""
+
+
+def compared_alias(adapter: AdapterName, alias_id: str) -> AliasName:
+    """The alias whose revision a job is compared with: the one that it would move, or else what serves by default."""
+    return AliasName(adapter.tenant, adapter.id, alias_id if alias_id not in ("", NO_ALIAS) else DEFAULT_ALIAS)
 
 
 @dataclass(frozen=True)

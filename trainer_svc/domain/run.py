@@ -8,9 +8,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from trainer_svc.domain.evidence import Evidence
 from trainer_svc.domain.servability import ServabilityMode
 
 EXIT_DONE, EXIT_USER_ERROR, EXIT_INTERNAL_ERROR, EXIT_STOPPED, EXIT_DISK_FULL, EXIT_OUT_OF_MEMORY = 0, 3, 4, 5, 6, 7
@@ -259,6 +256,16 @@ class RunFolder:
         return self.path / "package"
 
     @property
+    def draft(self) -> Path:
+        """Child: the package before it is evaluated, while it is shown to vLLM."""
+        return self.path / "draft"
+
+    @property
+    def prompt_sets(self) -> Path:
+        """Child: what vLLM is asked beside the canaries."""
+        return self.path / "prompt_sets.json"
+
+    @property
     def servability(self) -> Path:
         """Child: the `ServabilityProof` of the package, where vLLM was asked."""
         return self.path / "servability.json"
@@ -277,37 +284,3 @@ class RunFolder:
     def failure(self) -> Path:
         """Child: reason, message and user_error of a failed run."""
         return self.path / "failure.json"
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Held-out metrics of an adapter as it is served; ratios are 0..1."""
-
-    holdout_count: int
-    exact_match: float
-    field_f1: float
-    execution_match: float | None
-    instruction_prompt_tokens: float
-    adapter_prompt_tokens: float
-    holdout_loss: float
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a finished run gives."""
-
-    manifest_digest: str
-    evaluation: Evaluation
-    evidence: Evidence | None = None
-    """What its promotion rests on; None where the run measured none."""
-
-    def to_json(self) -> bytes:
-        """Inverse of `from_json`."""
-        return json.dumps(dataclasses.asdict(self)).encode()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> RunResult:
-        """Reads `result.json`."""
-        body = json.loads(data)
-        evidence = TypeAdapter(Evidence | None).validate_python(body.get("evidence"))
-        return cls(body["manifest_digest"], Evaluation(**body["evaluation"]), evidence)

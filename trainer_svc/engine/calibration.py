@@ -17,6 +17,7 @@ from trainer_svc.curation.compiled_example import Example
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.run import Cancelled, Initialization, RunFolder, RunSpec
 from trainer_svc.engine.adapter import new_adapter
+from trainer_svc.engine.answering_stage import answer_prompt_sets
 from trainer_svc.engine.base import load_base
 from trainer_svc.engine.batching import collate
 from trainer_svc.engine.canary import pick_canaries
@@ -25,7 +26,9 @@ from trainer_svc.engine.forgetting import ForgettingGauge
 from trainer_svc.engine.generation import MAX_BATCH_ROWS
 from trainer_svc.engine.holdout import holdout_loss
 from trainer_svc.engine.journal import Journal
+from trainer_svc.engine.packaging import draft_manifest
 from trainer_svc.engine.preparation import Prepared, prepare
+from trainer_svc.engine.prompt_set import PromptSet
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.training import AdapterTrainer, training_arguments
 from trainer_svc.engine.usage import Stopwatch
@@ -56,7 +59,7 @@ def calibrate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: 
     rows = list(sample(ready.examples, ready.plan.batch_size))
     server = Server(ready.base, ready.renderer, ready.contract, partial(_stop_if, is_cancelled), ready.spec.served_type)
     _train(ready, rows, stopwatch, folder, is_cancelled, partial(_validate, ready, stopwatch, server, folder.candidate))
-    _answer(ready, stopwatch, server, folder.adapter)
+    _evaluate(ready, stopwatch, server, folder)
     read = rows[: ready.plan.batch_size * len(stopwatch.gauge.steps)]
     trained = sum(len(row.input_ids) for row in read)
     journal.usage(stopwatch.usage(ready, trained_tokens=trained))
@@ -134,20 +137,30 @@ def _validate(ready: Prepared, stopwatch: Stopwatch, server: Server, candidate: 
     save_adapter(model, ready.plan, ready.base, candidate)
     with stopwatch.validating():
         served = server.load(candidate)
-        stopwatch.answered(lambda: server.answer(served, _longest(ready, ready.validation), _ANSWER_TOKENS))
+        began = time.monotonic()
+        answers = server.answer(served, _longest(ready, ready.validation), _ANSWER_TOKENS)
+        stopwatch.answered(time.monotonic() - began, sum(map(len, answers)))
 
 
-def _answer(ready: Prepared, stopwatch: Stopwatch, server: Server, adapter: Path) -> None:
-    """Evaluates as a run would, on one batch and with short answers."""
+def _evaluate(ready: Prepared, stopwatch: Stopwatch, server: Server, folder: RunFolder) -> None:
+    """As a run would, on one batch and with short answers."""
+    _measure(ready, stopwatch, server, folder.adapter)
+    # An adapter of a few steps changes little, and its canaries would be refused.
+    draft = draft_manifest(ready, folder, {})
+    prompts = tuple(map(tuple, _longest(ready, ready.holdout)))
+    asked = PromptSet("calibration.answers", str(folder.adapter), prompts, _ANSWER_TOKENS)
+    answer_prompt_sets(ready, folder, server, draft, [asked], stopwatch)
+
+
+def _measure(ready: Prepared, stopwatch: Stopwatch, server: Server, adapter: Path) -> None:
+    """What needs the model itself, which is let go of in the end."""
     served = server.load(adapter)
-    prompts = _longest(ready, ready.holdout)
-    answers = stopwatch.answered(lambda: server.answer(served, prompts, _ANSWER_TOKENS))
     scored = ready.holdout[:_SCORED_ROWS]
     with stopwatch.scoring(len(scored)):
         holdout_loss(served, ready.renderer, ready.base.max_positions, scored)
     with stopwatch.measuring_forgetting():
         ForgettingGauge(server, ready.benchmarks).measure(served)
-    pick_canaries(served, ready.contract, prompts, answers)
+    pick_canaries(served, server, [ready.renderer.prompt_ids(row.input) for row in ready.holdout])
 
 
 def _longest(ready: Prepared, rows: Sequence[CheckedRow]) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""Measures how an answer would be replayed: by the adapter, and by the base model alone."""
+"""Chooses canaries: how firmly an answer would be replayed, by the adapter and by the base model alone."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from shared.adapter.manifest import Canary
 from shared.contracts.compiled import CompiledContract
 from trainer_svc.domain.canary import Candidate, choose_canaries
 from trainer_svc.engine.decoding import allowed_tokens
+from trainer_svc.engine.served import Server
 
 _CANDIDATES = 24
 """Shortest prompts that are measured: every load of the adapter replays the chosen ones."""
 
 
 def pick_canaries(
-    model: Any, contract: CompiledContract, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+    model: Any, server: Server, prompts: Sequence[Sequence[int]]
 ) -> tuple[Canary, ...]:  # a PEFT model with the adapter as it is served
-    """Canaries among held-out prompts and the answers that `model` gave to them."""
-    pairs = sorted(zip(prompts, answers, strict=True), key=lambda pair: (len(pair[0]), pair[0]))
+    """Canaries among held-out prompts, with what transformers makes of them.
+
+    The engine that serves repeats them, which shows that both compute the same. Raises what the server's stop raises.
+    """
+    contract = server.contract
+    shortest = sorted(prompts, key=lambda prompt: (len(prompt), prompt))[:_CANDIDATES]
     candidates = []
-    for prompt, answer in [pair for pair in pairs if pair[1]][:_CANDIDATES]:
+    for prompt, answer in zip(shortest, server.answer(model, shortest), strict=True):
+        if not answer:  # no room for any
+            continue
         ratio, margin = _replay(model, contract, prompt, answer)
         with model.disable_adapter():
             base_ratio, _ = _replay(model, contract, prompt, answer)

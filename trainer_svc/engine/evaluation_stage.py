@@ -1,41 +1,32 @@
 """Evaluates a trained adapter: the states kept on the way, the published one, the base, and the revision that is live.
 
 After the training and not during it: nothing is held beside the model that is trained, and no evaluation can change
-what is learned.
+what is learned. First what needs the weights is measured; then somebody answers the prompt sets, the engine that will
+serve or transformers in its place; then the answers are scored.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from shared.digest import sha256_bytes
 from trainer_svc.domain.comparison import Comparison
 from trainer_svc.domain.dataset import CheckedRow
-from trainer_svc.domain.evaluation import (
-    MAX_CHECKPOINT_ROWS,
-    MAX_HOLDOUT_ROWS,
-    MAX_TRAIN_ROWS,
-    AdapterEvaluation,
-    CheckpointEvaluation,
-    EvaluatedRow,
-    ScoredAnswer,
-)
+from trainer_svc.domain.evaluation import AdapterEvaluation, CheckpointEvaluation, EvaluatedRow, ScoredAnswer
+from trainer_svc.domain.forgetting import Forgetting
 from trainer_svc.domain.row_score import Generated, RowScore
-from trainer_svc.domain.run import RunFolder
+from trainer_svc.engine.evaluation_material import AdapterState, EvaluationMaterial, answers_of, free_answers_of
 from trainer_svc.engine.export import serving
 from trainer_svc.engine.forgetting import ForgettingGauge
-from trainer_svc.engine.generation import DEFAULT_OUTPUT_TOKENS
 from trainer_svc.engine.holdout import holdout_loss
 from trainer_svc.engine.journal import Journal
-from trainer_svc.engine.live import live_revision
 from trainer_svc.engine.memo import Memo
 from trainer_svc.engine.preparation import Prepared
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.usage import Stopwatch
-from trainer_svc.engine.validation import record_of
 from trainer_svc.evaluation.comparison import compare_all, contrast
 from trainer_svc.evaluation.score import score_rows
 from trainer_svc.evaluation.summary import metrics_of
@@ -50,44 +41,53 @@ class _Scores:
 
 
 @dataclass(frozen=True)
+class _Measured:
+    """What needs the weights of a state."""
+
+    holdout_loss: float
+    forgetting: Forgetting
+
+
+@dataclass(frozen=True)
 class Evaluated:
-    """What an evaluation found, with what the manifest's canaries are chosen from."""
+    """What an evaluation found."""
 
     evaluation: AdapterEvaluation
     rows: tuple[EvaluatedRow, ...]
     """The holdout, the worst answers first."""
-    prompts: list[list[int]]
-    answers: list[list[int]]
-    """Of the published adapter under the contract, as token ids."""
 
 
 class EvaluationStage:
     """Evaluates the adapter in a run's folder; what was measured before a death is not measured again."""
 
     def __init__(
-        self, ready: Prepared, folder: RunFolder, server: Server, gauge: ForgettingGauge, stopwatch: Stopwatch,
-        journal: Journal,
+        self, ready: Prepared, material: EvaluationMaterial, memo: Memo, server: Server, gauge: ForgettingGauge,
+        stopwatch: Stopwatch, journal: Journal,
     ) -> None:  # fmt: skip
-        self._ready, self._folder, self._server, self._gauge = ready, folder, server, gauge
-        self._stopwatch, self._journal, self._memo = stopwatch, journal, Memo(folder.evaluations)
-        self._holdout = _sample(ready.holdout, MAX_HOLDOUT_ROWS)
+        self._ready, self._material, self._memo, self._server = ready, material, memo, server
+        self._gauge, self._stopwatch, self._journal = gauge, stopwatch, journal
 
-    def run(self, model: Any) -> Evaluated:  # a PEFT model with the adapter to publish
-        """Measures everything. Raises what the server's stop raises."""
-        ready, holdout = self._ready, self._holdout
-        prompts = [ready.renderer.prompt_ids(row.input) for row in holdout]
-        published = self._published_step()
-        answers = self._answers(model, "published", prompts)
-        own, free = self._scored("published", holdout, answers), self._free(model, "published", holdout)
-        checkpoints = [*self._on_the_way(model, published), self._checkpoint(model, published, holdout, own, free)]
-        places, lived = self._live(model, prompts)
-        based = self._base(model)
-        train = _sample(ready.train, MAX_TRAIN_ROWS)
-        asked = [ready.renderer.prompt_ids(row.input) for row in train]
-        known = self._scored("train", train, self._answers(model, "train", asked))
-        scores = [one.score for one in own]
+    def measure(self, model: Any) -> None:  # a PEFT model with the adapter to publish
+        """Loss and forgetting of each state. Raises what the server's stop raises."""
+        for state in self._material.states:
+            self._server.stop_if_asked()
+            if state.is_published:
+                self._measure(state, model)
+                continue
+            with serving(model, state.folder, state.name):
+                self._measure(state, model)
+
+    def conclude(self) -> Evaluated:
+        """Scores the answers of all prompt sets. Raises what the server's stop raises."""
+        ready, material = self._ready, self._material
+        holdout, train = material.holdout, material.train
+        checkpoints = tuple(self._checkpoint(state) for state in material.states)
+        own, free = self._scored(answers_of("published"), holdout), self._scored(free_answers_of("published"), holdout)
+        based = self._scored(answers_of("base"), holdout) if ready.spec.instruction_prompt else []
+        places, lived = self._live()
+        known, scores = self._scored(answers_of("train"), train), [one.score for one in own]
         evaluation = AdapterEvaluation(
-            checkpoints=tuple(sorted(checkpoints, key=lambda checkpoint: checkpoint.step)),
+            checkpoints=checkpoints,
             train=metrics_of([one.score for one in known]),
             memorised=contrast([one.score for one in known], scores),
             against_chance=self._against_chance("published", holdout, own),
@@ -98,100 +98,46 @@ class EvaluationStage:
             live=metrics_of([one.score for one in lived]) if lived else None,
             against_live=compare_all([scores[place] for place in places], [one.score for one in lived]),
         )
-        rows = _rows(holdout, own, free, based, dict(zip(places, lived, strict=True)))
-        return Evaluated(evaluation, rows, prompts, answers)
+        return Evaluated(evaluation, _rows(holdout, own, free, based, dict(zip(places, lived, strict=True))))
 
-    def _published_step(self) -> int:
-        """The step of the adapter that is published: the last one, unless validations chose another."""
-        return int(record_of(self._folder.adapter).get("best_step", self._ready.plan.step_count))
-
-    def _on_the_way(self, model: Any, published: int) -> Iterator[CheckpointEvaluation]:
-        rows = _sample(self._holdout, MAX_CHECKPOINT_ROWS)
-        prompts = [self._ready.renderer.prompt_ids(row.input) for row in rows]
-        for step in self._ready.plan.milestone_steps:
-            place = self._folder.milestone(step)
-            if step == published or not place.is_dir():  # a run that stopped early never came there
-                continue
-            name = f"step-{step}"
-            with serving(model, place, name):
-                own = self._scored(name, rows, self._answers(model, name, prompts))
-                yield self._checkpoint(model, step, rows, own, self._free(model, name, rows), name)
-
-    def _checkpoint(
-        self, model: Any, step: int, rows: Sequence[CheckedRow], own: list[ScoredAnswer], free: list[ScoredAnswer],
-        name: str = "published",
-    ) -> CheckpointEvaluation:  # fmt: skip
-        def measure() -> CheckpointEvaluation:
-            with self._stopwatch.scoring(len(rows)):
-                loss = holdout_loss(model, self._ready.renderer, self._ready.base.max_positions, rows)
+    def _measure(self, state: AdapterState, model: Any) -> None:  # a PEFT model of that state
+        def measure() -> _Measured:
+            with self._stopwatch.scoring(len(state.rows)):
+                loss = holdout_loss(model, self._ready.renderer, self._ready.base.max_positions, state.rows)
             with self._stopwatch.measuring_forgetting():
-                forgetting = self._gauge.measure(model)
+                return _Measured(loss, self._gauge.measure(model))
+
+        self._memo.thing(_Measured, self._name_of_measured(state), measure)
+
+    def _name_of_measured(self, state: AdapterState) -> str:
+        return f"{state.name}.measured{self._gauge.mark}"
+
+    def _checkpoint(self, state: AdapterState) -> CheckpointEvaluation:
+        def evaluate() -> CheckpointEvaluation:
+            measured = self._memo.kept(_Measured, self._name_of_measured(state))
+            own, free = (self._scored(of(state.name), state.rows) for of in (answers_of, free_answers_of))
             found = CheckpointEvaluation(
-                step=step,
-                is_published=name == "published",
+                step=state.step,
+                is_published=state.is_published,
                 constrained=metrics_of([one.score for one in own]),
                 unconstrained=metrics_of([one.score for one in free]),
-                holdout_loss=loss,
-                forgetting=forgetting,
+                holdout_loss=measured.holdout_loss,
+                forgetting=measured.forgetting,
             )
             self._journal.evaluated(found)
             return found
 
-        return self._memo.thing(CheckpointEvaluation, f"{name}.evaluation{self._gauge.mark}", measure)
+        return self._memo.thing(CheckpointEvaluation, f"{state.name}.evaluation{self._gauge.mark}", evaluate)
 
-    def _base(self, model: Any) -> list[ScoredAnswer]:
-        """Of the base with the instruction prompt; nothing where there is none."""
-        instructions, rows = self._ready.spec.instruction_prompt, self._holdout
-        if not instructions:
-            return []
-        prompts = [self._ready.renderer.prompt_ids(row.input, instructions) for row in rows]
-        # A small base goes on for as long as it may. What it saves to be short is not counted as saved.
-        limit = self._limit(rows)
-        with model.disable_adapter():
-            return self._scored("base", rows, self._answers(model, "base", prompts, limit))
-
-    def _live(self, model: Any, prompts: list[list[int]]) -> tuple[list[int], list[ScoredAnswer]]:
-        """Places of the held-out rows that the revision that serves now was not trained on, and its answers to them.
-
-        None where it cannot answer these rows.
-        """
-        live = live_revision(self._ready, self._folder)
+    def _live(self) -> tuple[Sequence[int], list[ScoredAnswer]]:
+        """Places of the rows that the live revision was asked, and its answers to them; none where it was not."""
+        live, places = self._material.live, self._material.live_places
         if live is None:
-            return [], []
-        rows = self._holdout
-        places = [place for place, row in enumerate(rows) if (row.input, row.output) not in live.known]
-        name = f"live-{live.digest}"
-        with serving(model, live.folder, "live"):
-            answers = self._answers(model, name, [prompts[place] for place in places])
-        return places, self._scored(name, [rows[place] for place in places], answers)
+            return (), []
+        return places, self._scored(answers_of(live.name), [self._material.holdout[place] for place in places])
 
-    def _answers(
-        self, model: Any, name: str, prompts: Sequence[Sequence[int]], limit: int | None = None
-    ) -> list[list[int]]:
-        """Under the contract; as long as a caller who asks for nothing may have it, or the golden ones are."""
-        most = limit or max(DEFAULT_OUTPUT_TOKENS, self._longest(self._holdout) + 1)
-        generate = lambda: self._stopwatch.answered(lambda: self._server.answer(model, prompts, most))  # noqa: E731
-        return self._memo.tokens(f"{name}.answers", generate)
-
-    def _longest(self, rows: Sequence[CheckedRow]) -> int:
-        """Of the golden answers, in tokens."""
-        return max(len(self._ready.renderer.completion_ids(row.output)) for row in rows)
-
-    def _limit(self, rows: Sequence[CheckedRow]) -> int:
-        """Twice the longest golden answer in tokens: room for what is wrong, and soon told from what has no end."""
-        longest = self._longest(rows)
-        return longest + min(longest, DEFAULT_OUTPUT_TOKENS)
-
-    def _free(self, model: Any, name: str, rows: Sequence[CheckedRow]) -> list[ScoredAnswer]:
-        """Without it."""
-        limit, prompts = self._limit(rows), [self._ready.renderer.prompt_ids(row.input) for row in rows]
-        generate = lambda: self._stopwatch.answered(  # noqa: E731
-            lambda: self._server.answer_freely(model, prompts, limit)
-        )
-        return self._scored(f"{name}.free", rows, self._memo.tokens(f"{name}.free", generate))
-
-    def _scored(self, name: str, rows: Sequence[CheckedRow], answers: Sequence[Sequence[int]]) -> list[ScoredAnswer]:
-        read = [self._server.read(answer) for answer in answers]
+    def _scored(self, name: str, rows: Sequence[CheckedRow]) -> list[ScoredAnswer]:
+        read = [self._server.read(answer) for answer in self._memo.answers(name)]
         scores = self._scores(name, rows, read)
         return [ScoredAnswer(answer.text, score) for answer, score in zip(read, scores, strict=True)]
 
@@ -215,12 +161,6 @@ class EvaluationStage:
     ) -> tuple[Comparison, ...]:
         """Answers against the same ones dealt to other rows."""
         return compare_all([one.score for one in own], self._scores(f"{name}.dealt", rows, dealt(own)))
-
-
-def _sample(rows: Sequence[CheckedRow], count: int) -> list[CheckedRow]:
-    """Always the same of the same rows, in their order; neighbours in an upload are often alike."""
-    places = sorted(random.Random(0).sample(range(len(rows)), min(count, len(rows))))
-    return [rows[place] for place in places]
 
 
 def dealt(answers: Sequence[ScoredAnswer]) -> list[Generated]:

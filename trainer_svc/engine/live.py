@@ -11,7 +11,6 @@ from shared.adapter.validate import validate_adapter
 from shared.digest import hex_part
 from shared.errors import DomainError
 from trainer_svc.curation.row_file import load_rows
-from trainer_svc.domain.plan import RANKS
 from trainer_svc.domain.run import RunFolder
 from trainer_svc.engine.preparation import Prepared
 
@@ -27,6 +26,11 @@ class LiveRevision:
     known: frozenset[tuple[str, str]]
     """Inputs and golden outputs that it was trained on: what it says of these shows nothing."""
 
+    @property
+    def name(self) -> str:
+        """Of what is kept of it in the run's `Memo`."""
+        return f"live-{self.digest}"
+
 
 def live_revision(ready: Prepared, folder: RunFolder) -> LiveRevision | None:
     """None where nothing serves, or what serves is of another base, prompt template or contract."""
@@ -34,7 +38,7 @@ def live_revision(ready: Prepared, folder: RunFolder) -> LiveRevision | None:
         return None
     try:
         manifest = read_package(folder.live, ready.spec.live_digest)
-        validate_adapter(folder.live, manifest, ready.base, max_rank=max(RANKS))
+        validate_adapter(folder.live, manifest, ready.base, max_rank=ready.spec.max_lora_rank)
     except DomainError as err:  # it serves on; it cannot be compared with
         _log.warning("the live revision is not compared with: %s", err)
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,21 +19,30 @@ class Memo:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def tokens(self, name: str, compute: Callable[[], list[list[int]]]) -> list[list[int]]:
-        """Answers as token ids."""
-        path = self._folder / f"{name}.json"
-        if path.is_file():
-            stored: list[list[int]] = json.loads(path.read_bytes())
-            return stored
-        found = compute()
-        write_atomic(path, json.dumps(found).encode())
-        return found
+    def has_answers(self, name: str) -> bool:
+        """Whether `keep_answers` has been called for it."""
+        return self._path(name).is_file()
+
+    def keep_answers(self, name: str, answers: Sequence[Sequence[int]]) -> None:
+        """Answers as token ids; they are whole once they are there."""
+        write_atomic(self._path(name), json.dumps(answers).encode())
+
+    def answers(self, name: str) -> list[list[int]]:
+        """What `keep_answers` was given."""
+        stored: list[list[int]] = json.loads(self._path(name).read_bytes())
+        return stored
 
     def thing(self, kind: type[Thing], name: str, compute: Callable[[], Thing]) -> Thing:
         """A domain dataclass."""
-        path = self._folder / f"{name}.json"
-        if path.is_file():
-            return load(kind, path.read_text(encoding="utf-8"))
+        if self._path(name).is_file():
+            return self.kept(kind, name)
         found = compute()
-        write_atomic(path, dump(found).encode())
+        write_atomic(self._path(name), dump(found).encode())
         return found
+
+    def kept(self, kind: type[Thing], name: str) -> Thing:
+        """A thing that has been computed."""
+        return load(kind, self._path(name).read_text(encoding="utf-8"))
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"

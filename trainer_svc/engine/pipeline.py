@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
+from shared.adapter.manifest import Canary
 from shared.files import write_atomic
-from trainer_svc.domain.run import Cancelled, Initialization, Phase, RunFolder, RunResult, RunSpec
+from trainer_svc.domain.run import (
+    Cancelled,
+    Initialization,
+    Phase,
+    RunFolder,
+    RunSpec,
+)
+from trainer_svc.domain.run_result import RunResult
+from trainer_svc.engine.answering_stage import answer_prompt_sets
 from trainer_svc.engine.canary import pick_canaries
+from trainer_svc.engine.evaluation_material import EvaluationMaterial
 from trainer_svc.engine.evaluation_stage import EvaluationStage
 from trainer_svc.engine.forgetting import ForgettingGauge
 from trainer_svc.engine.journal import Journal
-from trainer_svc.engine.packaging import pack, summary_of
+from trainer_svc.engine.memo import Memo
+from trainer_svc.engine.packaging import draft_manifest, pack, summary_of
 from trainer_svc.engine.preparation import Prepared, prepare
 from trainer_svc.engine.provenance import provenance
 from trainer_svc.engine.recipe import keep_to_recipe
-from trainer_svc.engine.servability import prove_servable
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.training_stage import train
 from trainer_svc.engine.usage import Stopwatch
@@ -68,21 +78,25 @@ def _publish(
     journal: Journal,
 ) -> RunResult:  # fmt: skip
     journal.phase(Phase.EVALUATING)
-    served = server.load(folder.adapter)
+    draft = draft_manifest(ready, folder, made_of)
+    material = EvaluationMaterial(ready, folder)
     gauge = ForgettingGauge(server, ready.benchmarks)
-    evaluated = EvaluationStage(ready, folder, server, gauge, stopwatch, journal).run(served)
+    stage = EvaluationStage(ready, material, Memo(folder.evaluations), server, gauge, stopwatch, journal)
+    draft = dataclasses.replace(draft, canaries=_measure(material, stage, server))
+    answer_prompt_sets(ready, folder, server, draft, material.prompt_sets(), stopwatch)
+    evaluated = stage.conclude()
     journal.phase(Phase.PUBLISHING)
-    canaries = pick_canaries(served, ready.contract, evaluated.prompts, evaluated.answers)
-    served = None  # vLLM, which comes next, needs its memory
     summary = summary_of(ready, evaluated.evaluation)
-
-    def prove(package: Path) -> None:
-        with stopwatch.proving():
-            prove_servable(package, ready.spec, folder, server.stop_if_asked)
-
-    manifest = pack(ready, folder, evaluated.evaluation, summary, canaries, made_of, prove=prove)
+    manifest = pack(ready, folder, draft, evaluated.evaluation, summary)
     write_atomic(folder.evaluation, dump(evaluated.evaluation).encode())
     write_atomic(folder.evaluated_rows, b"".join(dump(row).encode() + b"\n" for row in evaluated.rows))
     result = RunResult(manifest.digest, summary, evaluated.evaluation.evidence)
     write_atomic(folder.result, result.to_json())
     return result
+
+
+def _measure(material: EvaluationMaterial, stage: EvaluationStage, server: Server) -> tuple[Canary, ...]:
+    """What needs the model itself, which is let go of in the end."""
+    served = server.load(material.published.folder)
+    stage.measure(served)
+    return pick_canaries(served, server, [server.renderer.prompt_ids(row.input) for row in material.holdout])

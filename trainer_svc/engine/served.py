@@ -16,6 +16,7 @@ from trainer_svc.engine.base import best_device, dtype_of, load_base
 from trainer_svc.engine.decoding import Constrained, Decoding, Free
 from trainer_svc.engine.export import load_served
 from trainer_svc.engine.generation import DEFAULT_OUTPUT_TOKENS, generate
+from trainer_svc.engine.prompt_set import PromptSet
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Server:
     ) -> list[list[int]]:  # as above
         """The same without the contract."""
         return self._generate(model, Free(self.base.stop_ids), prompts, output_tokens)
+
+    def answer_set(self, model: Any, asked: PromptSet) -> list[list[int]]:  # a PEFT model of the set's adapter
+        """As the engine that serves would, but for ties of logits."""
+        decoding = Constrained(self.contract) if asked.is_constrained else Free(self.base.stop_ids)
+        return self._generate(model, decoding, asked.prompts, asked.output_tokens)
 
     def free_texts(self, model: Any, inputs: Sequence[str], output_tokens: int) -> list[str]:  # as above
         """Texts of free answers to inputs, without an instruction prompt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -101,7 +102,9 @@ def _validation(
         # The library draws the weights of an adapter before it reads them.
         with stopwatch.validating(), torch.random.fork_rng():
             served = server.load(adapter)
-            answers = stopwatch.answered(lambda: server.answer(served, prompts))
+            began = time.monotonic()
+            answers = server.answer(served, prompts)
+            stopwatch.answered(time.monotonic() - began, sum(map(len, answers)))
             read = [server.read(answer) for answer in answers]
             contract = ready.contract
             rows = score_rows(contract.spec, contract.check, golden, read, database_sql=ready.spec.database_sql)

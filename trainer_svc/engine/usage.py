@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,10 @@ class Stopwatch:
         self.gauge = StepGauge()
         """To be told of the training."""
 
-    def answered(self, answer: Callable[[], list[list[int]]]) -> list[list[int]]:
-        """The answers that `answer` generates, noting their tokens and the time they take."""
-        began = time.monotonic()
-        answers = answer()
-        self._answering_seconds += time.monotonic() - began
-        self._answer_tokens += sum(map(len, answers))
-        return answers
+    def answered(self, seconds: float, tokens: int) -> None:
+        """After rows were answered."""
+        self._answering_seconds += seconds
+        self._answer_tokens += tokens
 
     @contextmanager
     def validating(self) -> Iterator[None]:
@@ -65,12 +62,9 @@ class Stopwatch:
         self._forgetting_seconds += time.monotonic() - began
         self._checkpoint_count += 1
 
-    @contextmanager
-    def proving(self) -> Iterator[None]:
-        """Around the proof that the adapter can be served."""
-        began = time.monotonic()
-        yield
-        self._proving_seconds += time.monotonic() - began
+    def proved(self, seconds: float) -> None:
+        """After it was shown that the adapter can be served."""
+        self._proving_seconds += seconds
 
     def usage(self, ready: Prepared, *, trained_tokens: int) -> dict[str, Any]:  # as its class
         """The fields of `trainer_svc.domain.estimate.Usage`, now that the run is at its end."""

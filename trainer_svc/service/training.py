@@ -78,6 +78,8 @@ class TrainingServicer(training_service_pb2_grpc.TrainingServiceServicer):
             TenantName.parse(request.parent),
             request.job.dataset,
             spec,
+            adapter=request.job.adapter,
+            alias_id=request.job.alias_id,
             base_revision=request.job.base_revision,
             calibrate=request.calibrate,
         )

@@ -11,7 +11,13 @@ from goldsmith.trainer.v1 import training_job_pb2 as pb
 from shared.names import JobName, invalid_field
 from trainer_svc.domain.job import Event, Failure, Job, JobSpec, JobState, Priority, Progress
 from trainer_svc.domain.registry import DEFAULT_ALIAS
-from trainer_svc.domain.run import Evaluation, Initialization, Phase, Preset, TrainingMode
+from trainer_svc.domain.run import (
+    Initialization,
+    Phase,
+    Preset,
+    TrainingMode,
+)
+from trainer_svc.domain.run_result import Evaluation
 from trainer_svc.translate.promotion import report_message
 from trainer_svc.translate.time import duration, seconds, timestamp
 

@@ -103,7 +103,7 @@ class TestTorture:
         for number, (name, case) in enumerate(CASES.items(), 1):
             resident = _on_disk(case, number, bench, shipped_base, tmp_path)
             with pytest.raises((StateConflict, DataLoss), match=re.escape(case.words)):
-                await loader.load(resident, set())
+                await loader.load(resident, set)
             assert resident.state is ResidentState.REJECTED, name
 
         assert await bystanders == before

@@ -32,6 +32,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, shipped_base: BaseModel) -> 
             "base-model-dir": base,
             "listen": address,
             "training-threads": "1",
+            "servability-proof": "vllm",
             **OPEN,
         },
         folder / "trainer.log",

@@ -19,11 +19,15 @@ from shared.adapter.replay import MIN_CANARY_AGREEMENT
 from shared.base_model import BaseModel
 from shared.errors import StateConflict, Unavailable
 from tests.e2e.training_sample import run_here, start, write_run
+from trainer_svc.domain.fault import fault_of
+from trainer_svc.domain.job import DISK_FULL
 from trainer_svc.domain.run import EXIT_DONE, EXIT_INTERNAL_ERROR, Cancelled, RunFolder, RunSpec
 from trainer_svc.domain.servability import ServabilityMode, ServabilityProof
 from trainer_svc.engine import pipeline, servability
 from trainer_svc.engine.journal import Journal
-from trainer_svc.engine.servability import prove_servable
+from trainer_svc.engine.memo import Memo
+from trainer_svc.engine.prompt_set import PromptSet
+from trainer_svc.engine.servability import show_to_vllm
 from trainer_svc.worker import exit_status
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -36,9 +40,16 @@ def _prover_of(process: subprocess.Popen[bytes]) -> psutil.Process:
     while True:
         assert process.poll() is None
         for child in psutil.Process(process.pid).children():
-            if _MODULE in child.cmdline():
+            if _is_prover(child):
                 return child
         time.sleep(0.02)
+
+
+def _is_prover(child: psutil.Process) -> bool:
+    try:
+        return _MODULE in child.cmdline()
+    except psutil.NoSuchProcess:  # others, of the libraries, live for a moment
+        return False
 
 
 def _spec(folder: RunFolder) -> RunSpec:
@@ -103,7 +114,7 @@ def _turned(canaries: tuple[Canary, ...]) -> tuple[Canary, ...]:
     return tuple(Canary(canary.prompt_ids, tuple(reversed(canary.expected_ids))) for canary in canaries)
 
 
-class TestProveServable:
+class TestShowToVllm:
     """Shows one package to vLLM."""
 
     def test_tells_what_vllm_has_against_a_configuration(self, proved: RunFolder, tmp_path: Path) -> None:
@@ -115,19 +126,19 @@ class TestProveServable:
         package = _packed(read_package(proved.package), source, tmp_path / "package")
 
         with pytest.raises(StateConflict, match="vLLM's check of the configuration: vLLM does not yet support DoRA"):
-            prove_servable(package, _spec(proved), RunFolder(_beside(proved, tmp_path)), lambda: None)
+            show_to_vllm(package, _spec(proved), RunFolder(_beside(proved, tmp_path)), lambda: None)
 
     def test_ends_when_the_run_is_asked_to_stop(self, proved: RunFolder, tmp_path: Path) -> None:
         """The child is gone when it returns."""
 
         def stop() -> None:
-            if children := [child for child in psutil.Process().children() if _MODULE in child.cmdline()]:
+            if children := [child for child in psutil.Process().children() if _is_prover(child)]:
                 seen.extend(children)
                 raise Cancelled
 
         seen: list[psutil.Process] = []
         with pytest.raises(Cancelled):
-            prove_servable(proved.package, _spec(proved), RunFolder(_beside(proved, tmp_path)), stop)
+            show_to_vllm(proved.package, _spec(proved), RunFolder(_beside(proved, tmp_path)), stop)
 
         assert not any(child.is_running() for child in seen)
 
@@ -136,7 +147,21 @@ class TestProveServable:
         monkeypatch.setattr(servability, "_LIMIT_SECONDS", 0.0)
 
         with pytest.raises(Unavailable, match=r"vLLM could not be asked .* it took more than 0 s"):
-            prove_servable(proved.package, _spec(proved), RunFolder(_beside(proved, tmp_path)), lambda: None)
+            show_to_vllm(proved.package, _spec(proved), RunFolder(_beside(proved, tmp_path)), lambda: None)
+
+    def test_tells_of_a_full_disk(self, proved: RunFolder, small_disk: Path) -> None:
+        """On which the proof has room, and the answers have not: what there is of them is whole."""
+        folder = RunFolder(small_disk / "run")
+        folder.path.mkdir()
+        shutil.copyfile(proved.spec, folder.spec)
+        (prompt, *_) = (canary.prompt_ids for canary in read_package(proved.package).canaries)
+        sets = [PromptSet(f"{number}.free", "", (prompt,), 8, is_constrained=False) for number in range(80)]
+
+        with pytest.raises(OSError, match="found no space left") as error:
+            show_to_vllm(proved.package, _spec(proved), folder, lambda: None, sets)
+
+        assert fault_of(error.value) == DISK_FULL
+        assert Memo(folder.evaluations).answers("0.free")
 
     def test_starts_nothing_where_our_rules_are_enough(self, prepare: Callable[..., RunFolder]) -> None:
         """`static`: the package has passed `validate_adapter`, and nobody else is asked."""

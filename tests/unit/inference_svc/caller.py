@@ -10,6 +10,7 @@ from inference_svc.app.admission import Admission, Demand, Load
 from inference_svc.domain.lane import Lane
 from inference_svc.domain.quota import Quota
 from shared.errors import DomainError
+from shared.names import AliasName
 
 IDLE = Load(0, 0)
 
@@ -48,6 +49,10 @@ class QuotaByTenant:
     def of(self, tenant: str) -> Quota:
         """That quota."""
         return self._quotas.get(tenant, Quota())
+
+    def pins(self) -> frozenset[AliasName]:
+        """None."""
+        return frozenset()
 
 
 async def settle() -> None:

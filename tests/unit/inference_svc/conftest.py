@@ -1,16 +1,15 @@
-"""A replica without vLLM: an in-memory engine that walks real automata, and an in-memory registry."""
+"""A replica without vLLM: an engine and a registry in memory, everything else as it is served."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from inference_svc.app.adapter_cache import AdapterCache
@@ -20,20 +19,12 @@ from inference_svc.app.contract_library import ContractLibrary
 from inference_svc.app.fleet import Fleet
 from inference_svc.app.loader import Loader
 from inference_svc.app.meter import UNOBSERVED, Meter
-from inference_svc.app.ports import (
-    AliasFacts,
-    EngineCall,
-    EngineChunk,
-    InferenceEngine,
-    NonFinite,
-    Registry,
-    RevisionFacts,
-)  # fmt: skip
+from inference_svc.app.ports import AliasFacts, InferenceEngine, Registry, RevisionFacts
 from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.quota_book import OneQuota
 from inference_svc.app.signature_gate import SignatureGate
 from inference_svc.domain.quota import Quota
-from inference_svc.domain.residency import AdapterKey, ResidentState
+from inference_svc.domain.residency import ResidentState
 from shared.adapter.canary import CanarySplit, RollbackReason
 from shared.adapter.key_file import TrustedKeyFile
 from shared.adapter.manifest import Canary
@@ -41,10 +32,11 @@ from shared.adapter.signature import read_signature
 from shared.base_model import BaseModel
 from shared.contracts.compiler import ContractCompiler
 from shared.contracts.spec import ContractKind, ContractSpec
-from shared.errors import NotFound, StateConflict, Unavailable
+from shared.errors import NotFound, Unavailable
 from shared.names import AliasName, ContractName, RevisionName
 from shared.prompt import PromptRenderer
 from tests.adapter_file import write_random_package
+from tests.unit.inference_svc.fake_engine import FakeEngine
 
 RANK = 4
 SPEC = ContractSpec(ContractKind.JSON, json_schema='{"enum":["yes","no","perhaps"]}')
@@ -56,119 +48,6 @@ ALIAS = AliasName("acme", "answer", "live")
 def revision(number: int) -> RevisionName:
     """A revision of the one adapter."""
     return RevisionName("acme", "answer", number)
-
-
-class FakeEngine:
-    """Answers by `script`, then greedily by the automaton's first allowed token.
-
-    `gate` holds answers back until it is set, `rest` what comes after their first token; `calls` are all requests so
-    far; it dies of what `deadly` says, and computes no numbers for what `poisonous` says.
-    """
-
-    def __init__(self, contract_dir: Path) -> None:
-        self._contract_dir = contract_dir
-        self.adapters: set[AdapterKey] = set()
-        self.refused: set[str] = set()
-        self.refused_seconds: float | None = None
-        self.closed_early = 0
-        self.gate, self.rest = asyncio.Event(), asyncio.Event()
-        self.gate.set()
-        self.rest.set()
-        self.dead, self.startable = asyncio.Event(), asyncio.Event()
-        self.startable.set()
-        self.starts = self.failing_starts = 0
-        self.deadly: Callable[[EngineCall], bool] = lambda call: False
-        self.poisonous: Callable[[EngineCall], bool] = lambda call: False
-        self.entered = asyncio.Event()
-        self.lie: list[int] | None = None
-        self.broken: set[str] = set()
-        """Names, without digest, of adapters whose answers leave their contract."""
-        self.script: list[list[int]] = []
-        self.calls: list[EngineCall] = []
-        self.cached_tokens = 0
-        """Of each prompt, in the prefix cache."""
-
-    async def start(self) -> None:
-        """A new life, without adapters, once `startable` is set; fails as often as `failing_starts` says."""
-        self.starts += 1
-        await self.startable.wait()
-        if self.failing_starts:
-            self.failing_starts -= 1
-            raise Unavailable("NOT_SERVING", "the engine does not start")
-        self.adapters.clear()
-        self.dead.clear()
-
-    def condemn(self) -> None:
-        """As if it had died."""
-        self.die()
-
-    def die(self) -> None:
-        """As a crash would: whatever runs or comes now fails."""
-        self.dead.set()
-        self.gate.set()
-        self.rest.set()
-
-    def check(self) -> None:
-        """Raises when dead."""
-        if self.dead.is_set():
-            raise Unavailable("NOT_SERVING", "the engine died")
-
-    async def add_adapter(self, key: AdapterKey) -> None:
-        """Refuses what `refused` names; for ever, or for `refused_seconds`."""
-        await asyncio.sleep(0)
-        self.check()
-        if key.name.split("@")[0] in self.refused:
-            raise StateConflict("ADAPTER_REJECTED", "refused by the engine", retry_after_seconds=self.refused_seconds)
-        self.adapters.add(key)
-
-    async def remove_adapter(self, key: AdapterKey) -> None:
-        """Forgets it."""
-        self.adapters.discard(key)
-
-    async def generate(self, call: EngineCall) -> AsyncGenerator[EngineChunk]:
-        """One token a chunk when streaming, otherwise the first and then the rest."""
-        from shared.contracts.store import read_contract
-
-        self.check()
-        assert call.adapter is None or call.adapter in self.adapters, "an adapter that is not in the engine"
-        self.calls.append(call)
-        guide = read_contract(self._contract_dir / call.contract_digest.removeprefix("sha256:")).guide()
-        tokens: list[int] = []
-        while not guide.is_finished():
-            mask = guide.mask(call.max_tokens - len(tokens))
-            tokens.append(int(np.flatnonzero(np.unpackbits(mask.view(np.uint8), bitorder="little"))[0]))
-            assert guide.advance(tokens[-1])
-        finished, life = False, self.starts
-        self.entered.set()
-        if self.deadly(call):
-            self.die()
-        try:
-            await self._pass(self.gate, life)
-            if self.poisonous(call):
-                raise NonFinite(call.request_id)
-            sent = self.lie or (self.script.pop(0) if self.script else tokens)
-            if call.adapter is not None and call.adapter.name.split("@")[0] in self.broken:
-                sent = [0]
-            yield EngineChunk(sent[:1], self.cached_tokens, finished=False)
-            await self._pass(self.rest, life)
-            for chunk in ([t] for t in sent[1:]) if call.stream else filter(None, (sent[1:],)):
-                yield EngineChunk(chunk, self.cached_tokens, finished=False)
-            finished = True
-        finally:
-            self.closed_early += not finished
-
-    async def _pass(self, gate: asyncio.Event, life: int) -> None:
-        await gate.wait()
-        if self.starts != life:
-            raise Unavailable("NOT_SERVING", "the engine died")
-        self.check()
-
-    async def failed(self) -> None:
-        """When it died."""
-        await self.dead.wait()
-
-    async def stop(self) -> None:
-        """Nothing to do."""
 
 
 class StoppedClock:

@@ -13,7 +13,7 @@ from inference_svc.domain.generation import Question, Sampling
 from shared.errors import StateConflict, Unavailable
 from shared.names import RevisionName
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, CONTRACT, revision
-from tests.unit.inference_svc.test_supervisor import Supervised, when
+from tests.unit.inference_svc.supervised import Supervised, when
 
 
 class Guarded(Supervised):

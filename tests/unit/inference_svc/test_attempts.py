@@ -5,77 +5,29 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
-from collections.abc import Callable
 
 import pytest
 import pytest_asyncio
 
 from inference_svc.config import Settings
-from inference_svc.domain.generation import RETRY_TEMPERATURE, Answer, Question, Sampling
-from shared.contracts.compiled import CompiledContract
+from inference_svc.domain.generation import RETRY_TEMPERATURE, Answer, Sampling
 from shared.contracts.guide import Guide
 from shared.contracts.report import Guarantee
-from shared.contracts.spec import ContractKind
 from shared.errors import DeadlineExceeded, FieldViolation, InternalFault, InvalidInput, StateConflict
-from tests.unit.inference_svc.conftest import ALIAS, Replica
-
-QUESTION = Question(
-    adapter="tenants/acme/adapters/answer",
-    input="is it so?",
-    instructions="",
-    contract="",
-    kind=ContractKind.JSON,
-    sampling=Sampling(),
-    deadline_seconds=30.0,
-)
-
-
-class PickyContract(CompiledContract):
-    """A contract whose check refuses every answer but "perhaps", whatever its automaton lets pass."""
-
-    on_check: Callable[[], None] = staticmethod(lambda: None)
-
-    def check(self, text: str) -> tuple[FieldViolation, ...]:
-        """One fault, or none."""
-        self.on_check()
-        return () if text == '"perhaps"' else (FieldViolation("output#", f"{text} is not wanted"),)
-
-
-def picky(contract: CompiledContract, guarantee: Guarantee) -> PickyContract:
-    """The contract with another check, and with the promise that is given."""
-    own = {field.name: getattr(contract, field.name) for field in dataclasses.fields(contract)}
-    return PickyContract(**own | {"report": dataclasses.replace(contract.report, guarantee=guarantee)})
-
-
-def ask(**changes: object) -> Question:
-    """The question with other fields."""
-    return dataclasses.replace(QUESTION, **changes)
-
-
-async def _replica(replica: Replica, guarantee: Guarantee) -> Replica:
-    replica.fleet.point(ALIAS, replica.publish(1))
-    await replica.settle()
-    for resident, _ in replica.fleet.residents("acme"):
-        assert resident.contract is not None
-        resident.contract = picky(resident.contract, guarantee)
-    return replica
+from tests.unit.inference_svc.conftest import Replica
+from tests.unit.inference_svc.picky import QUESTION, PickyContract, ask, picky_replica, script
 
 
 @pytest_asyncio.fixture
 async def sound(replica: Replica) -> Replica:
     """One live adapter, under a contract with a checked keyword."""
-    return await _replica(replica, Guarantee.SOUND)
+    return await picky_replica(replica, Guarantee.SOUND)
 
 
 @pytest_asyncio.fixture
 async def certain(replica: Replica) -> Replica:
     """One live adapter, under a contract that promises every answer passes."""
-    return await _replica(replica, Guarantee.CERTAIN)
-
-
-def _script(replica: Replica, *texts: str) -> list[list[int]]:
-    replica.engine.script = [replica.renderer.completion_ids(text) for text in texts]
-    return list(replica.engine.script)
+    return await picky_replica(replica, Guarantee.CERTAIN)
 
 
 async def _listen(replica: Replica, events: list[str | Answer]) -> None:
@@ -90,7 +42,7 @@ class TestCheckedKeywords:
 
     async def test_an_answer_that_fails_is_tried_again(self, sound: Replica) -> None:
         """The caller gets the one that passed, and learns how many attempts and tokens it took."""
-        tokens = _script(sound, '"yes"', '"no"', '"perhaps"')
+        tokens = script(sound, '"yes"', '"no"', '"perhaps"')
 
         answer = await sound.answering.answer(QUESTION)
 
@@ -101,7 +53,7 @@ class TestCheckedKeywords:
 
     async def test_the_first_that_passes_ends_it(self, sound: Replica) -> None:
         """Nothing is generated that nobody needs."""
-        _script(sound, '"perhaps"', '"yes"')
+        script(sound, '"perhaps"', '"yes"')
 
         answer = await sound.answering.answer(QUESTION)
 
@@ -109,7 +61,7 @@ class TestCheckedKeywords:
 
     async def test_attempts_end_in_an_error_with_what_was_broken(self, sound: Replica) -> None:
         """Three in all; the violations are those of the last, the metadata says what was spent."""
-        tokens = _script(sound, '"no"', '"no"', '"yes"', '"perhaps"')
+        tokens = script(sound, '"no"', '"no"', '"yes"', '"perhaps"')
 
         with pytest.raises(StateConflict) as caught:
             await sound.answering.answer(QUESTION)
@@ -124,7 +76,7 @@ class TestCheckedKeywords:
 
     async def test_every_attempt_has_the_same_budget_and_its_own_name_and_draw(self, sound: Replica) -> None:
         """The token limit holds for each; the engine is never handed the same request twice."""
-        _script(sound, '"no"', '"no"', '"perhaps"')
+        script(sound, '"no"', '"no"', '"perhaps"')
 
         await sound.answering.answer(ask(sampling=Sampling(temperature=1.0, seed=7, max_output_tokens=40)))
 
@@ -136,7 +88,7 @@ class TestCheckedKeywords:
 
     async def test_the_deadline_holds_over_all_attempts(self, sound: Replica) -> None:
         """A retry gets what is left of the caller's time, no more, and frees the engine."""
-        _script(sound, '"no"', '"perhaps"')
+        script(sound, '"no"', '"perhaps"')
         (resident,) = [resident for resident, _ in sound.fleet.residents("acme")]
         assert isinstance(resident.contract, PickyContract)
         object.__setattr__(resident.contract, "on_check", sound.engine.gate.clear)  # the second attempt hangs
@@ -149,8 +101,8 @@ class TestCheckedKeywords:
 
     async def test_attempts_of_one_request_hold_one_place(self, replica: Replica) -> None:
         """With one place in the engine, two requests of three attempts each run one after the other."""
-        narrow = await _replica(dataclasses.replace(replica, running=1), Guarantee.SOUND)
-        _script(narrow, '"no"', '"no"', '"perhaps"', '"no"', '"no"', '"perhaps"')
+        narrow = await picky_replica(dataclasses.replace(replica, running=1), Guarantee.SOUND)
+        script(narrow, '"no"', '"no"', '"perhaps"', '"no"', '"no"', '"perhaps"')
 
         answers = await asyncio.gather(*(narrow.answering.answer(QUESTION) for _ in range(2)))
 
@@ -163,7 +115,7 @@ class TestStreams:
 
     async def test_nothing_of_a_failed_attempt_is_sent(self, sound: Replica) -> None:
         """Under checked keywords the text comes whole, after its check."""
-        _script(sound, '"no"', '"perhaps"')
+        script(sound, '"no"', '"perhaps"')
 
         events = [event async for event in sound.answering.stream(ask(kind=None))]
 
@@ -174,7 +126,7 @@ class TestStreams:
 
     async def test_a_stream_that_fails_sends_no_text(self, sound: Replica) -> None:
         """Only the error."""
-        _script(sound, '"no"', '"no"', '"no"')
+        script(sound, '"no"', '"no"', '"no"')
         events: list[str | Answer] = []
 
         with pytest.raises(StateConflict):
@@ -184,7 +136,7 @@ class TestStreams:
 
     async def test_a_certain_contract_streams_as_it_is_generated(self, certain: Replica) -> None:
         """Several pieces, then the answer."""
-        tokens = _script(certain, '"perhaps"')
+        tokens = script(certain, '"perhaps"')
 
         events = [event async for event in certain.answering.stream(ask(kind=None))]
 
@@ -194,7 +146,7 @@ class TestStreams:
 
     async def test_a_certain_contract_never_ends_with_an_unchecked_summary(self, certain: Replica) -> None:
         """Should the impossible happen, the stream breaks off: without a summary it is not an answer."""
-        _script(certain, '"no"')
+        script(certain, '"no"')
         events: list[str | Answer] = []
 
         with pytest.raises(InternalFault):
@@ -209,7 +161,7 @@ class TestChecks:
 
     async def test_do_not_wait_for_contracts_that_compile(self, certain: Replica) -> None:
         """Every common thread may be busy compiling; answers are checked all the same."""
-        _script(certain, '"perhaps"')
+        script(certain, '"perhaps"')
         release = threading.Event()
         loop = asyncio.get_running_loop()
         compiling = [loop.run_in_executor(None, release.wait) for _ in range(64)]
@@ -223,7 +175,7 @@ class TestChecks:
 
     async def test_leave_the_loop_to_others(self, certain: Replica) -> None:
         """While one answer's check takes its time, the service goes on."""
-        _script(certain, '"perhaps"')
+        script(certain, '"perhaps"')
         (resident,) = [resident for resident, _ in certain.fleet.residents("acme")]
         checking, release = asyncio.Event(), threading.Event()
         loop = asyncio.get_running_loop()
@@ -241,7 +193,7 @@ class TestChecks:
 
     async def test_replays_leave_the_loop_to_others(self, certain: Replica) -> None:
         """The first replay under a large grammar makes its networks: nobody else waits for that."""
-        _script(certain, '"perhaps"')
+        script(certain, '"perhaps"')
         (resident,) = [resident for resident, _ in certain.fleet.residents("acme")]
         assert resident.contract is not None
         replaying, release, guide = asyncio.Event(), threading.Event(), resident.contract.guide
@@ -266,7 +218,7 @@ class TestCertainContracts:
 
     async def test_a_failed_check_is_our_fault_and_never_tried_again(self, certain: Replica) -> None:
         """Trying again would hide a broken guarantee."""
-        _script(certain, '"no"', '"perhaps"')
+        script(certain, '"no"', '"perhaps"')
 
         with pytest.raises(InternalFault) as caught:
             await certain.answering.answer(QUESTION)

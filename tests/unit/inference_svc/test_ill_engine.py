@@ -16,7 +16,7 @@ from inference_svc.domain.residency import ResidentState
 from inference_svc.domain.suspicion import MAX_CRASHES
 from shared.base_model import BaseModel
 from tests.unit.inference_svc.guarded import Guarded
-from tests.unit.inference_svc.test_supervisor import when
+from tests.unit.inference_svc.supervised import when
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 

@@ -19,7 +19,7 @@ from shared.base_model import BaseModel
 from shared.errors import StateConflict
 from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, let_run, revision
 from tests.unit.inference_svc.guarded import Guarded
-from tests.unit.inference_svc.test_supervisor import when
+from tests.unit.inference_svc.supervised import when
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 

@@ -3,80 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
 
 from inference_svc.app import supervisor as module
-from inference_svc.app.ports import InferenceEngine
-from inference_svc.app.supervisor import MAX_DEATHS, WINDOW_SECONDS, Supervisor
+from inference_svc.app.supervisor import MAX_DEATHS, WINDOW_SECONDS
 from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.domain.residency import ResidentState
 from inference_svc.domain.suspicion import BAR_SECONDS, MAX_CRASHES, MAX_HINTS
 from shared.base_model import BaseModel
 from shared.errors import NotFound, StateConflict, Unavailable
-from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, Replica
+from tests.unit.inference_svc.conftest import ADAPTER, ALIAS, CONTRACT
+from tests.unit.inference_svc.supervised import Supervised, when
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
-
-ADAPTER = "tenants/acme/adapters/answer"
-
-
-@dataclass
-class Supervised(Replica):
-    """A replica whose engine is started again when it dies, as in the composition root."""
-
-    now: float = 0.0
-    ready: list[bool] = field(default_factory=list)
-
-    def serving_engine(self) -> InferenceEngine:
-        """The supervisor."""
-        self.supervisor = Supervisor(self.engine, clock=lambda: self.now)
-        return self.supervisor
-
-    @asynccontextmanager
-    async def alive(self) -> AsyncIterator[asyncio.Task[None]]:
-        """The engine up, with its supervision; `ready` holds what is told of its readiness."""
-
-        async def listen() -> None:
-            async for up in self.supervisor.readiness():
-                self.ready.append(up)
-
-        await self.supervisor.start()
-        tasks = [
-            asyncio.create_task(self.supervisor.run(self.fleet.engine_lost, self.fleet.engine_back)),
-            asyncio.create_task(listen()),
-        ]
-        await asyncio.sleep(0)
-        try:
-            yield tasks[0]
-        finally:
-            for task in tasks:
-                task.cancel()
-            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-                assert outcome is None or isinstance(outcome, asyncio.CancelledError), outcome
-
-    async def ask(self, text: str = "hello", adapter: str = ADAPTER) -> Answer:
-        """One request, tried again as clients do: while it fails with UNAVAILABLE."""
-        contract = "" if adapter else CONTRACT
-        while True:
-            try:
-                return await self.answering.answer(Question(adapter, text, "", contract, None, Sampling(), 30.0))
-            except Unavailable:
-                await asyncio.sleep(0.001)
-
-    async def until(self, count: int) -> None:
-        """Waits for so many starts of the engine, with readiness told."""
-        await when(lambda: self.engine.starts >= count and self.ready[-1:] == [True])
-
-
-async def when(condition: Callable[[], bool]) -> None:
-    """Lets everybody else go on until it holds."""
-    while not condition():  # noqa: ASYNC110  # what is waited for happens in many places
-        await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
 from shared.base_model import BaseModel
 from shared.changes import Changes
 from shared.contracts.spec import ContractKind, ContractSpec
-from shared.names import AdapterName, JobName
+from shared.names import AdapterName, DatasetName, JobName
 from shared.prompt import PromptRenderer
 from shared.rpc.page import Page
 from shared.storage.local import LocalBlobStore
@@ -34,12 +34,14 @@ from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.dataset import Dataset, DatasetState
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract
-from trainer_svc.domain.run import Evaluation, RunFolder, RunResult
+from trainer_svc.domain.run import RunFolder
+from trainer_svc.domain.run_result import Evaluation, RunResult
 from trainer_svc.store import catalog, history, shelf
 from trainer_svc.store.database import Database
 
 Result = TypeVar("Result")
 NAME = JobName("acme", "first")
+DATASET = DatasetName("acme", "d")
 SPEC = ContractSpec(ContractKind.JSON, json_schema='{"type":"boolean"}')
 ZERO = "sha256:" + "0" * 64
 FINISH = 'cp -r "$(dirname "$0")/finished/." "$3/"\n'
@@ -117,6 +119,12 @@ class Stage:
             if event.checkpoint_step is not None:
                 return
 
+    async def set_dataset(self, state: DatasetState) -> None:
+        """Moves the job's dataset."""
+        dataset = await self.database.run(lambda connection: catalog.get_dataset(connection, DATASET))
+        moved = dataclasses.replace(dataset, state=state)
+        await self.database.run(lambda connection: catalog.save_dataset(connection, moved, None))
+
     def revisions(self) -> list[str]:
         """Names of what was published."""
         page = lambda c: shelf.list_revisions(c, AdapterName("acme", "a"), Page(10, ""))  # noqa: E731
@@ -144,7 +152,7 @@ def stage(
     contract = Contract("tenants/acme/contracts/c", SPEC.canonical().decode(), SPEC.digest, 1, 1, (), clock.now())
     rows = own.blobs.put_bytes(b'{"row":1,"input":"a","output":"true"}\n')
     dataset = Dataset(
-        "tenants/acme/datasets/d", contract.name, "", "", clock.now(),
+        str(DATASET), contract.name, "", "", clock.now(),
         state=DatasetState.ACTIVE, digest=ZERO, train_rows=rows, holdout_rows=rows,
     )  # fmt: skip
     job = Job(str(NAME), dataset.name, "tenants/acme/adapters/a", "live", JobSpec(), clock.now())

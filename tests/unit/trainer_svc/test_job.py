@@ -31,7 +31,8 @@ from trainer_svc.app.promotion_gate import PromotionGate
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.job import MOVES, Job, JobSpec, JobState
 from trainer_svc.domain.registry import Revision
-from trainer_svc.domain.run import Evaluation, Phase, RunFolder, RunResult
+from trainer_svc.domain.run import Phase, RunFolder
+from trainer_svc.domain.run_result import Evaluation, RunResult
 from trainer_svc.store import history, shelf
 from trainer_svc.store.database import Database
 

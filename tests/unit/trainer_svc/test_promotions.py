@@ -32,7 +32,8 @@ from trainer_svc.domain.promotion import CheckReason
 from trainer_svc.domain.promotion_policy import PromotionMode, PromotionPolicy, Threshold
 from trainer_svc.domain.promotion_record import Actor, Promotion, PromotionWay
 from trainer_svc.domain.registry import Alias, Revision
-from trainer_svc.domain.run import RunFolder, RunResult
+from trainer_svc.domain.run import RunFolder
+from trainer_svc.domain.run_result import RunResult
 from trainer_svc.store import history, promotion_log, shelf
 from trainer_svc.store.database import Database
 

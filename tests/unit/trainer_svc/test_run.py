@@ -11,15 +11,14 @@ import pytest
 from tests.unit.trainer_svc.evidence_sample import sound
 from trainer_svc.domain.job import Progress
 from trainer_svc.domain.run import (
-    Evaluation,
     Initialization,
     Phase,
     Preset,
-    RunResult,
     RunSpec,
     ServedType,
     TrainingMode,
 )
+from trainer_svc.domain.run_result import Evaluation, RunResult
 from trainer_svc.engine.journal import Journal
 
 

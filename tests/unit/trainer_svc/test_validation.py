@@ -6,40 +6,18 @@ import asyncio
 import dataclasses
 import json
 
-import pytest
-
 from shared.adapter.package import read_package
 from shared.changes import Changes
-from shared.errors import DomainError, Exhausted, InvalidInput, NotFound, StateConflict
-from shared.names import DatasetName, JobName
-from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
-from trainer_svc.app.jobs import Jobs
+from shared.names import JobName
+from tests.unit.trainer_svc.conftest import DATASET, FINISH, NAME, Stage
 from trainer_svc.domain.dataset import DatasetState
-from trainer_svc.domain.job import (
-    DATASET_FAILED,
-    MAX_STALLED_ATTEMPTS,
-    MAX_VALIDATION_SECONDS,
-    WORKER_KILLED,
-    Job,
-    JobSpec,
-    JobState,
-    Priority,
-)
-from trainer_svc.domain.run import Initialization, Preset
+from trainer_svc.domain.job import DATASET_FAILED, MAX_STALLED_ATTEMPTS, MAX_VALIDATION_SECONDS, WORKER_KILLED, JobState
 from trainer_svc.store import catalog, history
-
-DATASET = DatasetName("acme", "d")
 
 
 def _states(stage: Stage) -> list[JobState]:
     events = asyncio.run(stage.database.run(lambda connection: history.events_after(connection, NAME, 0)))
     return [event.changed.state for event in events if event.changed is not None]
-
-
-async def _set(stage: Stage, state: DatasetState) -> None:
-    dataset = await stage.database.run(lambda connection: catalog.get_dataset(connection, DATASET))
-    moved = dataclasses.replace(dataset, state=state)
-    await stage.database.run(lambda connection: catalog.save_dataset(connection, moved, None))
 
 
 class TestValidation:
@@ -141,13 +119,13 @@ class TestDataset:
     def test_is_waited_for(self, stage: Stage) -> None:
         """The job runs once the dataset is active, and nobody has to say so."""
         stage.act(FINISH)
-        asyncio.run(_set(stage, DatasetState.VALIDATING))
+        asyncio.run(stage.set_dataset(DatasetState.VALIDATING))
 
         async def pass_later() -> None:
             for _ in range(3):
                 stage.changes.ring()
                 assert (await stage.jobs.get(NAME)).state is JobState.PENDING
-            await _set(stage, DatasetState.ACTIVE)
+            await stage.set_dataset(DatasetState.ACTIVE)
             await stage.final()
 
         assert stage.serve(pass_later).state is JobState.SUCCEEDED
@@ -155,7 +133,7 @@ class TestDataset:
     def test_that_refuses_it_ends_the_job(self, stage: Stage) -> None:
         """The failure is the tenant's, and names the dataset."""
         stage.act(FINISH)
-        asyncio.run(_set(stage, DatasetState.FAILED))
+        asyncio.run(stage.set_dataset(DatasetState.FAILED))
 
         job = stage.serve()
 
@@ -166,7 +144,7 @@ class TestDataset:
 
     def test_that_refuses_it_is_told_to_watchers_at_once(self, stage: Stage) -> None:
         """The bell rings with the job's end, not with the next heartbeat."""
-        asyncio.run(_set(stage, DatasetState.FAILED))
+        asyncio.run(stage.set_dataset(DatasetState.FAILED))
         runner, mark = stage.runner(), stage.changes.mark()
 
         async def until_rung() -> JobState:
@@ -216,130 +194,3 @@ class TestBaseRevision:
         digest = json.loads((left.parent / "run.json").read_text())["start_digest"]
         assert read_package(left.parent / "seen", digest)
         assert not left.exists()
-
-
-class TestCreate:
-    """What may be created."""
-
-    def _job(self, stage: Stage, tenant: str = "acme", name: str = "second", **changes: object) -> Job:
-        job = asyncio.run(stage.jobs.get(NAME))
-        return dataclasses.replace(job, name=f"tenants/{tenant}/jobs/{name}", **changes)  # type: ignore[arg-type]  # fields by name
-
-    @pytest.mark.parametrize("state", list(DatasetState))
-    def test_needs_a_sealed_dataset(self, stage: Stage, state: DatasetState) -> None:
-        """One that is being checked will do; one that is open or was refused will not."""
-        asyncio.run(_set(stage, state))
-        job = self._job(stage)
-
-        if state in (DatasetState.VALIDATING, DatasetState.ACTIVE):
-            assert asyncio.run(stage.jobs.create(job, "")).state is JobState.PENDING
-        else:
-            with pytest.raises(StateConflict, match=state.value):
-                asyncio.run(stage.jobs.create(job, ""))
-
-    @pytest.mark.parametrize("seconds", [0.0, -1.0, 1e12])
-    def test_needs_a_run_time_limit_in_range(self, stage: Stage, seconds: float) -> None:
-        """The error names the field."""
-        with pytest.raises(InvalidInput) as caught:
-            asyncio.run(stage.jobs.create(self._job(stage, run_time_limit_seconds=seconds), ""))
-
-        assert caught.value.violations[0].path == "job.run_time_limit"
-
-    @pytest.mark.parametrize(
-        ("name", "error"),
-        [
-            ("tenants/acme/adapters/a/revisions/1", NotFound),
-            ("tenants/globex/adapters/a/revisions/1", InvalidInput),
-            ("tenants/acme/adapters/a", InvalidInput),
-        ],
-    )
-    def test_needs_a_base_revision_of_the_tenant(self, stage: Stage, name: str, error: type[DomainError]) -> None:
-        """One that exists; nothing is created otherwise."""
-        with pytest.raises(error):
-            asyncio.run(stage.jobs.create(self._job(stage, base_revision=name), ""))
-
-        with pytest.raises(NotFound):
-            asyncio.run(stage.jobs.get(JobName("acme", "second")))
-
-    def test_is_refused_when_too_many_of_the_tenant_wait(self, stage: Stage) -> None:
-        """Running and final ones do not count; a repeated request still gets its answer."""
-        jobs, request = Jobs(stage.database, stage.changes, stage.clock, tenant_limit=2), "7f4d1c52"
-        second = asyncio.run(jobs.create(self._job(stage), request))
-        with pytest.raises(Exhausted) as caught:
-            asyncio.run(jobs.create(self._job(stage, name="third"), ""))
-        assert caught.value.reason == "QUOTA_EXCEEDED"
-        assert asyncio.run(jobs.create(self._job(stage), request)) == second
-
-        asyncio.run(jobs.cancel(NAME))
-
-        assert asyncio.run(jobs.create(self._job(stage, name="third"), "")).name.endswith("third")
-
-    def test_counts_paused_jobs_against_their_tenant_only(self, stage: Stage) -> None:
-        """They never end by themselves, so they must not shut out other tenants; a resume finds its place always."""
-        jobs = Jobs(stage.database, stage.changes, stage.clock, tenant_limit=2, limit=1)
-        paused = self._job(stage, state=JobState.PAUSED)
-        first = asyncio.run(stage.jobs.cancel(NAME))
-        asyncio.run(stage.database.run(lambda connection: history.add_job(connection, paused)))
-
-        asyncio.run(jobs.create(self._job(stage, name="third", state=JobState.PENDING), ""))
-        with pytest.raises(Exhausted) as caught:
-            asyncio.run(jobs.create(self._job(stage, name="fourth", state=JobState.PENDING), ""))
-
-        assert first.state is JobState.CANCELLED
-        assert caught.value.reason == "QUOTA_EXCEEDED"
-        assert asyncio.run(jobs.resume(JobName.parse(paused.name))).state is JobState.QUEUED
-
-    def test_is_refused_when_too_many_of_all_wait(self, stage: Stage) -> None:
-        """The whole queue has its own bound."""
-        jobs = Jobs(stage.database, stage.changes, stage.clock, limit=1)
-
-        with pytest.raises(Exhausted) as caught:
-            asyncio.run(jobs.create(self._job(stage), ""))
-
-        assert caught.value.reason == "QUEUE_FULL"
-
-    def test_tells_requests_apart_by_priority_and_limit(self, stage: Stage) -> None:
-        """A request id with another priority is another request."""
-        asyncio.run(stage.jobs.create(self._job(stage), "7f4d1c52"))
-
-        with pytest.raises(InvalidInput) as caught:
-            asyncio.run(stage.jobs.create(self._job(stage, priority=Priority.HIGH), "7f4d1c52"))
-
-        assert caught.value.reason == "REQUEST_ID_REUSED"
-
-    @pytest.mark.parametrize(
-        ("spec", "digest"),
-        [
-            (JobSpec(), "sha256:54c2859574da6f439d3133d30c7870fadf2fa62f2ce06d03392049c68bc0ad3c"),
-            (
-                JobSpec(rank=8, learning_rate=1e-5, seed=3),
-                "sha256:f7f35b2c16030572bdf831fd7bce522450cdaf948894a99ec586427852996839",
-            ),
-        ],
-    )
-    def test_knows_a_request_from_before_an_update(self, stage: Stage, spec: JobSpec, digest: str) -> None:
-        """The digests are those that the first release, whose jobs had fewer settings, stored with a request."""
-        repeat = lambda c: catalog.repeated(c, "acme", "CreateTrainingJob", "7f4d1c52", digest)  # noqa: E731
-        assert not asyncio.run(stage.database.run(repeat))
-        job = dataclasses.replace(asyncio.run(stage.jobs.get(NAME)), spec=spec)
-
-        assert asyncio.run(stage.jobs.create(job, "7f4d1c52")).name == str(NAME)
-
-    @pytest.mark.parametrize(
-        "spec",
-        [
-            JobSpec(use_rslora=True),
-            JobSpec(loraplus_ratio=1.0),
-            JobSpec(initialization=Initialization.EVA),
-            JobSpec(preset=Preset.FAST),
-            JobSpec(early_stopping_patience=0),
-        ],
-    )
-    def test_tells_requests_apart_by_each_setting(self, stage: Stage, spec: JobSpec) -> None:
-        """Those that came later count once they are set."""
-        asyncio.run(stage.jobs.create(self._job(stage), "7f4d1c52"))
-
-        with pytest.raises(InvalidInput) as caught:
-            asyncio.run(stage.jobs.create(self._job(stage, spec=spec), "7f4d1c52"))
-
-        assert caught.value.reason == "REQUEST_ID_REUSED"

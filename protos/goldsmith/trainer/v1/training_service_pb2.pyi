@@ -248,8 +248,9 @@ class EstimateTrainingJobRequest(_message.Message):
     """
     @_builtins.property
     def job(self) -> _training_job_pb2.TrainingJob:
-        """Required. dataset and spec are read, as CreateTrainingJob would read them. base_revision must be empty: set the
-        revision's rank and alpha in spec instead.
+        """Required. dataset and spec are read, as CreateTrainingJob would read them; adapter and alias_id where they are set:
+        what is live there answers the held-out rows, too. base_revision must be empty: set the revision's rank and alpha in
+        spec instead.
         """
 
     def __init__(
