@@ -37,7 +37,9 @@ class ServabilityProof:
     canary_ratios: tuple[float, ...] = ()
     """Replayed by the adapter in vLLM, by canary; empty where there are none."""
     base_ratios: tuple[float, ...] = ()
-    """Replayed by the base model alone."""
+    """Replayed by the base model alone, which a good one may as well."""
+    is_applied: bool = True
+    """Whether vLLM computes anything else with the adapter than without."""
 
     def to_json(self) -> bytes:
         """Inverse of `from_json`."""
@@ -51,20 +53,20 @@ class ServabilityProof:
         return cls(**{**body, **ratios, "mode": ServabilityMode(body["mode"])})
 
     def check(self) -> None:
-        """Passes when vLLM repeats the canaries with the adapter, and less of them without it.
+        """Passes when vLLM repeats the canaries with the adapter, and the adapter has a part in that.
 
         Raises:
             StateConflict: ADAPTER_REJECTED naming the check and its figures.
         """
         if not self.canary_ratios:
             return
-        adapter, base = fmean(self.canary_ratios), fmean(self.base_ratios)
+        adapter = fmean(self.canary_ratios)
         if adapter < MIN_CANARY_AGREEMENT:
             text = f"vLLM repeats {adapter:.0%} of the expected answers, the least is {MIN_CANARY_AGREEMENT:.0%}"
             raise refusal("canary replay", text)
-        if base >= adapter:
-            text = f"the base model alone repeats {base:.0%} of the expected answers in vLLM, the adapter {adapter:.0%}"
-            raise refusal("canary replay", f"{text}: it changes nothing there")
+        if not self.is_applied:
+            text = "the answers and their probabilities are those of the base model alone: it changes nothing in vLLM"
+            raise refusal("canary replay", text)
 
 
 def refusal(check: str, text: str) -> StateConflict:

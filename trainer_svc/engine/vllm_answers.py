@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from vllm import LLM, SamplingParams
 from vllm.lora.request import LoRARequest
+from vllm.outputs import CompletionOutput
 from vllm.v1.sample.logits_processor import AdapterLogitsProcessor
 
 from shared.base_model import BaseModel
@@ -25,6 +27,15 @@ _CACHE_BYTES = 1 << 30
 """Of the sequences that are answered at once; one of them has its room even where it takes more."""
 _IS_FREE = "is_free"
 _Mask = Callable[[list[int], torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answer."""
+
+    token_ids: tuple[int, ...]
+    logprob: float
+    """Of all its tokens, before the contract leaves any out."""
 
 
 class VllmAnswers:
@@ -48,20 +59,20 @@ class VllmAnswers:
             [asked.prompts[place] for place in fitting], [budgets[place] for place in fitting],
             Path(asked.adapter) if asked.adapter else None, is_constrained=asked.is_constrained,
         )  # fmt: skip
-        for place, answer in zip(fitting, found, strict=True):
-            answers[place] = answer
+        for place, completion in zip(fitting, found, strict=True):
+            answers[place] = list(completion.token_ids)
         return answers
 
     def complete(
         self, prompts: Sequence[Sequence[int]], budgets: Sequence[int], adapter: Path | None, *,
         is_constrained: bool = True,
-    ) -> list[list[int]]:  # fmt: skip
+    ) -> list[Completion]:  # fmt: skip
         """Answers of the adapter, or of the base alone, of at most so many tokens each."""
         asked: Any = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
         params = [_greedy(budget, self._base.stop_ids, is_constrained=is_constrained) for budget in budgets]
         request = None if adapter is None else self._request(str(adapter.resolve()))
         outputs = self._engine.generate(asked, params, lora_request=request, use_tqdm=False) if asked else []
-        return [list(output.outputs[0].token_ids) for output in outputs]
+        return [_completion(output.outputs[0]) for output in outputs]
 
     def _request(self, folder: str) -> LoRARequest:
         """Always the same for a folder: what vLLM computed for one number is kept for it."""
@@ -110,8 +121,13 @@ def _sequence_bytes(base: BaseModel, dtype: torch.dtype, context_tokens: int) ->
 def _greedy(budget: int, stop_ids: Sequence[int], *, is_constrained: bool) -> SamplingParams:
     return SamplingParams(
         temperature=0.0, max_tokens=budget, stop_token_ids=list(stop_ids), detokenize=False,
-        extra_args={_IS_FREE: not is_constrained},
+        logprobs=0, extra_args={_IS_FREE: not is_constrained},
     )  # fmt: skip
+
+
+def _completion(output: CompletionOutput) -> Completion:
+    assert output.cumulative_logprob is not None
+    return Completion(tuple(output.token_ids), output.cumulative_logprob)
 
 
 def guided_by(contract: CompiledContract) -> type[AdapterLogitsProcessor]:

@@ -17,7 +17,7 @@ from trainer_svc.domain.run import ServedType
 from trainer_svc.domain.servability import ServabilityMode, ServabilityProof, refusal
 from trainer_svc.engine.base import dtype_of
 from trainer_svc.engine.prompt_set import PromptSet
-from trainer_svc.engine.vllm_answers import VllmAnswers, guided_by, sequences_of, start_vllm
+from trainer_svc.engine.vllm_answers import Completion, VllmAnswers, guided_by, sequences_of, start_vllm
 
 _MOST_WORDS = 500
 """Characters of an error of vLLM, which may list every layer."""
@@ -65,19 +65,24 @@ class VllmReplay:
         """What the engine makes of the canaries, with the adapter and without.
 
         Raises:
-            StateConflict: ADAPTER_REJECTED, it does not repeat them, or the base alone does.
+            StateConflict: ADAPTER_REJECTED, it does not repeat them, or the adapter changes nothing.
         """
-        own, base = (self._ratios(answers, adapter) for adapter in (self._package, None))
-        proof = ServabilityProof(ServabilityMode.VLLM, self._max_lora_rank, vllm.__version__, own, base)
+        prompts = [canary.prompt_ids for canary in self._manifest.canaries]
+        own, base = (answers.complete(prompts, self._budgets, adapter) for adapter in (self._package, None))
+        proof = ServabilityProof(
+            ServabilityMode.VLLM,
+            self._max_lora_rank,
+            vllm.__version__,
+            canary_ratios=self._ratios(own),
+            base_ratios=self._ratios(base),
+            is_applied=own != base,
+        )
         proof.check()
         return proof
 
-    def _ratios(self, answers: VllmAnswers, adapter: Path | None) -> tuple[float, ...]:
-        canaries = self._manifest.canaries
-        found = answers.complete([canary.prompt_ids for canary in canaries], self._budgets, adapter)
-        return tuple(
-            replayed_ratio(answer, canary.expected_ids) for answer, canary in zip(found, canaries, strict=True)
-        )
+    def _ratios(self, found: Sequence[Completion]) -> tuple[float, ...]:
+        pairs = zip(found, self._manifest.canaries, strict=True)
+        return tuple(replayed_ratio(completion.token_ids, canary.expected_ids) for completion, canary in pairs)
 
     def _lengths(self, others: Sequence[PromptSet]) -> list[int]:
         """Of the canaries and the other prompts, answers included, in tokens."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from safetensors.torch import load_file, save_file
 
 from shared.adapter.manifest import AdapterManifest, Canary
-from shared.adapter.package import CONFIG_NAME, FILE_NAMES, read_package, write_package
+from shared.adapter.package import CONFIG_NAME, FILE_NAMES, WEIGHTS_NAME, read_package, write_package
 from shared.adapter.replay import MIN_CANARY_AGREEMENT
 from shared.base_model import BaseModel
 from shared.errors import StateConflict, Unavailable
@@ -127,6 +129,28 @@ class TestShowToVllm:
 
         with pytest.raises(StateConflict, match="vLLM's check of the configuration: vLLM does not yet support DoRA"):
             show_to_vllm(package, _spec(proved), RunFolder(_beside(proved, tmp_path)), lambda: None)
+
+    @pytest.mark.parametrize("part", [0.0, 0.01])
+    def test_refuses_an_adapter_that_changes_nothing(self, proved: RunFolder, tmp_path: Path, part: float) -> None:
+        """Also where the base gives the same answers; one that shifts probabilities a little is applied."""
+        source = tmp_path / "source"
+        shutil.copytree(proved.adapter, source)
+        tensors = load_file(source / WEIGHTS_NAME)
+        save_file(
+            {name: own * part if "lora_B" in name else own for name, own in tensors.items()}, source / WEIGHTS_NAME
+        )
+        manifest = read_package(proved.package)
+        same = tuple(Canary(canary.prompt_ids, canary.expected_ids[:1]) for canary in manifest.canaries)  # a brace
+        package = _packed(dataclasses.replace(manifest, canaries=same), source, tmp_path / "package")
+        run = RunFolder(_beside(proved, tmp_path))
+
+        if part:
+            show_to_vllm(package, _spec(proved), run, lambda: None)
+            proof = ServabilityProof.from_json(run.servability.read_bytes())
+            assert proof.canary_ratios == proof.base_ratios
+            return
+        with pytest.raises(StateConflict, match="it changes nothing in vLLM"):
+            show_to_vllm(package, _spec(proved), run, lambda: None)
 
     def test_ends_when_the_run_is_asked_to_stop(self, proved: RunFolder, tmp_path: Path) -> None:
         """The child is gone when it returns."""

@@ -12,8 +12,8 @@ from trainer_svc.config import Settings
 from trainer_svc.domain.servability import ServabilityMode, ServabilityProof
 
 
-def _proof(adapter: tuple[float, ...], base: tuple[float, ...]) -> ServabilityProof:
-    return ServabilityProof(ServabilityMode.VLLM, 64, "0.32.0", adapter, base)
+def _proof(adapter: tuple[float, ...], base: tuple[float, ...] = (), *, is_applied: bool = True) -> ServabilityProof:
+    return ServabilityProof(ServabilityMode.VLLM, 64, "0.32.0", adapter, base, is_applied)
 
 
 class TestServabilityProof:
@@ -21,30 +21,27 @@ class TestServabilityProof:
 
     @pytest.mark.parametrize(
         ("adapter", "base"),
-        [((1.0, 1.0), (0.1, 0.9)), ((0.5, 0.5), (0.4, 0.5)), ((1.0, 0.0), (0.0, 0.0)), ((), ())],
+        [((1.0, 1.0), (0.1, 0.9)), ((0.5, 0.5), (0.4, 0.5)), ((1.0, 0.0), (0.0, 0.0)), ((0.9, 1.0), (1.0, 1.0))],
     )
     def test_passes_an_adapter_that_vllm_applies(self, adapter: tuple[float, ...], base: tuple[float, ...]) -> None:
-        """Half of the expected answers on average, and more than the base; without canaries nothing is asked."""
+        """Half of the expected answers on average; a good base may give the same."""
         _proof(adapter, base).check()
 
+    def test_asks_nothing_without_canaries(self) -> None:
+        """Of an adapter whose held-out prompts leave no room for an answer."""
+        _proof((), is_applied=False).check()
+
     @pytest.mark.parametrize(
-        ("adapter", "base", "words"),
+        ("proof", "words"),
         [
-            ((0.6, 0.3), (0.0, 0.0), "vLLM repeats 45% of the expected answers, the least is 50%"),
-            ((1.0, 0.8), (1.0, 0.8), "the base model alone repeats 90%"),
-            (
-                (0.7, 0.7),
-                (0.9, 0.8),
-                "the base model alone repeats 85% of the expected answers in vLLM",
-            ),
+            (_proof((0.6, 0.3)), "vLLM repeats 45% of the expected answers, the least is 50%"),
+            (_proof((1.0, 0.8), (1.0, 0.8), is_applied=False), "it changes nothing in vLLM"),
         ],
     )
-    def test_refuses_one_that_it_does_not(
-        self, adapter: tuple[float, ...], base: tuple[float, ...], words: str
-    ) -> None:
+    def test_refuses_one_that_it_does_not(self, proof: ServabilityProof, words: str) -> None:
         """The check and its figures are named."""
-        with pytest.raises(StateConflict, match=f"servability, canary replay: {words}") as caught:
-            _proof(adapter, base).check()
+        with pytest.raises(StateConflict, match=f"servability, canary replay: .*{words}") as caught:
+            proof.check()
 
         assert caught.value.reason == "ADAPTER_REJECTED"
 
