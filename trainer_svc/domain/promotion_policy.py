@@ -33,6 +33,7 @@ class BuiltInCheck(enum.StrEnum):
     NOT_WORSE_THAN_LIVE = "not_worse_than_live"
     OWN_STOP = "own_stop"
     BETTER_THAN_CHANCE = "better_than_chance"
+    BETTER_THAN_BARE_BASE = "better_than_bare_base"
     NOT_MEMORISED = "not_memorised"
     NOT_WORSE_THAN_BASE = "not_worse_than_base"
 

@@ -59,6 +59,7 @@ evidences = st.builds(
     against_base=maybe(comparisons()),
     against_chance=maybe(comparisons()),
     trained_against_chance=maybe(comparisons()),
+    against_bare_base=maybe(comparisons()),
     memorised=st.none() | comparisons(),
     forgetting=st.fixed_dictionaries(
         {}, optional={name: ratios for name, _ in STRICT.forgetting.items()}

@@ -32,6 +32,8 @@ class TestEvidence:
             sound(measures={"exact_match": Measure(0.5, wrong, 1.0)})
         with pytest.raises(ValueError, match="against_chance"):
             sound(against_chance=(dataclasses.replace(compared(0.5), p_value=wrong),))
+        with pytest.raises(ValueError, match="against_bare_base"):
+            sound(against_bare_base=(dataclasses.replace(compared(0.5), difference=wrong),))
 
     def test_has_intervals_that_are_some(self) -> None:
         """The lower end comes first."""

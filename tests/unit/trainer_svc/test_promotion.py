@@ -33,7 +33,7 @@ class TestCheck:
     """`check`."""
 
     def test_lets_a_sound_revision_through(self) -> None:
-        """Each of the five built-in checks was made."""
+        """Each of the built-in checks was made."""
         report = check(DEFAULT, sound(LIVE), LIVE)
 
         assert report.passed
@@ -47,6 +47,8 @@ class TestCheck:
             ({"against_chance": (compared(0.02),)}, CheckReason.NO_BETTER_THAN_CHANCE),
             ({"against_chance": (compared(0.06),)}, CheckReason.NO_BETTER_THAN_CHANCE),
             ({"trained_against_chance": (compared(0.02),)}, CheckReason.NO_BETTER_THAN_CHANCE),
+            ({"against_bare_base": (compared(0.02),)}, CheckReason.NO_BETTER_THAN_BARE_BASE),
+            ({"against_bare_base": (compared(-0.3),)}, CheckReason.NO_BETTER_THAN_BARE_BASE),
             ({"measures": {OWN_STOP_RATE: Measure(0.02, 0.0, 0.07)}}, CheckReason.ENDLESS_ANSWERS),
             ({"memorised": compared(0.9, 0.2)}, CheckReason.MEMORISED),
         ],
@@ -56,6 +58,8 @@ class TestCheck:
             "shuffled labels",
             "hardly better than chance",
             "shuffled labels of the train split",
+            "no better than no adapter",
+            "worse than no adapter",
             "no stop token",
             "20 rows by heart",
         ],
@@ -74,10 +78,11 @@ class TestCheck:
         worst = sound(
             LIVE, against_live=(compared(-0.5),), against_base=(compared(-0.5),), against_chance=(compared(0.0),),
             measures={OWN_STOP_RATE: Measure(0.0, 0.0, 0.1)}, memorised=compared(0.9),
+            against_bare_base=(compared(0.0),),
         )  # fmt: skip
         policy = PromotionPolicy(disabled=frozenset(BuiltInCheck) - {name})
 
-        assert len(check(DEFAULT, worst, LIVE).stopping) == 5
+        assert len(check(DEFAULT, worst, LIVE).stopping) == len(BuiltInCheck)
         assert [each.name for each in check(policy, worst, LIVE).stopping] == [name]
         assert check(PromotionPolicy(disabled=frozenset(BuiltInCheck)), worst, LIVE).checks == ()
 
@@ -142,6 +147,20 @@ class TestCheck:
         assert (found.outcome, found.reason) == (CheckOutcome.NOT_MEASURED, None)
         assert reasons(check(PromotionPolicy(is_evaluation_required=True), evidence)) == {CheckReason.NOT_EVALUATED}
 
+    def test_a_small_gain_over_the_bare_base_is_enough_where_it_is_certain(self) -> None:
+        """No least is asked, as a good base leaves little to gain; a larger one that chance explains is not enough."""
+        certain, vague = compared(0.02, 0.01), compared(0.2, 0.3)
+
+        assert check(DEFAULT, sound(against_bare_base=(certain,))).passed
+        assert reasons(check(DEFAULT, sound(against_bare_base=(vague,)))) == {CheckReason.NO_BETTER_THAN_BARE_BASE}
+
+    def test_asks_for_no_comparison_with_the_bare_base_that_was_not_measured(self) -> None:
+        """Evaluations of earlier releases have none; a policy that requires the evaluation does ask."""
+        earlier = sound(against_bare_base=())
+
+        assert check(DEFAULT, earlier).passed
+        assert reasons(check(PromotionPolicy(is_evaluation_required=True), earlier)) == {CheckReason.NOT_EVALUATED}
+
     @pytest.mark.parametrize(
         ("rates", "passes"),
         [
@@ -190,6 +209,7 @@ class TestCheck:
             against_base=tuple(_bettered(each, data) for each in evidence.against_base),
             against_chance=tuple(_bettered(each, data) for each in evidence.against_chance),
             trained_against_chance=tuple(_bettered(each, data) for each in evidence.trained_against_chance),
+            against_bare_base=tuple(_bettered(each, data) for each in evidence.against_bare_base),
             memorised=evidence.memorised and _lowered(evidence.memorised, data),
             forgetting={name: value * data.draw(ratios) for name, value in evidence.forgetting.items()},
         )
