@@ -130,9 +130,9 @@ class TestSummary:
     @pytest.mark.parametrize(
         ("verdict", "words"),
         [
-            (evaluation_pb2.COMPARISON_VERDICT_BETTER, "It is better than the base model alone, without adapter"),
-            (evaluation_pb2.COMPARISON_VERDICT_WORSE, "the training did harm"),
-            (evaluation_pb2.COMPARISON_VERDICT_UNDECIDED, "no gain by the training is shown"),
+            (evaluation_pb2.COMPARISON_VERDICT_BETTER, "It is better than the base model alone, which has neither"),
+            (evaluation_pb2.COMPARISON_VERDICT_WORSE, "The training did harm."),
+            (evaluation_pb2.COMPARISON_VERDICT_UNDECIDED, "No gain by the training is shown."),
         ],
     )
     def test_says_whether_the_training_was_worth_anything(self, verdict: Any, words: str) -> None:
