@@ -202,6 +202,11 @@ def _against_bare_base(policy: PromotionPolicy, evidence: Evidence | None) -> Pr
 
     Under the contract a base model that copies from inputs by itself is far from chance, and so is any adapter that
     leaves it as it is: one for another base, for example.
+
+    Measured on the shipped base, 2026-11-23 (gain, and its interval): trained on 100 to 300 invoices for a base with
+    random weights, four times, -0.015 to -0.002 (from -0.055 to 0.008). Sound: 100 to 300 invoices, 0.18 to 0.29 (from
+    0.11); 300 rows of GeoQuery, SQL, 0.18 and 0.25 (from 0.08); 300 of Snips BookRestaurant, 0.16 (0.12 to 0.21). Of
+    five that learned 100 of these two passed: the others gained 0.04 to 0.08, which 30 held-out rows do not show.
     """
     found = of_task(evidence.against_bare_base) if evidence is not None else None
     if found is None:
