@@ -75,7 +75,7 @@ def store_jobs(data: Path) -> None:
 _TASK = dataclasses.replace(COMPARISON, metric=MetricName.TASK_METRIC, verdict=Verdict.BETTER)
 _EVALUATION = evaluation(
     checkpoints=tuple(checkpoint(step, is_published=step == 30) for step in (8, 15, 23, 30)),
-    against_base=(_TASK, COMPARISON), against_chance=(_TASK,), memorised=_TASK,
+    against_base=(_TASK, COMPARISON), against_chance=(_TASK,), against_bare_base=(_TASK,), memorised=_TASK,
 )  # fmt: skip
 _STOPPED = PromotionReport(
     passed=False, mode=PromotionMode.LIVE,

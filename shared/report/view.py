@@ -53,9 +53,9 @@ class View:
 
     @property
     def answered(self) -> list[str]:
-        """Paths of the metrics of the published adapter, the live revision and the base, as far as they answered."""
-        others = [path for path in ("evaluation.live", "evaluation.base") if self._figures.has(path)]
-        return [f"{self.published}.constrained", *others]
+        """Paths of the metrics of the published adapter and of those it is held against, as far as they answered."""
+        others = ("evaluation.live", "evaluation.base", "evaluation.bare_base")
+        return [f"{self.published}.constrained", *(path for path in others if self._figures.has(path))]
 
     @property
     def accuracy(self) -> list[str]:

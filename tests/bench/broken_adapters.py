@@ -301,7 +301,7 @@ CASES = (
         lambda shop: shop.house.replicate(shop.other_template.package, shop.sound),
     ),
     BrokenAdapter(
-        "wrong base", TRAINED, Stage.POLICY, "NO_BETTER_THAN_CHANCE", "",
+        "wrong base", TRAINED, Stage.POLICY, "NO_BETTER_THAN_BARE_BASE", "",
         lambda shop: shop.house.finish(shop.in_run("base", shop.other_base.adapter)),
     ),
     BrokenAdapter(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -20,18 +21,33 @@ def measure() -> Figures:
     """How many were tried, how many came to `live`, and how many were stopped elsewhere or for another reason."""
     with tempfile.TemporaryDirectory() as folder:
         shop = Workshop(Path(folder), Sizes())
-        found = tried(shop, (*CASES, *SHOWN_TO_VLLM))
+        found = tried(shop, (*CASES, *SHOWN_TO_VLLM)).endings
         shop.house.close()
     Console(width=200).print(_table(found))
     return {
         "bad_adapters": len(found),
-        "bad_adapters_promoted": sum(ending.stage is Stage.LIVE for _, ending in found),
-        "bad_adapters_stopped_for_their_own_reason": sum(case.is_stopped_as_expected(end) for case, end in found),
+        "bad_adapters_promoted": sum(ending.stage is Stage.LIVE for ending in found.values()),
+        "bad_adapters_stopped_for_their_own_reason": sum(
+            case.is_stopped_as_expected(ending) for case, ending in found.items()
+        ),
     }
 
 
-def tried(shop: Workshop, cases: tuple[BrokenAdapter, ...]) -> list[tuple[BrokenAdapter, Ending]]:
-    """What became of each. Before and after them the sound one is what is live.
+@dataclass(frozen=True)
+class Trial:
+    """What broken adapters came to, and what the aliases that they were for meant before and after them."""
+
+    endings: dict[BrokenAdapter, Ending]
+    sound: str
+    """The revision that was live in `SERVED` before them."""
+    served: str
+    """The one that is live there after them."""
+    elsewhere: str
+    """The one that is live in `EMPTY` after them, where nothing was; empty for none."""
+
+
+def tried(shop: Workshop, cases: tuple[BrokenAdapter, ...]) -> Trial:
+    """Makes each beside a sound one that is live.
 
     Broken ones deploy also where nothing is live: there nothing but their own fault stops them.
     """
@@ -40,15 +56,13 @@ def tried(shop: Workshop, cases: tuple[BrokenAdapter, ...]) -> list[tuple[Broken
     live = house.live(SERVED)
     assert live, "the sound one is not promoted: what stops the others proves nothing"
     assert house.replicate(sound.package, sound).stage is Stage.LIVE
-    found = [(case, case.make(shop)) for case in cases]
-    assert house.live(SERVED) == live
-    assert not house.live(EMPTY)
-    return found
+    endings = {case: case.make(shop) for case in cases}
+    return Trial(endings, sound=live, served=house.live(SERVED), elsewhere=house.live(EMPTY))
 
 
-def _table(found: list[tuple[BrokenAdapter, Ending]]) -> Table:
+def _table(found: dict[BrokenAdapter, Ending]) -> Table:
     table = Table("adapter", "where it came in", "where it ended", "reasons", "and beside a live one", "told")
-    for case, ending in found:
+    for case, ending in found.items():
         mark = "" if case.is_stopped_as_expected(ending) else " (!)"
         reasons, beside = (", ".join(names) for names in (ending.reasons, ending.beside_live))
         table.add_row(case.kind, case.way, ending.stage + mark, reasons, beside, ending.told[:160])

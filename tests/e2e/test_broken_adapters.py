@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bench.broken_adapters import CASES, BrokenAdapter, Sizes, Workshop
-from tests.bench.evaluation_broken import tried
-from tests.promotion_house import Ending
+from tests.bench.evaluation_broken import Trial, tried
 
 pytestmark = [
     pytest.mark.engine,
@@ -21,10 +20,10 @@ _SMALL = Sizes(train_count=100, holdout_count=30)
 
 
 @pytest.fixture(scope="module")
-def endings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[BrokenAdapter, Ending]]:
-    """What became of each, while a sound one was live beside them, which stayed that."""
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    """What became of each beside a sound one, and of that."""
     shop = Workshop(tmp_path_factory.mktemp("house"), _SMALL)
-    yield dict(tried(shop, CASES))
+    yield tried(shop, CASES)
     shop.house.close()
 
 
@@ -32,9 +31,21 @@ class TestBrokenAdapter:
     """One fault on one way in."""
 
     @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}, {case.way}")
-    def test_is_stopped_for_its_own_reason(self, case: BrokenAdapter, endings: dict[BrokenAdapter, Ending]) -> None:
+    def test_is_stopped_for_its_own_reason(self, case: BrokenAdapter, trial: Trial) -> None:
         """Where it should be, and not only because something better is live."""
-        ending = endings[case]
+        ending = trial.endings[case]
 
         assert (ending.stage, case.reason in ending.reasons) == (case.stage, True), ending
         assert case.words in ending.told
+
+
+class TestAlias:
+    """`live`, for which all of them were made."""
+
+    def test_means_the_sound_one_before_and_after(self, trial: Trial) -> None:
+        """No broken one displaces it."""
+        assert trial.served == trial.sound
+
+    def test_means_nothing_where_only_broken_ones_came(self, trial: Trial) -> None:
+        """Being the first is no merit."""
+        assert trial.elsewhere == ""

@@ -179,6 +179,19 @@ class TestComparisons:
         assert found.output_tokens_saved == saved
         assert (_evaluation(without).base, _evaluation(without).against_base) == (None, ())
 
+    def test_the_bare_base_answers_as_if_nothing_had_been_trained(self, prepare: Callable[..., RunFolder]) -> None:
+        """The same on the same prompts, whatever the adapter is; the adapter is held against that."""
+        one, other = prepare("one", epoch_count=1), prepare("other", epoch_count=4, instruction_prompt="")
+
+        run_here(one)
+        run_here(other)
+
+        found = _evaluation(other)
+        assert found.bare_base is not None
+        assert found.bare_base == _evaluation(one).bare_base
+        gain = {each.metric: each.difference for each in found.against_bare_base}[MetricName.TASK_METRIC]
+        assert gain == pytest.approx(found.published.constrained.task_metric.value - found.bare_base.task_metric.value)
+
 
 class TestResume:
     """Evaluations that a death or a pause interrupts."""

@@ -32,7 +32,7 @@ def answered_rows(
     `has_instructions` and `has_live` say whether the base with instructions and a live revision answer them, too.
     """
     own = 2 * scored_rows(holdout_count, checkpoint_count)  # under the contract, and freely
-    others = (has_instructions + has_live) * min(holdout_count, MAX_HOLDOUT_ROWS)
+    others = (1 + has_instructions + has_live) * min(holdout_count, MAX_HOLDOUT_ROWS)  # the base alone in any case
     return own + min(train_count, MAX_TRAIN_ROWS) + others
 
 
@@ -74,6 +74,9 @@ class AdapterEvaluation:
     against_live: tuple[Comparison, ...] = ()
     trained_against_chance: tuple[Comparison, ...] = ()
     """As `against_chance`, on the rows behind `train`; empty where that was not measured."""
+    bare_base: Metrics | None = None
+    """The base model on the adapter's own prompts, without adapter or instructions; None where it was not asked."""
+    against_bare_base: tuple[Comparison, ...] = ()
 
     @property
     def published(self) -> CheckpointEvaluation:
@@ -105,6 +108,7 @@ class AdapterEvaluation:
             against_base=self.against_base,
             against_chance=self.against_chance,
             trained_against_chance=self.trained_against_chance,
+            against_bare_base=self.against_bare_base,
             memorised=self.memorised,
             forgetting=told,
         )

@@ -34,6 +34,8 @@ class Evidence:
     """With its own answers to other rows: what a model gets that learned the format, and nothing of the inputs."""
     trained_against_chance: tuple[Comparison, ...] = ()
     """The same on rows that were trained on; empty where that was not measured."""
+    against_bare_base: tuple[Comparison, ...] = ()
+    """With the base model on the very same prompts, paired; empty where that was not measured."""
     memorised: Comparison | None = None
     """The task metric on a sample of rows that were trained on, minus that on the holdout; the rows are not paired."""
     forgetting: Mapping[str, float] = field(default_factory=dict)
@@ -53,7 +55,7 @@ class Evidence:
     @property
     def comparisons(self) -> Iterator[tuple[str, Comparison]]:
         """Every comparison, with the name of what it compares with."""
-        for name in ("against_live", "against_base", "against_chance", "trained_against_chance"):
+        for name in ("against_live", "against_base", "against_chance", "trained_against_chance", "against_bare_base"):
             yield from ((name, comparison) for comparison in getattr(self, name))
         if self.memorised is not None:
             yield "memorised", self.memorised

@@ -78,12 +78,16 @@ class EvaluationMaterial:
         if self.live is not None:
             rows = [self.holdout[place] for place in self.live_places]
             sets.append(self._set(answers_of(self.live.name), self.live.folder, rows))
+        sets.append(self._of_base("bare", ""))
         if instructions := self._ready.spec.instruction_prompt:
-            # A small base goes on for as long as it may. What it saves to be short is not counted as saved.
-            limit, renderer = self._limit(self.holdout), self._ready.renderer
-            prompts = tuple(tuple(renderer.prompt_ids(row.input, instructions)) for row in self.holdout)
-            sets.append(PromptSet(answers_of("base"), "", prompts, limit))
+            sets.append(self._of_base("base", instructions))
         return sets
+
+    def _of_base(self, name: str, instructions: str) -> PromptSet:
+        """Without adapter; without instructions the very prompts that the adapter gets."""
+        prompts = tuple(tuple(self._ready.renderer.prompt_ids(row.input, instructions)) for row in self.holdout)
+        # A small base goes on for as long as it may. What it saves to be short is not counted as saved.
+        return PromptSet(answers_of(name), "", prompts, self._limit(self.holdout))
 
     def _set(self, name: str, adapter: Path, rows: Sequence[CheckedRow], *, free: bool = False) -> PromptSet:
         """As long as a caller who asks for nothing may have an answer, or the golden ones are."""

@@ -84,6 +84,7 @@ class EvaluationStage:
         checkpoints = tuple(self._checkpoint(state) for state in material.states)
         own, free = self._scored(answers_of("published"), holdout), self._scored(free_answers_of("published"), holdout)
         based = self._scored(answers_of("base"), holdout) if ready.spec.instruction_prompt else []
+        bare = self._scored(answers_of("bare"), holdout)
         places, lived = self._live()
         known, scores = self._scored(answers_of("train"), train), [one.score for one in own]
         evaluation = AdapterEvaluation(
@@ -94,6 +95,8 @@ class EvaluationStage:
             trained_against_chance=self._against_chance("train", train, known),
             base=metrics_of([one.score for one in based]) if based else None,
             against_base=compare_all(scores, [one.score for one in based]) if based else (),
+            bare_base=metrics_of([one.score for one in bare]),
+            against_bare_base=compare_all(scores, [one.score for one in bare]),
             live_revision=ready.spec.live_revision,
             live=metrics_of([one.score for one in lived]) if lived else None,
             against_live=compare_all([scores[place] for place in places], [one.score for one in lived]),

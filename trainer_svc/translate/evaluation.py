@@ -27,6 +27,8 @@ def job_evaluation(job: Job, found: AdapterEvaluation) -> pb.JobEvaluation:
         against_live=comparisons(found.against_live),
         against_chance=comparisons(found.against_chance),
         trained_against_chance=comparisons(found.trained_against_chance),
+        bare_base=_metrics(found.bare_base) if found.bare_base else None,
+        against_bare_base=comparisons(found.against_bare_base),
         train=_metrics(found.train),
         memorised=_comparison(found.memorised),
     )

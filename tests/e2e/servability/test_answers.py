@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 _LIVE = "tenants/acme/adapters/answer/revisions/1"
 _WANTED = {
-    "published.answers", "published.free", "step-30.answers", "step-30.free", "train.answers", "base.answers"
+    "published.answers", "published.free", "step-30.answers", "step-30.free", "train.answers", "base.answers",
+    "bare.answers",
 }  # fmt: skip
 
 

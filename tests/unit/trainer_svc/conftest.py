@@ -12,17 +12,15 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Connection
 
-from shared.adapter.manifest import AdapterManifest
-from shared.adapter.package import CONFIG_NAME, WEIGHTS_NAME, write_package
 from shared.base_model import BaseModel
 from shared.changes import Changes
-from shared.contracts.spec import ContractKind, ContractSpec
 from shared.names import AdapterName, DatasetName, JobName
 from shared.prompt import PromptRenderer
 from shared.rpc.page import Page
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
-from tests.unit.trainer_svc.evaluation_sample import write_evaluation
+from tests.unit.trainer_svc.finished_run import SPEC, ZERO, write_finished
+from tests.unit.trainer_svc.promotion_desk import Desk
 from trainer_svc.app.jobs import Jobs
 from trainer_svc.app.live_comparison import StoredAnswers
 from trainer_svc.app.observer import UNOBSERVED, Observer
@@ -34,16 +32,12 @@ from trainer_svc.curation.compiled_example import ExampleCompiler
 from trainer_svc.domain.dataset import Dataset, DatasetState
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.registry import Contract
-from trainer_svc.domain.run import RunFolder
-from trainer_svc.domain.run_result import Evaluation, RunResult
 from trainer_svc.store import catalog, history, shelf
 from trainer_svc.store.database import Database
 
 Result = TypeVar("Result")
 NAME = JobName("acme", "first")
 DATASET = DatasetName("acme", "d")
-SPEC = ContractSpec(ContractKind.JSON, json_schema='{"type":"boolean"}')
-ZERO = "sha256:" + "0" * 64
 FINISH = 'cp -r "$(dirname "$0")/finished/." "$3/"\n'
 """The script of a child whose run ends well."""
 
@@ -70,7 +64,7 @@ class Stage:
     def __post_init__(self) -> None:
         self.blobs, self.changes = LocalBlobStore(self.folder / "blobs"), Changes()
         self.jobs = Jobs(self.database, self.changes, self.clock)
-        _write_finished(self.folder)
+        write_finished(self.folder)
 
     def act(self, script: str) -> None:
         """Sets what the child does; its arguments are -m, the module and the run's folder. A validation ends well."""
@@ -131,17 +125,6 @@ class Stage:
         return [revision.name for revision in asyncio.run(self.database.run(page))[0]]
 
 
-def _write_finished(folder: Path) -> None:
-    (folder / "finished").mkdir()
-    (folder / "file").write_bytes(b"weights")
-    manifest = AdapterManifest("tiny", ZERO, ZERO, "tenants/acme/contracts/c", SPEC, 4, 8.0, ("q_proj",), ZERO, ())
-    sources = {WEIGHTS_NAME: folder / "file", CONFIG_NAME: folder / "file"}
-    written = write_package(folder / "finished" / "package", manifest, sources)
-    result = RunResult(written.digest, Evaluation(5, 0.5, 0.6, None, 100.0, 10.0, 0.1))
-    (folder / "finished" / "result.json").write_bytes(result.to_json())
-    write_evaluation(RunFolder(folder / "finished"))
-
-
 @pytest.fixture
 def stage(
     tmp_path: Path, database: Database, clock: ManualClock, tiny_base: BaseModel, monkeypatch: pytest.MonkeyPatch
@@ -185,3 +168,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def transact(database: Database) -> Callable[[Callable[[Connection], Result]], Result]:
     """Runs a function of a connection in a transaction, without an event loop."""
     return lambda work: asyncio.run(database.run(work))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, database: Database, clock: ManualClock) -> Desk:
+    """With revisions that have no stored answers, so that none is compared after its evaluation."""
+    return Desk(tmp_path, database, clock)

@@ -33,10 +33,11 @@ def checkpoint(step: int, *, is_published: bool = False) -> CheckpointEvaluation
 
 
 def evaluation(**changes: Any) -> AdapterEvaluation:
-    """With a base to compare with, and nothing live."""
+    """With a base to compare with, bare and under instructions, and nothing live."""
     plain = AdapterEvaluation(
         checkpoints=(checkpoint(5), checkpoint(10, is_published=True)), train=HALF, memorised=COMPARISON,
         against_chance=(COMPARISON,), base=HALF, against_base=(COMPARISON,), trained_against_chance=(COMPARISON,),
+        bare_base=HALF, against_bare_base=(COMPARISON,),
     )  # fmt: skip
     return dataclasses.replace(plain, **changes)
 

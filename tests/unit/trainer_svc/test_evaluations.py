@@ -13,7 +13,7 @@ from shared.errors import NotFound, StateConflict
 from shared.names import JobName
 from shared.rpc.page import Page
 from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
-from tests.unit.trainer_svc.evaluation_sample import RIGHT, WRONG, evaluation, row
+from tests.unit.trainer_svc.evaluation_sample import COMPARISON, RIGHT, WRONG, evaluation, row
 from trainer_svc.app import line_page
 from trainer_svc.app.evaluations import Evaluations
 from trainer_svc.domain.job import JobState
@@ -45,6 +45,15 @@ class TestOfJob:
         told = evaluation().evidence.forgetting
 
         assert (told["leaked_format_rate"], told["base_leaked_format_rate"]) == (0.5, 0.25)
+
+    def test_gives_a_promotion_each_comparison_as_what_it_is(self) -> None:
+        """None passes for another."""
+        names = ("against_base", "against_chance", "trained_against_chance", "against_bare_base")
+        found = {name: (dataclasses.replace(COMPARISON, row_count=place),) for place, name in enumerate(names)}
+
+        told = evaluation(**found).evidence
+
+        assert {name: getattr(told, name) for name in names} == found
 
     def test_says_that_a_job_is_not_done(self, evaluations: Evaluations) -> None:
         """With its state, so that the caller knows whether to wait."""

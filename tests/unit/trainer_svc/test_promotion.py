@@ -1,17 +1,15 @@
-"""The promotion policy: evidence against what an owner asks."""
+"""Evidence held against a promotion policy."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapter.canary import RollbackPolicy
-from shared.errors import InvalidInput
 from tests.unit.trainer_svc.evidence_sample import compared, sound
+from tests.unit.trainer_svc.promotion_sample import DEFAULT, LIVE, evidences, lives, policies, ratios
 from trainer_svc.domain.comparison import Comparison, MetricName, Verdict
 from trainer_svc.domain.evidence import Evidence
 from trainer_svc.domain.measure import Measure
@@ -24,61 +22,6 @@ from trainer_svc.domain.promotion import (
     refusal,
 )
 from trainer_svc.domain.promotion_policy import BuiltInCheck, ForgettingLimits, PromotionPolicy, Threshold
-from trainer_svc.store.codec import dump, load
-
-LIVE = "tenants/acme/adapters/a/revisions/1"
-DEFAULT = PromotionPolicy()
-STRICT = PromotionPolicy(
-    thresholds=(Threshold("exact_match", 0.7, is_at_lower_end=True), Threshold("task_metric", 0.8)),
-    live_margin=0.05,
-    forgetting=ForgettingLimits(0.05, 0.1, 0.1),
-    is_evaluation_required=True,
-)
-POLICIES = (
-    DEFAULT,
-    STRICT,
-    dataclasses.replace(DEFAULT, live_margin=0.2),
-    dataclasses.replace(STRICT, live_margin=None),
-)
-
-ratios = st.floats(0, 1)
-differences = st.floats(-1, 1)
-
-
-@st.composite
-def measures(draw: st.DrawFn) -> Measure:
-    """A value inside its interval."""
-    low, value, high = sorted(draw(st.tuples(ratios, ratios, ratios)))
-    return Measure(value, low, high)
-
-
-@st.composite
-def comparisons(draw: st.DrawFn) -> Comparison:
-    """A difference inside its interval, with any verdict that goes with it."""
-    low, value, high = sorted(draw(st.tuples(differences, differences, differences)))
-    decided = [Verdict.BETTER] if low > 0 else [Verdict.WORSE] if high < 0 else []
-    verdict = draw(st.sampled_from([Verdict.UNDECIDED, *decided]))
-    return Comparison(MetricName.TASK_METRIC, value, low, high, draw(ratios), 50, verdict)
-
-
-maybe = lambda strategy: st.lists(strategy, max_size=1).map(tuple)  # noqa: E731
-evidences = st.builds(
-    Evidence,
-    row_count=st.integers(0, 1000),
-    measures=st.fixed_dictionaries(
-        {}, optional={name: measures() for name in ("exact_match", "task_metric", OWN_STOP_RATE)}
-    ),
-    live_revision=st.sampled_from(["", LIVE]),
-    against_live=maybe(comparisons()),
-    against_base=maybe(comparisons()),
-    against_chance=maybe(comparisons()),
-    trained_against_chance=maybe(comparisons()),
-    memorised=st.none() | comparisons(),
-    forgetting=st.fixed_dictionaries(
-        {}, optional={name: ratios for name, _ in STRICT.forgetting.items()}
-    ),
-)  # fmt: skip
-policies, lives = st.sampled_from(POLICIES), st.sampled_from(["", LIVE])
 
 
 def reasons(report: PromotionReport) -> set[CheckReason | None]:
@@ -90,7 +33,7 @@ class TestCheck:
     """`check`."""
 
     def test_lets_a_sound_revision_through(self) -> None:
-        """Each of the five built-in checks was made."""
+        """Each of the built-in checks was made."""
         report = check(DEFAULT, sound(LIVE), LIVE)
 
         assert report.passed
@@ -104,6 +47,8 @@ class TestCheck:
             ({"against_chance": (compared(0.02),)}, CheckReason.NO_BETTER_THAN_CHANCE),
             ({"against_chance": (compared(0.06),)}, CheckReason.NO_BETTER_THAN_CHANCE),
             ({"trained_against_chance": (compared(0.02),)}, CheckReason.NO_BETTER_THAN_CHANCE),
+            ({"against_bare_base": (compared(0.02),)}, CheckReason.NO_BETTER_THAN_BARE_BASE),
+            ({"against_bare_base": (compared(-0.3),)}, CheckReason.NO_BETTER_THAN_BARE_BASE),
             ({"measures": {OWN_STOP_RATE: Measure(0.02, 0.0, 0.07)}}, CheckReason.ENDLESS_ANSWERS),
             ({"memorised": compared(0.9, 0.2)}, CheckReason.MEMORISED),
         ],
@@ -113,6 +58,8 @@ class TestCheck:
             "shuffled labels",
             "hardly better than chance",
             "shuffled labels of the train split",
+            "no better than no adapter",
+            "worse than no adapter",
             "no stop token",
             "20 rows by heart",
         ],
@@ -131,10 +78,11 @@ class TestCheck:
         worst = sound(
             LIVE, against_live=(compared(-0.5),), against_base=(compared(-0.5),), against_chance=(compared(0.0),),
             measures={OWN_STOP_RATE: Measure(0.0, 0.0, 0.1)}, memorised=compared(0.9),
+            against_bare_base=(compared(0.0),),
         )  # fmt: skip
         policy = PromotionPolicy(disabled=frozenset(BuiltInCheck) - {name})
 
-        assert len(check(DEFAULT, worst, LIVE).stopping) == 5
+        assert len(check(DEFAULT, worst, LIVE).stopping) == len(BuiltInCheck)
         assert [each.name for each in check(policy, worst, LIVE).stopping] == [name]
         assert check(PromotionPolicy(disabled=frozenset(BuiltInCheck)), worst, LIVE).checks == ()
 
@@ -199,6 +147,20 @@ class TestCheck:
         assert (found.outcome, found.reason) == (CheckOutcome.NOT_MEASURED, None)
         assert reasons(check(PromotionPolicy(is_evaluation_required=True), evidence)) == {CheckReason.NOT_EVALUATED}
 
+    def test_a_small_gain_over_the_bare_base_is_enough_where_it_is_certain(self) -> None:
+        """No least is asked, as a good base leaves little to gain; a larger one that chance explains is not enough."""
+        certain, vague = compared(0.02, 0.01), compared(0.2, 0.3)
+
+        assert check(DEFAULT, sound(against_bare_base=(certain,))).passed
+        assert reasons(check(DEFAULT, sound(against_bare_base=(vague,)))) == {CheckReason.NO_BETTER_THAN_BARE_BASE}
+
+    def test_asks_for_no_comparison_with_the_bare_base_that_was_not_measured(self) -> None:
+        """Evaluations of earlier releases have none; a policy that requires the evaluation does ask."""
+        earlier = sound(against_bare_base=())
+
+        assert check(DEFAULT, earlier).passed
+        assert reasons(check(PromotionPolicy(is_evaluation_required=True), earlier)) == {CheckReason.NOT_EVALUATED}
+
     @pytest.mark.parametrize(
         ("rates", "passes"),
         [
@@ -247,6 +209,7 @@ class TestCheck:
             against_base=tuple(_bettered(each, data) for each in evidence.against_base),
             against_chance=tuple(_bettered(each, data) for each in evidence.against_chance),
             trained_against_chance=tuple(_bettered(each, data) for each in evidence.trained_against_chance),
+            against_bare_base=tuple(_bettered(each, data) for each in evidence.against_bare_base),
             memorised=evidence.memorised and _lowered(evidence.memorised, data),
             forgetting={name: value * data.draw(ratios) for name, value in evidence.forgetting.items()},
         )
@@ -287,79 +250,6 @@ class TestRefusal:
         assert error.reason == "PROMOTION_REFUSED"
         assert [each.path for each in error.violations] == ["WORSE_THAN_LIVE", "MEMORISED"]
         assert "-0.100" in error.violations[0].description
-
-
-class TestPolicy:
-    """`PromotionPolicy.check_ranges`."""
-
-    @pytest.mark.parametrize("policy", POLICIES)
-    def test_lets_sensible_ones_through(self, policy: PromotionPolicy) -> None:
-        """And they are stored as they are."""
-        policy.check_ranges()
-
-        assert load(PromotionPolicy, dump(policy)) == policy
-
-    @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, -0.01, 1.01])
-    def test_refuses_what_is_no_share(self, wrong: float) -> None:
-        """Every such field at once, by its path: a NaN would let everything through, or nothing."""
-        policy = PromotionPolicy(
-            canary_percent=0, rollback=RollbackPolicy(confidence=wrong), live_margin=wrong, least_own_stop_rate=wrong,
-            max_memorised_gap=wrong, thresholds=(Threshold("exact_match", wrong),),
-            forgetting=ForgettingLimits(-1.0, math.nan, wrong),
-        )  # fmt: skip
-
-        with pytest.raises(InvalidInput) as caught:
-            policy.check_ranges()
-
-        assert {each.path.removeprefix("policy.") for each in caught.value.violations} == {
-            "canary.percent", "canary.rollback_policy.confidence", "live_margin", "min_own_stop_rate",
-            "max_memorised_gap", "thresholds[0].min_value", "forgetting_limits.max_cross_entropy_increase",
-            "forgetting_limits.max_kl_divergence", "forgetting_limits.max_leaked_format_rate",
-        }  # fmt: skip
-
-    @pytest.mark.parametrize(
-        ("policy", "path"),
-        [
-            (PromotionPolicy(canary_percent=100), "policy.canary.percent"),
-            (PromotionPolicy(thresholds=(Threshold("../x", 0.5),)), "policy.thresholds[0].metric"),
-            (PromotionPolicy(thresholds=(Threshold("a", 0.5), Threshold("a", 0.6))), "policy.thresholds[1].metric"),
-            (PromotionPolicy(thresholds=tuple(Threshold(f"m{n}", 0.5) for n in range(33))), "policy.thresholds"),
-            (
-                PromotionPolicy(live_margin=0.1, disabled=frozenset({BuiltInCheck.NOT_WORSE_THAN_LIVE})),
-                "policy.live_margin",
-            ),
-        ],
-    )
-    def test_refuses_what_says_nothing(self, policy: PromotionPolicy, path: str) -> None:
-        """Names that no metric has, two thresholds of one, a margin without its check."""
-        with pytest.raises(InvalidInput) as caught:
-            policy.check_ranges()
-
-        assert [each.path for each in caught.value.violations] == [path]
-
-
-class TestEvidence:
-    """`Evidence`."""
-
-    @given(evidences)
-    def test_is_stored_as_it_is(self, evidence: Evidence) -> None:
-        """To the last bit."""
-        assert load(Evidence, dump(evidence)) == evidence
-
-    @pytest.mark.parametrize("wrong", [math.nan, math.inf])
-    def test_is_of_finite_numbers(self, wrong: float) -> None:
-        """What no check could be held to is refused where it arises."""
-        with pytest.raises(ValueError, match="kl_divergence"):
-            sound(forgetting={"kl_divergence": wrong})
-        with pytest.raises(ValueError, match="exact_match"):
-            sound(measures={"exact_match": Measure(0.5, wrong, 1.0)})
-        with pytest.raises(ValueError, match="against_chance"):
-            sound(against_chance=(dataclasses.replace(compared(0.5), p_value=wrong),))
-
-    def test_has_intervals_that_are_some(self) -> None:
-        """The lower end comes first."""
-        with pytest.raises(ValueError, match="memorised"):
-            sound(memorised=compared(0.1, -0.1))
 
 
 def _raised(found: Measure, data: st.DataObject) -> Measure:

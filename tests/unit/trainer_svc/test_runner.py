@@ -12,7 +12,8 @@ import pytest
 
 from shared.adapter.package import WEIGHTS_NAME
 from shared.names import DatasetName
-from tests.unit.trainer_svc.conftest import FINISH, NAME, ZERO, Stage
+from tests.unit.trainer_svc.conftest import FINISH, NAME, Stage
+from tests.unit.trainer_svc.finished_run import ZERO
 from trainer_svc.app.publisher import Publisher
 from trainer_svc.domain.dataset import Dataset
 from trainer_svc.domain.job import JobState

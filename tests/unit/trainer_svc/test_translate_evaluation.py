@@ -13,6 +13,7 @@ from trainer_svc.domain.comparison import Verdict
 from trainer_svc.domain.evaluation import ScoredAnswer
 from trainer_svc.domain.job import Job, JobSpec
 from trainer_svc.domain.measure import Measure
+from trainer_svc.evaluation.summary import metrics_of
 from trainer_svc.translate.evaluation import comparisons, evaluated_row, job_evaluation
 
 _JOB = Job("tenants/acme/jobs/j", "d", "a", "live", JobSpec(), ManualClock().now(), revision="r")
@@ -45,11 +46,21 @@ class TestJobEvaluation:
         (benchmark,) = forgetting.benchmarks
         assert (benchmark.name, benchmark.base.value, benchmark.adapter.value) == ("capitals", 0.75, 0.5)
 
+    def test_tells_the_bare_base_from_the_one_with_instructions(self) -> None:
+        """Metrics and comparison of each are its own."""
+        bare, against = metrics_of([WRONG]), dataclasses.replace(COMPARISON, difference=0.75)
+        message = job_evaluation(_JOB, evaluation(bare_base=bare, against_bare_base=(against,)))
+
+        assert (message.bare_base.row_count, message.base.row_count) == (1, 2)
+        assert [one.difference for one in message.against_bare_base] == [0.75]
+        assert [one.difference for one in message.against_base] == [0.5]
+
     def test_leaves_out_what_was_not_measured(self) -> None:
         """An absent value is no zero."""
-        plain = job_evaluation(_JOB, evaluation(base=None, against_base=()))
+        plain = job_evaluation(_JOB, evaluation(base=None, against_base=(), bare_base=None, against_bare_base=()))
 
         assert not plain.HasField("base")
+        assert not plain.HasField("bare_base")
         assert not plain.HasField("live")
         own = plain.checkpoints[0].constrained
         assert not any(own.HasField(name) for name in ("parse_rate", "execution_match", "rouge_l"))

@@ -77,6 +77,10 @@ class _BuiltInCheckEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BuiltInC
     """Not significantly worse than the base model with the dataset's instruction prompt; not asked where it has none.
     Reason WORSE_THAN_BASE.
     """
+    BUILT_IN_CHECK_BETTER_THAN_BARE_BASE: _BuiltInCheck.ValueType  # 6
+    """Significantly better than the base model's own answers, under the contract, to the very prompts that the adapter
+    gets. Reason NO_BETTER_THAN_BARE_BASE: it learned nothing, or was trained for another base model.
+    """
 
 class BuiltInCheck(_BuiltInCheck, metaclass=_BuiltInCheckEnumTypeWrapper):
     """Checks that every policy makes unless it switches them off. The task metric is what jobs compare adapters by."""
@@ -98,6 +102,10 @@ BUILT_IN_CHECK_NOT_MEMORISED: BuiltInCheck.ValueType  # 4
 BUILT_IN_CHECK_NOT_WORSE_THAN_BASE: BuiltInCheck.ValueType  # 5
 """Not significantly worse than the base model with the dataset's instruction prompt; not asked where it has none.
 Reason WORSE_THAN_BASE.
+"""
+BUILT_IN_CHECK_BETTER_THAN_BARE_BASE: BuiltInCheck.ValueType  # 6
+"""Significantly better than the base model's own answers, under the contract, to the very prompts that the adapter
+gets. Reason NO_BETTER_THAN_BARE_BASE: it learned nothing, or was trained for another base model.
 """
 Global___BuiltInCheck: _TypeAlias = BuiltInCheck  # noqa: Y015
 

@@ -67,6 +67,8 @@ class JobEvaluation(_message.Message):
     TRAIN_FIELD_NUMBER: _builtins.int
     MEMORISED_FIELD_NUMBER: _builtins.int
     TRAINED_AGAINST_CHANCE_FIELD_NUMBER: _builtins.int
+    BARE_BASE_FIELD_NUMBER: _builtins.int
+    AGAINST_BARE_BASE_FIELD_NUMBER: _builtins.int
     job: _builtins.str
     """Identifier. tenants/{tenant}/jobs/{job}."""
     revision: _builtins.str
@@ -119,6 +121,16 @@ class JobEvaluation(_message.Message):
         evaluations that did not measure it.
         """
 
+    @_builtins.property
+    def bare_base(self) -> Global___AnswerMetrics:
+        """The base model without adapter or instruction prompt: its answers, under the contract, to the very prompts that the
+        adapter got. Unset in evaluations that did not measure it.
+        """
+
+    @_builtins.property
+    def against_bare_base(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricComparison]:
+        """The published adapter against that, row by row."""
+
     def __init__(
         self,
         *,
@@ -134,10 +146,12 @@ class JobEvaluation(_message.Message):
         train: Global___AnswerMetrics | None = ...,
         memorised: Global___MetricComparison | None = ...,
         trained_against_chance: _abc.Iterable[Global___MetricComparison] | None = ...,
+        bare_base: Global___AnswerMetrics | None = ...,
+        against_bare_base: _abc.Iterable[Global___MetricComparison] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "live", b"live", "memorised", b"memorised", "train", b"train"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bare_base", b"bare_base", "base", b"base", "live", b"live", "memorised", b"memorised", "train", b"train"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["against_base", b"against_base", "against_chance", b"against_chance", "against_live", b"against_live", "base", b"base", "checkpoints", b"checkpoints", "job", b"job", "live", b"live", "live_revision", b"live_revision", "memorised", b"memorised", "revision", b"revision", "train", b"train", "trained_against_chance", b"trained_against_chance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["against_bare_base", b"against_bare_base", "against_base", b"against_base", "against_chance", b"against_chance", "against_live", b"against_live", "bare_base", b"bare_base", "base", b"base", "checkpoints", b"checkpoints", "job", b"job", "live", b"live", "live_revision", b"live_revision", "memorised", b"memorised", "revision", b"revision", "train", b"train", "trained_against_chance", b"trained_against_chance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -33,7 +33,8 @@ def filled_source(**changes: Any) -> ReportSource:
     evaluation.live_revision = "tenants/acme/adapters/answer/revisions/2"
     for place, checkpoint in enumerate(evaluation.checkpoints):
         checkpoint.published = place == 1
-    for found in (evaluation.against_base, evaluation.against_live, evaluation.against_chance):
+    for opponent in ("base", "live", "chance", "bare_base"):
+        found = getattr(evaluation, f"against_{opponent}")
         found[0].metric, found[1].metric = "exact_match", "task_metric"
     dataset = _filled(golden_dataset_pb2.GoldenDataset(), numbers)
     findings = [_filled(golden_dataset_pb2.DatasetFinding(), numbers) for _ in range(_MEMBERS)]

@@ -26,6 +26,8 @@ _NEEDED = (
     "evaluation.checkpoints[1].forgetting.kl_divergence",
     "evaluation.against_live[1].difference",
     "evaluation.against_base[1].p_value",
+    "evaluation.bare_base.task_metric.value",
+    "evaluation.against_bare_base[1].p_value",
     "evaluation.memorised.difference",
     "job.promotion.checks[1].description",
     "job.spec.learning_rate",
@@ -124,6 +126,25 @@ class TestSummary:
         source.evaluation.against_live[1].verdict = verdict
 
         assert words in _words(source)
+
+    @pytest.mark.parametrize(
+        ("verdict", "words"),
+        [
+            (evaluation_pb2.COMPARISON_VERDICT_BETTER, "It is better than the base model alone, which has neither"),
+            (evaluation_pb2.COMPARISON_VERDICT_WORSE, "The training did harm."),
+            (evaluation_pb2.COMPARISON_VERDICT_UNDECIDED, "No gain by the training is shown."),
+        ],
+    )
+    def test_says_whether_the_training_was_worth_anything(self, verdict: Any, words: str) -> None:
+        """By the comparison with the base model alone; evaluations without it say nothing of that."""
+        source = filled_source()
+        source.evaluation.against_bare_base[1].verdict = verdict
+        earlier = filled_source()
+        for name in ("bare_base", "against_bare_base"):
+            earlier.evaluation.ClearField(name)
+
+        assert words in _words(source)
+        assert "than the base model alone" not in _words(earlier)
 
     def test_says_that_nothing_was_live(self) -> None:
         """There is no verdict then."""

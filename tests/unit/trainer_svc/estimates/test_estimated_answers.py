@@ -46,7 +46,7 @@ class TestAnswers:
         found, plan = estimated(estimates, spec)
 
         assert (found.work.epoch_tokens, found.work.step_count) == (round(4_500 * 74 / 90), 20)
-        assert found.work.answer_tokens == (10 * 16 + 4 * 2 * 10 + 64) * 10, "each of four states twice, and known rows"
+        assert found.work.answer_tokens == (10 * 16 + 4 * 2 * 10 + 10 + 64) * 10, "four states twice, base, known rows"
         assert found.work.validation_count == 10
         assert message_of(found, plan, spec, estimates.price).spec.early_stopping_patience == 3
 
