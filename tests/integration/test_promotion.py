@@ -233,7 +233,7 @@ class TestPolicy:
             await adapter.ask(lambda client: client.update_policy(wanted))
 
         assert (default.etag, default.HasField("update_time"), default.mode) == ("0", False, pb.PROMOTION_MODE_LIVE)
-        assert (default.canary.percent, default.min_own_stop_rate, default.max_memorised_gap) == (5, 0.9, 0.25)
+        assert (default.canary.percent, default.min_own_stop_rate, default.max_memorised_gap) == (5, 0.9, 0.32)
         assert (stored.etag, stored.live_margin, stored.thresholds) == ("1", 0.05, wanted.thresholds)
         assert await adapter.ask(lambda client: client.policy(adapter.policy)) == stored
 

@@ -89,7 +89,7 @@ class PromotionPolicy:
     least_own_stop_rate: float = 0.9
     """Of free answers. An adapter that never learned the stop token ends about none by itself, a sound one nearly
     all."""
-    max_memorised_gap: float = 0.25
+    max_memorised_gap: float = 0.32
     """By how much the task metric (0..1) may be higher on rows trained on than on the holdout, at the interval's lower
     end. Measured on the shipped base (gap, and its interval), 2026-11-23; 0.5 let the first three of them pass:
 
@@ -99,11 +99,10 @@ class PromotionPolicy:
     (-0.01 to 0.17); 700 rows of Snips BookRestaurant, 3 passes, 0.08 (0.02 to 0.16); 556 of GeoQuery, SQL, 3 passes,
     0.20 (0.06 to 0.33).
 
-    Ten passes, the default of small sets, come near, and over it where many rows are held out: 100 to 300 invoices,
-    0.18 to 0.28 (from 0.06 to 0.20); 100 and 150 of BookRestaurant, 0.23 to 0.33 (from 0.14 to 0.24), 300 with 190 held
-    out, 0.34 (0.25 to 0.43), which is stopped; 300 of GeoQuery with 60, 0.39 (0.23 to 0.54), and with 180, 0.40 (0.28
-    to 0.51), which is stopped, too, although it answers 44 % of the holdout, and the base alone 3 %. Where the holdout
-    is small the interval is wide, and only a larger gap is told from chance."""
+    Ten passes, the default of small sets, come near: 100 to 300 invoices, 0.18 to 0.28 (from 0.06 to 0.20); 100 and 150
+    of BookRestaurant, 0.23 to 0.33 (from 0.14 to 0.24), 300 with 190 held out, 0.34 (0.25 to 0.43); 300 of GeoQuery
+    with 60, 0.39 (0.23 to 0.54), and with 180, 0.40 (0.28 to 0.51): that one answers 44 % of the holdout, and the base
+    alone 3 %. With more rows held out the interval narrows, and it would be stopped: then a person decides."""
     is_evaluation_required: bool = False
     """Whether a revision fails when a built-in check could not be made; what thresholds and limits need is always
     required."""

@@ -212,7 +212,7 @@ class PromotionPolicy(_message.Message):
     """
     max_memorised_gap: _builtins.float
     """Optional, 0 to 1. For BUILT_IN_CHECK_NOT_MEMORISED: by how much the task metric may be higher on rows trained on than
-    on the holdout, at the lower end of the difference's 95 % interval. Default 0.25.
+    on the holdout, at the lower end of the difference's 95 % interval. Default 0.32.
     """
     evaluation_required: _builtins.bool
     """Optional. Set: a revision fails when a built-in check could not be made. What thresholds, live_margin and
