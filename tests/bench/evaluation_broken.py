@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.broken_adapters import CASES, SHOWN_TO_VLLM, BrokenAdapter, Sizes, Workshop
+from tests.bench.broken_adapters import CASES, SHOWN_TO_VLLM, BrokenAdapter
+from tests.bench.broken_workshop import Sizes, Workshop
 from tests.bench.result import Figures
 from tests.promotion_house import EMPTY, SERVED, Ending, Stage
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bench.broken_adapters import CASES, BrokenAdapter, Sizes, Workshop
+from tests.bench.broken_adapters import CASES, BrokenAdapter
+from tests.bench.broken_workshop import Sizes, Workshop
 from tests.bench.evaluation_broken import Trial, tried
 
 pytestmark = [

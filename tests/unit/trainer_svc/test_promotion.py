@@ -259,7 +259,8 @@ def _raised(found: Measure, data: st.DataObject) -> Measure:
 
 def _bettered(found: Comparison, data: st.DataObject) -> Comparison:
     part = data.draw(ratios)
-    moved = [value + part * (1 - value) for value in (found.difference, found.low, found.high)]
+    # In this form rounding keeps the order of the three.
+    moved = [1 - (1 - part) * (1 - value) for value in (found.difference, found.low, found.high)]
     at_least = [Verdict.WORSE, Verdict.UNDECIDED, Verdict.BETTER]
     verdict = data.draw(st.sampled_from(at_least[at_least.index(found.verdict) :]))
     return Comparison(found.metric, *moved, found.p_value, found.row_count, verdict)
@@ -267,5 +268,5 @@ def _bettered(found: Comparison, data: st.DataObject) -> Comparison:
 
 def _lowered(found: Comparison, data: st.DataObject) -> Comparison:
     part = data.draw(ratios)
-    moved = [value - part * (1 + value) for value in (found.difference, found.low, found.high)]
+    moved = [(1 - part) * (1 + value) - 1 for value in (found.difference, found.low, found.high)]  # as above
     return Comparison(found.metric, *moved, found.p_value, found.row_count, found.verdict)
