@@ -42,7 +42,10 @@ def policy() -> None:
 
 @app.command()
 def get(context: typer.Context, adapter: _Adapter, *, address: TrainerAddress = TRAINER) -> None:
-    """Show the policy of an adapter as JSON; one without update_time is the default."""
+    """Show the policy of an adapter as JSON: what its owner set, and as effective_ fields what applies.
+
+    One without update_time is the default.
+    """
     with errors_shown(), PromotionClient(address, context.obj) as client:
         _show(client.policy(_name(adapter)))
 

@@ -120,7 +120,8 @@ def _target(policy: PromotionPolicy, revision: Revision, before: Alias | None) -
         return None
     own = RevisionName.parse(revision.name)
     if policy.mode is PromotionMode.CANARY and before is not None:
-        return Target(RevisionName.parse(before.revision), CanarySplit(own, policy.canary_percent, policy.rollback))
+        split = CanarySplit(own, policy.effective_canary_percent, policy.effective_rollback)
+        return Target(RevisionName.parse(before.revision), split)
     return Target(own)
 
 

@@ -166,7 +166,7 @@ def _own_stop(policy: PromotionPolicy, evidence: Evidence | None) -> PromotionCh
         return _unknown(
             BuiltInCheck.OWN_STOP, f"{OWN_STOP_RATE} is not known", is_required=policy.is_evaluation_required
         )
-    least = policy.least_own_stop_rate
+    least = policy.effective_least_own_stop_rate
     told = (
         f"{found.value:.3f} of the free answers to {evidence.row_count} rows ended by themselves"
         f" (95 %: {found.low:.3f} to {found.high:.3f}); {least:.3f} is the least"
@@ -229,7 +229,7 @@ def _memorised(policy: PromotionPolicy, evidence: Evidence | None) -> PromotionC
             "rows that were trained on were not answered",
             is_required=policy.is_evaluation_required,
         )
-    most = policy.max_memorised_gap
+    most = policy.effective_max_memorised_gap
     told = f"{_figures(found)} on rows trained on against the holdout; the lower end may be {most:.3f} at most"
     return _judged(BuiltInCheck.NOT_MEMORISED, told, CheckReason.MEMORISED, passes=found.low <= most)
 

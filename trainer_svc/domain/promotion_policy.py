@@ -5,14 +5,30 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from shared.adapter.canary import RollbackPolicy
+from shared.adapter.canary import RollbackPolicy, RollbackReason
 from shared.errors import FieldViolation, InvalidInput
 
 MAX_THRESHOLDS = 32
 """More than there are metrics."""
+DEFAULT_CANARY_PERCENT = 5
+DEFAULT_LEAST_OWN_STOP_RATE = 0.9
+"""An adapter that never learned the stop token ends about none by itself, a sound one nearly all."""
+DEFAULT_MAX_MEMORISED_GAP = 0.32
+"""Measured on the shipped base (gap, and its interval), 2026-11-23; 0.5 let the first three of them pass:
+
+20 invoices by heart, 30 to 50 held out: 0.43 (0.36 to 0.50) after 40 passes at 5e-3, 0.48 (0.39 to 0.56) and 0.55
+(0.50 to 0.59) after 60. The base copies from inputs by itself, so that what they know of others is not nothing.
+Sound: 100 invoices, 4 passes, 0.04 to 0.07 (from -0.09 to 0.16); 300, 0.08 (-0.03 to 0.18); 500, 3 passes, 0.08
+(-0.01 to 0.17); 700 rows of Snips BookRestaurant, 3 passes, 0.08 (0.02 to 0.16); 556 of GeoQuery, SQL, 3 passes,
+0.20 (0.06 to 0.33).
+
+Ten passes, the default of small sets, come near: 100 to 300 invoices, 0.18 to 0.28 (from 0.06 to 0.20); 100 and 150
+of BookRestaurant, 0.23 to 0.33 (from 0.14 to 0.24), 300 with 190 held out, 0.34 (0.25 to 0.43); 300 of GeoQuery
+with 60, 0.39 (0.23 to 0.54), and with 180, 0.40 (0.28 to 0.51): that one answers 44 % of the holdout, and the base
+alone 3 %. With more rows held out the interval narrows, and it would be stopped: then a person decides."""
 _METRIC = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 
@@ -71,13 +87,27 @@ class ForgettingLimits:
 
 
 @dataclass(frozen=True)
+class RollbackWish:
+    """A `RollbackPolicy` as far as an owner set it; None: the default of the release that uses it."""
+
+    watched: tuple[RollbackReason, ...] | None = None
+    confidence: float | None = None
+    rate_margin: float | None = None
+    latency_margin: float | None = None
+
+
+@dataclass(frozen=True)
 class PromotionPolicy:
-    """What is asked of a revision; the default is that of adapters whose owner set none."""
+    """What is asked of a revision; the default is that of adapters whose owner set none.
+
+    A field with an `effective_` property is None where the owner left it open. It is stored so, and has the default of
+    the release that uses it: a release that corrects a default corrects it for everybody who relied on it.
+    """
 
     mode: PromotionMode = PromotionMode.LIVE
-    canary_percent: int = 5
+    canary_percent: int | None = None
     """Share of the requests that a canary gets, 1 to 99; with mode CANARY."""
-    rollback: RollbackPolicy = field(default_factory=RollbackPolicy)
+    rollback: RollbackWish = field(default_factory=RollbackWish)
     """When replicas take the canary back; with mode CANARY."""
     thresholds: tuple[Threshold, ...] = ()
     live_margin: float | None = None
@@ -86,26 +116,34 @@ class PromotionPolicy:
     That needs 20 compared rows."""
     forgetting: ForgettingLimits = field(default_factory=ForgettingLimits)
     disabled: frozenset[BuiltInCheck] = frozenset()
-    least_own_stop_rate: float = 0.9
-    """Of free answers. An adapter that never learned the stop token ends about none by itself, a sound one nearly
-    all."""
-    max_memorised_gap: float = 0.32
+    least_own_stop_rate: float | None = None
+    """Of free answers, 0..1."""
+    max_memorised_gap: float | None = None
     """By how much the task metric (0..1) may be higher on rows trained on than on the holdout, at the interval's lower
-    end. Measured on the shipped base (gap, and its interval), 2026-11-23; 0.5 let the first three of them pass:
-
-    20 invoices by heart, 30 to 50 held out: 0.43 (0.36 to 0.50) after 40 passes at 5e-3, 0.48 (0.39 to 0.56) and 0.55
-    (0.50 to 0.59) after 60. The base copies from inputs by itself, so that what they know of others is not nothing.
-    Sound: 100 invoices, 4 passes, 0.04 to 0.07 (from -0.09 to 0.16); 300, 0.08 (-0.03 to 0.18); 500, 3 passes, 0.08
-    (-0.01 to 0.17); 700 rows of Snips BookRestaurant, 3 passes, 0.08 (0.02 to 0.16); 556 of GeoQuery, SQL, 3 passes,
-    0.20 (0.06 to 0.33).
-
-    Ten passes, the default of small sets, come near: 100 to 300 invoices, 0.18 to 0.28 (from 0.06 to 0.20); 100 and 150
-    of BookRestaurant, 0.23 to 0.33 (from 0.14 to 0.24), 300 with 190 held out, 0.34 (0.25 to 0.43); 300 of GeoQuery
-    with 60, 0.39 (0.23 to 0.54), and with 180, 0.40 (0.28 to 0.51): that one answers 44 % of the holdout, and the base
-    alone 3 %. With more rows held out the interval narrows, and it would be stopped: then a person decides."""
+    end."""
     is_evaluation_required: bool = False
     """Whether a revision fails when a built-in check could not be made; what thresholds and limits need is always
     required."""
+
+    @property
+    def effective_canary_percent(self) -> int:
+        """`canary_percent` as it applies."""
+        return DEFAULT_CANARY_PERCENT if self.canary_percent is None else self.canary_percent
+
+    @property
+    def effective_rollback(self) -> RollbackPolicy:
+        """`rollback` as it applies."""
+        return RollbackPolicy(**{name: value for name, value in asdict(self.rollback).items() if value is not None})
+
+    @property
+    def effective_least_own_stop_rate(self) -> float:
+        """`least_own_stop_rate` as it applies."""
+        return DEFAULT_LEAST_OWN_STOP_RATE if self.least_own_stop_rate is None else self.least_own_stop_rate
+
+    @property
+    def effective_max_memorised_gap(self) -> float:
+        """`max_memorised_gap` as it applies."""
+        return DEFAULT_MAX_MEMORISED_GAP if self.max_memorised_gap is None else self.max_memorised_gap
 
     def has(self, check: BuiltInCheck) -> bool:
         """Whether the check is made."""
@@ -113,7 +151,7 @@ class PromotionPolicy:
 
     def check_ranges(self, path: str = "policy") -> None:
         """Raises `InvalidInput` (FIELD_INVALID) with everything that is out of its range; nothing passes as NaN."""
-        found = [*self.rollback.violations(f"{path}.canary.rollback_policy"), *self._violations(path)]
+        found = [*self.effective_rollback.violations(f"{path}.canary.rollback_policy"), *self._violations(path)]
         if found:
             raise InvalidInput(
                 "FIELD_INVALID",
@@ -122,8 +160,9 @@ class PromotionPolicy:
             )
 
     def _violations(self, path: str) -> Iterator[FieldViolation]:
-        if not 1 <= self.canary_percent <= 99:
-            yield FieldViolation(f"{path}.canary.percent", f"must lie in 1..99, got {self.canary_percent}")
+        percent = self.effective_canary_percent
+        if not 1 <= percent <= 99:
+            yield FieldViolation(f"{path}.canary.percent", f"must lie in 1..99, got {percent}")
         ratios = {
             "live_margin": self.live_margin,
             "min_own_stop_rate": self.least_own_stop_rate,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from goldsmith.registry.v1 import adapter_pb2, promotion_service_pb2
 from goldsmith.registry.v1 import promotion_pb2 as pb
-from goldsmith.registry.v1 import promotion_service_pb2
 from shared.names import AdapterName, AliasName, PromotionPolicyName, RevisionName, check_id, invalid_field
-from shared.rpc.canary_message import rollback_policy_message, rollback_policy_of
+from shared.rpc.canary_message import REASONS, rollback_policy_message, rollback_policy_of
 from trainer_svc.app.promotions import PromotionWish
 from trainer_svc.domain.promotion import CheckOutcome, PromotionReport
 from trainer_svc.domain.promotion_policy import (
@@ -14,6 +14,7 @@ from trainer_svc.domain.promotion_policy import (
     ForgettingLimits,
     PromotionMode,
     PromotionPolicy,
+    RollbackWish,
     Threshold,
 )
 from trainer_svc.domain.promotion_record import Promotion, PromotionWay
@@ -29,21 +30,20 @@ _WAYS = {way: pb.PromotionWay.Value(f"PROMOTION_WAY_{way.name}") for way in Prom
 
 
 def policy_of(message: pb.PromotionPolicy, path: str = "policy") -> PromotionPolicy:
-    """A policy, what was left open at its default.
+    """A policy, what was left open still open.
 
     Raises `InvalidInput` (FIELD_INVALID) for an enum's number that this release does not know.
     """
-    default, limits = PromotionPolicy(), message.forgetting_limits
+    limits = message.forgetting_limits
     if message.mode not in _MODE_OF:
         raise invalid_field(f"{path}.mode", f"{message.mode} is unknown here")
     unknown = [number for number in message.disabled_checks if number not in _CHECK_OF]
     if unknown:
         raise invalid_field(f"{path}.disabled_checks", f"{unknown[0]} is unknown here")
-    has_canary = message.HasField("canary")
     return PromotionPolicy(
         mode=_MODE_OF[message.mode],
-        canary_percent=message.canary.percent if has_canary else default.canary_percent,
-        rollback=rollback_policy_of(message.canary.rollback_policy, f"{path}.canary.rollback_policy"),
+        canary_percent=message.canary.percent if message.HasField("canary") else None,
+        rollback=_rollback_of(message.canary.rollback_policy, f"{path}.canary.rollback_policy"),
         thresholds=tuple(Threshold(each.metric, each.min_value, each.at_lower_end) for each in message.thresholds),
         live_margin=message.live_margin if message.HasField("live_margin") else None,
         forgetting=ForgettingLimits(
@@ -52,23 +52,21 @@ def policy_of(message: pb.PromotionPolicy, path: str = "policy") -> PromotionPol
             limits.max_leaked_format_rate if limits.HasField("max_leaked_format_rate") else None,
         ),
         disabled=frozenset(_CHECK_OF[number] for number in message.disabled_checks),
-        least_own_stop_rate=(
-            message.min_own_stop_rate if message.HasField("min_own_stop_rate") else default.least_own_stop_rate
-        ),
-        max_memorised_gap=(
-            message.max_memorised_gap if message.HasField("max_memorised_gap") else default.max_memorised_gap
-        ),
+        least_own_stop_rate=message.min_own_stop_rate if message.HasField("min_own_stop_rate") else None,
+        max_memorised_gap=message.max_memorised_gap if message.HasField("max_memorised_gap") else None,
         is_evaluation_required=message.evaluation_required,
     )
 
 
 def policy_message(adapter: AdapterName, stored: AdapterPolicy) -> pb.PromotionPolicy:
-    """A policy with nothing left open; limits that are off are absent."""
+    """A policy as its owner set it, and what applies where that leaves a field open."""
     policy = stored.policy
+    rollback = rollback_policy_message(policy.effective_rollback)
+    effective = pb.CanaryTrial(percent=policy.effective_canary_percent, rollback_policy=rollback)
     return pb.PromotionPolicy(
         name=str(PromotionPolicyName(adapter.tenant, adapter.id)),
         mode=_MODES[policy.mode],
-        canary=pb.CanaryTrial(percent=policy.canary_percent, rollback_policy=rollback_policy_message(policy.rollback)),
+        canary=_canary_message(policy),
         thresholds=[
             pb.MetricThreshold(metric=each.metric, min_value=each.least, at_lower_end=each.is_at_lower_end)
             for each in policy.thresholds
@@ -81,7 +79,35 @@ def policy_message(adapter: AdapterName, stored: AdapterPolicy) -> pb.PromotionP
         evaluation_required=policy.is_evaluation_required,
         etag=str(stored.version),
         update_time=timestamp(stored.update_time),
+        effective_canary=effective,
+        effective_min_own_stop_rate=policy.effective_least_own_stop_rate,
+        effective_max_memorised_gap=policy.effective_max_memorised_gap,
     )
+
+
+def _rollback_of(message: adapter_pb2.RollbackPolicy, path: str) -> RollbackWish:
+    whole = rollback_policy_of(message, path)
+    return RollbackWish(
+        watched=whole.watched if message.watched or message.manual else None,
+        confidence=whole.confidence if message.HasField("confidence") else None,
+        rate_margin=whole.rate_margin if message.HasField("rate_margin") else None,
+        latency_margin=whole.latency_margin if message.HasField("latency_margin") else None,
+    )
+
+
+def _canary_message(policy: PromotionPolicy) -> pb.CanaryTrial | None:
+    """What of it the owner set; None for nothing."""
+    if policy.canary_percent is None:
+        return None
+    wish = policy.rollback
+    rollback = adapter_pb2.RollbackPolicy(
+        watched=[REASONS[each] for each in wish.watched or ()],
+        confidence=wish.confidence,
+        rate_margin=wish.rate_margin,
+        latency_margin=wish.latency_margin,
+        manual=wish.watched == (),
+    )
+    return pb.CanaryTrial(percent=policy.canary_percent, rollback_policy=rollback if wish != RollbackWish() else None)
 
 
 def wish_of(request: promotion_service_pb2.PromoteRevisionRequest) -> PromotionWish:

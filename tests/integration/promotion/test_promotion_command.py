@@ -56,7 +56,7 @@ class TestCommands:
         assert "\x1b" not in shown.stdout
 
     async def test_change_a_policy_by_flags_and_replace_it_by_a_file(self, adapter: Adapter, tmp_path: Path) -> None:
-        """Flags leave the rest; a file is the whole policy; both together are refused."""
+        """Flags leave the rest as it is, unset included; a file is the whole policy; both together are refused."""
         file = tmp_path / "policy.toml"
         file.write_text(
             'mode = "canary"\ndisabled_checks = ["own-stop"]\n[canary]\npercent = 20\n'
@@ -77,6 +77,8 @@ class TestCommands:
         assert [each.exit_code for each in (by_flags, kept, by_file, both, got, wrong)] == [0, 0, 0, 1, 0, 1]
         assert '"min_value": 0.8,\n      "at_lower_end": true' in kept.stdout
         assert ("MANUAL" in kept.stdout, '"percent": 30' in kept.stdout) == (True, True)
+        assert '"max_memorised_gap"' not in kept.stdout
+        assert '"effective_max_memorised_gap": 0.32' in kept.stdout
         assert got.stdout == by_file.stdout
         assert ("live_margin" in got.stdout, "exact_match" in got.stdout) == (False, False)
         assert all(word in got.stdout for word in ("CANARY", "BUILT_IN_CHECK_OWN_STOP", "field_f1", '"percent": 20'))

@@ -20,7 +20,7 @@ class TestPolicy:
     """GetPromotionPolicy and UpdatePromotionPolicy."""
 
     async def test_is_the_default_until_one_is_stored(self, adapter: Adapter) -> None:
-        """With etag "0" and no time; a stored one replaces it as a whole."""
+        """With etag "0" and no time; a stored one replaces it as a whole, and leaves open what its owner does."""
         default = await adapter.ask(lambda client: client.policy(adapter.policy))
         wanted = pb.PromotionPolicy(
             name=adapter.policy, mode=pb.PROMOTION_MODE_CANARY, live_margin=0.05, etag=default.etag,
@@ -32,7 +32,10 @@ class TestPolicy:
             await adapter.ask(lambda client: client.update_policy(wanted))
 
         assert (default.etag, default.HasField("update_time"), default.mode) == ("0", False, pb.PROMOTION_MODE_LIVE)
-        assert (default.canary.percent, default.min_own_stop_rate, default.max_memorised_gap) == (5, 0.9, 0.32)
+        for each in (default, stored):
+            assert not any(map(each.HasField, ("canary", "min_own_stop_rate", "max_memorised_gap")))
+            assert (each.effective_min_own_stop_rate, each.effective_max_memorised_gap) == (0.9, 0.32)
+            assert each.effective_canary.percent == 5
         assert (stored.etag, stored.live_margin, stored.thresholds) == ("1", 0.05, wanted.thresholds)
         assert await adapter.ask(lambda client: client.policy(adapter.policy)) == stored
 

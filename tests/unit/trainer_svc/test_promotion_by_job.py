@@ -14,7 +14,7 @@ from shared.testing import ManualClock
 from tests.unit.trainer_svc.evidence_sample import sound
 from tests.unit.trainer_svc.promotion_desk import BAD, Always, Desk, die
 from trainer_svc.domain.promotion import CheckReason
-from trainer_svc.domain.promotion_policy import PromotionMode
+from trainer_svc.domain.promotion_policy import PromotionMode, RollbackWish
 from trainer_svc.domain.promotion_record import PromotionWay
 from trainer_svc.store import history, shelf
 from trainer_svc.store.database import Database
@@ -82,8 +82,7 @@ class TestJobs:
 
     def test_in_canary_mode_begin_a_trial(self, desk: Desk) -> None:
         """The first revision has nothing to stand beside, and serves; the next takes the place of one on trial."""
-        policy = RollbackPolicy(confidence=0.9)
-        desk.set_policy(mode=PromotionMode.CANARY, canary_percent=7, rollback=policy)
+        desk.set_policy(mode=PromotionMode.CANARY, canary_percent=7, rollback=RollbackWish(confidence=0.9))
 
         first = desk.finish(sound())
         second = desk.finish(sound(first.revision))
@@ -93,7 +92,8 @@ class TestJobs:
         assert alias is not None
         assert alias.canary is not None
         assert alias.revision == first.revision
-        assert (str(alias.canary.revision), alias.canary.percent, alias.canary.policy) == (third.revision, 7, policy)
+        assert (str(alias.canary.revision), alias.canary.percent) == (third.revision, 7)
+        assert alias.canary.policy == RollbackPolicy(confidence=0.9)
         assert (second.ended_canary, third.ended_canary) == ("", second.revision)
         last = desk.record[-1]
         assert (last.from_revision, last.to_revision) == (first.revision,) * 2

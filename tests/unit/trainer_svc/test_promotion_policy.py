@@ -1,4 +1,4 @@
-"""What an owner may ask of a revision."""
+"""What an owner may ask of a revision, and what is asked where the owner left it open."""
 
 from __future__ import annotations
 
@@ -9,12 +9,29 @@ import pytest
 from shared.adapter.canary import RollbackPolicy
 from shared.errors import InvalidInput
 from tests.unit.trainer_svc.promotion_sample import POLICIES
-from trainer_svc.domain.promotion_policy import BuiltInCheck, ForgettingLimits, PromotionPolicy, Threshold
+from trainer_svc.domain import promotion_policy
+from trainer_svc.domain.promotion_policy import (
+    DEFAULT_CANARY_PERCENT,
+    DEFAULT_LEAST_OWN_STOP_RATE,
+    DEFAULT_MAX_MEMORISED_GAP,
+    BuiltInCheck,
+    ForgettingLimits,
+    PromotionPolicy,
+    RollbackWish,
+    Threshold,
+)
 from trainer_svc.store.codec import dump, load
 
 
+def effective(policy: PromotionPolicy) -> tuple[int, float, float]:
+    """What a revision is held to."""
+    return (
+        policy.effective_canary_percent, policy.effective_least_own_stop_rate, policy.effective_max_memorised_gap
+    )  # fmt: skip
+
+
 class TestPolicy:
-    """`PromotionPolicy.check_ranges`."""
+    """`PromotionPolicy`."""
 
     @pytest.mark.parametrize("policy", POLICIES)
     def test_lets_sensible_ones_through(self, policy: PromotionPolicy) -> None:
@@ -23,11 +40,34 @@ class TestPolicy:
 
         assert load(PromotionPolicy, dump(policy)) == policy
 
+    def test_goes_by_the_default_of_the_day_where_a_limit_was_left_open(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also one that was stored under another default; a limit that was set stays, even where it was the default."""
+        thresholds = (Threshold("exact_match", 0.5),)
+        left_open = load(PromotionPolicy, dump(PromotionPolicy(thresholds=thresholds)))
+        was_set = load(PromotionPolicy, dump(PromotionPolicy(
+            canary_percent=DEFAULT_CANARY_PERCENT, least_own_stop_rate=DEFAULT_LEAST_OWN_STOP_RATE,
+            max_memorised_gap=DEFAULT_MAX_MEMORISED_GAP,
+        )))  # fmt: skip
+
+        before = effective(was_set)
+        assert effective(left_open) == before
+        monkeypatch.setattr(promotion_policy, "DEFAULT_CANARY_PERCENT", 7)
+        monkeypatch.setattr(promotion_policy, "DEFAULT_LEAST_OWN_STOP_RATE", 0.7)
+        monkeypatch.setattr(promotion_policy, "DEFAULT_MAX_MEMORISED_GAP", 0.7)
+
+        assert effective(left_open) == (7, 0.7, 0.7)
+        assert effective(was_set) == before
+
+    def test_takes_a_canary_back_by_the_default_where_that_was_left_open(self) -> None:
+        """Field by field; to watch nothing is not to leave it open."""
+        assert PromotionPolicy().effective_rollback == RollbackPolicy()
+        assert PromotionPolicy(rollback=RollbackWish((), 0.9)).effective_rollback == RollbackPolicy((), 0.9)
+
     @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, -0.01, 1.01])
     def test_refuses_what_is_no_share(self, wrong: float) -> None:
         """Every such field at once, by its path: a NaN would let everything through, or nothing."""
         policy = PromotionPolicy(
-            canary_percent=0, rollback=RollbackPolicy(confidence=wrong), live_margin=wrong, least_own_stop_rate=wrong,
+            canary_percent=0, rollback=RollbackWish(confidence=wrong), live_margin=wrong, least_own_stop_rate=wrong,
             max_memorised_gap=wrong, thresholds=(Threshold("exact_match", wrong),),
             forgetting=ForgettingLimits(-1.0, math.nan, wrong),
         )  # fmt: skip

@@ -26,7 +26,7 @@ from goldsmith.registry.v1 import adapter_pb2 as goldsmith_dot_registry_dot_v1_d
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%goldsmith/registry/v1/promotion.proto\x12\x15goldsmith.registry.v1\x1a#goldsmith/registry/v1/adapter.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x04\n\x0fPromotionPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x04mode\x18\x02 \x01(\x0e\x32$.goldsmith.registry.v1.PromotionMode\x12\x32\n\x06\x63\x61nary\x18\x03 \x01(\x0b\x32\".goldsmith.registry.v1.CanaryTrial\x12:\n\nthresholds\x18\x04 \x03(\x0b\x32&.goldsmith.registry.v1.MetricThreshold\x12\x18\n\x0blive_margin\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x42\n\x11\x66orgetting_limits\x18\x06 \x01(\x0b\x32\'.goldsmith.registry.v1.ForgettingLimits\x12<\n\x0f\x64isabled_checks\x18\x07 \x03(\x0e\x32#.goldsmith.registry.v1.BuiltInCheck\x12\x1e\n\x11min_own_stop_rate\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11max_memorised_gap\x18\t \x01(\x01H\x02\x88\x01\x01\x12\x1b\n\x13\x65valuation_required\x18\n \x01(\x08\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_live_marginB\x14\n\x12_min_own_stop_rateB\x14\n\x12_max_memorised_gap\"^\n\x0b\x43\x61naryTrial\x12\x0f\n\x07percent\x18\x01 \x01(\x05\x12>\n\x0frollback_policy\x18\x02 \x01(\x0b\x32%.goldsmith.registry.v1.RollbackPolicy\"J\n\x0fMetricThreshold\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\x11\n\tmin_value\x18\x02 \x01(\x01\x12\x14\n\x0c\x61t_lower_end\x18\x03 \x01(\x08\"\xd0\x01\n\x10\x46orgettingLimits\x12\'\n\x1amax_cross_entropy_increase\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11max_kl_divergence\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12#\n\x16max_leaked_format_rate\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\x1d\n\x1b_max_cross_entropy_increaseB\x14\n\x12_max_kl_divergenceB\x19\n\x17_max_leaked_format_rate\"\xa3\x01\n\x0fPromotionReport\x12\x0e\n\x06passed\x18\x01 \x01(\x08\x12\x35\n\x06\x63hecks\x18\x02 \x03(\x0b\x32%.goldsmith.registry.v1.PromotionCheck\x12\x32\n\x04mode\x18\x03 \x01(\x0e\x32$.goldsmith.registry.v1.PromotionMode\x12\x15\n\rlive_revision\x18\x04 \x01(\t\"y\n\x0ePromotionCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x34\n\x07outcome\x18\x02 \x01(\x0e\x32#.goldsmith.registry.v1.CheckOutcome\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xfa\x03\n\tPromotion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x30\n\x03way\x18\x03 \x01(\x0e\x32#.goldsmith.registry.v1.PromotionWay\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\r\n\x05roles\x18\x05 \x03(\t\x12\x14\n\x0ctraining_job\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rfrom_revision\x18\x08 \x01(\t\x12\x13\n\x0bto_revision\x18\t \x01(\t\x12\x13\n\x0b\x66rom_canary\x18\n \x01(\t\x12\x11\n\tto_canary\x18\x0b \x01(\t\x12\x19\n\x11to_canary_percent\x18\x0c \x01(\x05\x12\x0e\n\x06reason\x18\r \x01(\t\x12\x10\n\x08override\x18\x0e \x01(\x08\x12\x36\n\x06report\x18\x0f \x01(\x0b\x32&.goldsmith.registry.v1.PromotionReport\x12>\n\x07metrics\x18\x10 \x03(\x0b\x32-.goldsmith.registry.v1.Promotion.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*~\n\rPromotionMode\x12\x1e\n\x1aPROMOTION_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15PROMOTION_MODE_MANUAL\x10\x01\x12\x19\n\x15PROMOTION_MODE_CANARY\x10\x02\x12\x17\n\x13PROMOTION_MODE_LIVE\x10\x03*\x8e\x02\n\x0c\x42uiltInCheck\x12\x1e\n\x1a\x42UILT_IN_CHECK_UNSPECIFIED\x10\x00\x12&\n\"BUILT_IN_CHECK_NOT_WORSE_THAN_LIVE\x10\x01\x12\x1b\n\x17\x42UILT_IN_CHECK_OWN_STOP\x10\x02\x12%\n!BUILT_IN_CHECK_BETTER_THAN_CHANCE\x10\x03\x12 \n\x1c\x42UILT_IN_CHECK_NOT_MEMORISED\x10\x04\x12&\n\"BUILT_IN_CHECK_NOT_WORSE_THAN_BASE\x10\x05\x12(\n$BUILT_IN_CHECK_BETTER_THAN_BARE_BASE\x10\x06*\x81\x01\n\x0c\x43heckOutcome\x12\x1d\n\x19\x43HECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HECK_OUTCOME_PASSED\x10\x01\x12\x18\n\x14\x43HECK_OUTCOME_FAILED\x10\x02\x12\x1e\n\x1a\x43HECK_OUTCOME_NOT_MEASURED\x10\x03*\xf0\x01\n\x0cPromotionWay\x12\x1d\n\x19PROMOTION_WAY_UNSPECIFIED\x10\x00\x12\"\n\x1ePROMOTION_WAY_PROMOTE_REVISION\x10\x01\x12!\n\x1dPROMOTION_WAY_ROLL_BACK_ALIAS\x10\x02\x12\x1b\n\x17PROMOTION_WAY_SET_ALIAS\x10\x03\x12\"\n\x1ePROMOTION_WAY_ROLL_BACK_CANARY\x10\x04\x12\x1e\n\x1aPROMOTION_WAY_TRAINING_JOB\x10\x05\x12\x19\n\x15PROMOTION_WAY_EARLIER\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%goldsmith/registry/v1/promotion.proto\x12\x15goldsmith.registry.v1\x1a#goldsmith/registry/v1/adapter.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x06\n\x0fPromotionPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x04mode\x18\x02 \x01(\x0e\x32$.goldsmith.registry.v1.PromotionMode\x12\x32\n\x06\x63\x61nary\x18\x03 \x01(\x0b\x32\".goldsmith.registry.v1.CanaryTrial\x12:\n\nthresholds\x18\x04 \x03(\x0b\x32&.goldsmith.registry.v1.MetricThreshold\x12\x18\n\x0blive_margin\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x42\n\x11\x66orgetting_limits\x18\x06 \x01(\x0b\x32\'.goldsmith.registry.v1.ForgettingLimits\x12<\n\x0f\x64isabled_checks\x18\x07 \x03(\x0e\x32#.goldsmith.registry.v1.BuiltInCheck\x12\x1e\n\x11min_own_stop_rate\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11max_memorised_gap\x18\t \x01(\x01H\x02\x88\x01\x01\x12\x1b\n\x13\x65valuation_required\x18\n \x01(\x08\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x10\x65\x66\x66\x65\x63tive_canary\x18\r \x01(\x0b\x32\".goldsmith.registry.v1.CanaryTrial\x12(\n\x1b\x65\x66\x66\x65\x63tive_min_own_stop_rate\x18\x0e \x01(\x01H\x03\x88\x01\x01\x12(\n\x1b\x65\x66\x66\x65\x63tive_max_memorised_gap\x18\x0f \x01(\x01H\x04\x88\x01\x01\x42\x0e\n\x0c_live_marginB\x14\n\x12_min_own_stop_rateB\x14\n\x12_max_memorised_gapB\x1e\n\x1c_effective_min_own_stop_rateB\x1e\n\x1c_effective_max_memorised_gap\"^\n\x0b\x43\x61naryTrial\x12\x0f\n\x07percent\x18\x01 \x01(\x05\x12>\n\x0frollback_policy\x18\x02 \x01(\x0b\x32%.goldsmith.registry.v1.RollbackPolicy\"J\n\x0fMetricThreshold\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\x11\n\tmin_value\x18\x02 \x01(\x01\x12\x14\n\x0c\x61t_lower_end\x18\x03 \x01(\x08\"\xd0\x01\n\x10\x46orgettingLimits\x12\'\n\x1amax_cross_entropy_increase\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11max_kl_divergence\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12#\n\x16max_leaked_format_rate\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\x1d\n\x1b_max_cross_entropy_increaseB\x14\n\x12_max_kl_divergenceB\x19\n\x17_max_leaked_format_rate\"\xa3\x01\n\x0fPromotionReport\x12\x0e\n\x06passed\x18\x01 \x01(\x08\x12\x35\n\x06\x63hecks\x18\x02 \x03(\x0b\x32%.goldsmith.registry.v1.PromotionCheck\x12\x32\n\x04mode\x18\x03 \x01(\x0e\x32$.goldsmith.registry.v1.PromotionMode\x12\x15\n\rlive_revision\x18\x04 \x01(\t\"y\n\x0ePromotionCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x34\n\x07outcome\x18\x02 \x01(\x0e\x32#.goldsmith.registry.v1.CheckOutcome\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xfa\x03\n\tPromotion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x30\n\x03way\x18\x03 \x01(\x0e\x32#.goldsmith.registry.v1.PromotionWay\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\r\n\x05roles\x18\x05 \x03(\t\x12\x14\n\x0ctraining_job\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rfrom_revision\x18\x08 \x01(\t\x12\x13\n\x0bto_revision\x18\t \x01(\t\x12\x13\n\x0b\x66rom_canary\x18\n \x01(\t\x12\x11\n\tto_canary\x18\x0b \x01(\t\x12\x19\n\x11to_canary_percent\x18\x0c \x01(\x05\x12\x0e\n\x06reason\x18\r \x01(\t\x12\x10\n\x08override\x18\x0e \x01(\x08\x12\x36\n\x06report\x18\x0f \x01(\x0b\x32&.goldsmith.registry.v1.PromotionReport\x12>\n\x07metrics\x18\x10 \x03(\x0b\x32-.goldsmith.registry.v1.Promotion.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*~\n\rPromotionMode\x12\x1e\n\x1aPROMOTION_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15PROMOTION_MODE_MANUAL\x10\x01\x12\x19\n\x15PROMOTION_MODE_CANARY\x10\x02\x12\x17\n\x13PROMOTION_MODE_LIVE\x10\x03*\x8e\x02\n\x0c\x42uiltInCheck\x12\x1e\n\x1a\x42UILT_IN_CHECK_UNSPECIFIED\x10\x00\x12&\n\"BUILT_IN_CHECK_NOT_WORSE_THAN_LIVE\x10\x01\x12\x1b\n\x17\x42UILT_IN_CHECK_OWN_STOP\x10\x02\x12%\n!BUILT_IN_CHECK_BETTER_THAN_CHANCE\x10\x03\x12 \n\x1c\x42UILT_IN_CHECK_NOT_MEMORISED\x10\x04\x12&\n\"BUILT_IN_CHECK_NOT_WORSE_THAN_BASE\x10\x05\x12(\n$BUILT_IN_CHECK_BETTER_THAN_BARE_BASE\x10\x06*\x81\x01\n\x0c\x43heckOutcome\x12\x1d\n\x19\x43HECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HECK_OUTCOME_PASSED\x10\x01\x12\x18\n\x14\x43HECK_OUTCOME_FAILED\x10\x02\x12\x1e\n\x1a\x43HECK_OUTCOME_NOT_MEASURED\x10\x03*\xf0\x01\n\x0cPromotionWay\x12\x1d\n\x19PROMOTION_WAY_UNSPECIFIED\x10\x00\x12\"\n\x1ePROMOTION_WAY_PROMOTE_REVISION\x10\x01\x12!\n\x1dPROMOTION_WAY_ROLL_BACK_ALIAS\x10\x02\x12\x1b\n\x17PROMOTION_WAY_SET_ALIAS\x10\x03\x12\"\n\x1ePROMOTION_WAY_ROLL_BACK_CANARY\x10\x04\x12\x1e\n\x1aPROMOTION_WAY_TRAINING_JOB\x10\x05\x12\x19\n\x15PROMOTION_WAY_EARLIER\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,28 +35,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROMOTION_METRICSENTRY']._loaded_options = None
   _globals['_PROMOTION_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_PROMOTIONMODE']._serialized_start=1885
-  _globals['_PROMOTIONMODE']._serialized_end=2011
-  _globals['_BUILTINCHECK']._serialized_start=2014
-  _globals['_BUILTINCHECK']._serialized_end=2284
-  _globals['_CHECKOUTCOME']._serialized_start=2287
-  _globals['_CHECKOUTCOME']._serialized_end=2416
-  _globals['_PROMOTIONWAY']._serialized_start=2419
-  _globals['_PROMOTIONWAY']._serialized_end=2659
+  _globals['_PROMOTIONMODE']._serialized_start=2095
+  _globals['_PROMOTIONMODE']._serialized_end=2221
+  _globals['_BUILTINCHECK']._serialized_start=2224
+  _globals['_BUILTINCHECK']._serialized_end=2494
+  _globals['_CHECKOUTCOME']._serialized_start=2497
+  _globals['_CHECKOUTCOME']._serialized_end=2626
+  _globals['_PROMOTIONWAY']._serialized_start=2629
+  _globals['_PROMOTIONWAY']._serialized_end=2869
   _globals['_PROMOTIONPOLICY']._serialized_start=135
-  _globals['_PROMOTIONPOLICY']._serialized_end=702
-  _globals['_CANARYTRIAL']._serialized_start=704
-  _globals['_CANARYTRIAL']._serialized_end=798
-  _globals['_METRICTHRESHOLD']._serialized_start=800
-  _globals['_METRICTHRESHOLD']._serialized_end=874
-  _globals['_FORGETTINGLIMITS']._serialized_start=877
-  _globals['_FORGETTINGLIMITS']._serialized_end=1085
-  _globals['_PROMOTIONREPORT']._serialized_start=1088
-  _globals['_PROMOTIONREPORT']._serialized_end=1251
-  _globals['_PROMOTIONCHECK']._serialized_start=1253
-  _globals['_PROMOTIONCHECK']._serialized_end=1374
-  _globals['_PROMOTION']._serialized_start=1377
-  _globals['_PROMOTION']._serialized_end=1883
-  _globals['_PROMOTION_METRICSENTRY']._serialized_start=1837
-  _globals['_PROMOTION_METRICSENTRY']._serialized_end=1883
+  _globals['_PROMOTIONPOLICY']._serialized_end=912
+  _globals['_CANARYTRIAL']._serialized_start=914
+  _globals['_CANARYTRIAL']._serialized_end=1008
+  _globals['_METRICTHRESHOLD']._serialized_start=1010
+  _globals['_METRICTHRESHOLD']._serialized_end=1084
+  _globals['_FORGETTINGLIMITS']._serialized_start=1087
+  _globals['_FORGETTINGLIMITS']._serialized_end=1295
+  _globals['_PROMOTIONREPORT']._serialized_start=1298
+  _globals['_PROMOTIONREPORT']._serialized_end=1461
+  _globals['_PROMOTIONCHECK']._serialized_start=1463
+  _globals['_PROMOTIONCHECK']._serialized_end=1584
+  _globals['_PROMOTION']._serialized_start=1587
+  _globals['_PROMOTION']._serialized_end=2093
+  _globals['_PROMOTION_METRICSENTRY']._serialized_start=2047
+  _globals['_PROMOTION_METRICSENTRY']._serialized_end=2093
 # @@protoc_insertion_point(module_scope)

@@ -180,7 +180,8 @@ Global___PromotionWay: _TypeAlias = PromotionWay  # noqa: Y015
 @_typing.final
 class PromotionPolicy(_message.Message):
     """What a revision of an adapter must show before an alias may mean it. An adapter whose owner stored none has the
-    default: every field as it is when it is left out.
+    default: every field as it is when it is left out. A canary, any part of its rollback policy, or a limit that was left
+    out stays unset and has the default of the release that runs: to send a policy back as it was read fixes no default.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -197,6 +198,9 @@ class PromotionPolicy(_message.Message):
     EVALUATION_REQUIRED_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_CANARY_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_MIN_OWN_STOP_RATE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_MAX_MEMORISED_GAP_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identifier. tenants/{tenant}/adapters/{adapter}/promotionPolicy."""
     mode: Global___PromotionMode.ValueType
@@ -208,11 +212,12 @@ class PromotionPolicy(_message.Message):
     """
     min_own_stop_rate: _builtins.float
     """Optional, 0 to 1. For BUILT_IN_CHECK_OWN_STOP: the least share of free answers that the adapter ends by itself.
-    Default 0.9.
+    Default 0.9; see effective_min_own_stop_rate.
     """
     max_memorised_gap: _builtins.float
     """Optional, 0 to 1. For BUILT_IN_CHECK_NOT_MEMORISED: by how much the task metric may be higher on rows trained on than
-    on the holdout, at the lower end of the difference's 95 % interval. Default 0.32.
+    on the holdout, at the lower end of the difference's 95 % interval. Default 0.32; see
+    effective_max_memorised_gap.
     """
     evaluation_required: _builtins.bool
     """Optional. Set: a revision fails when a built-in check could not be made. What thresholds, live_margin and
@@ -220,9 +225,15 @@ class PromotionPolicy(_message.Message):
     """
     etag: _builtins.str
     """Opaque version; send it back to replace the policy only if nobody else did."""
+    effective_min_own_stop_rate: _builtins.float
+    """Output only. The min_own_stop_rate that applies."""
+    effective_max_memorised_gap: _builtins.float
+    """Output only. The max_memorised_gap that applies."""
     @_builtins.property
     def canary(self) -> Global___CanaryTrial:
-        """Optional. With mode CANARY: the trial that such a revision begins. Default 5 percent, with the default policy."""
+        """Optional. With mode CANARY: the trial that such a revision begins. Default 5 percent, with the default policy; see
+        effective_canary.
+        """
 
     @_builtins.property
     def thresholds(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricThreshold]:
@@ -240,6 +251,10 @@ class PromotionPolicy(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was stored; unset: nobody stored one, this is the default."""
 
+    @_builtins.property
+    def effective_canary(self) -> Global___CanaryTrial:
+        """Output only. The canary that applies: nothing of it is left open."""
+
     def __init__(
         self,
         *,
@@ -255,17 +270,28 @@ class PromotionPolicy(_message.Message):
         evaluation_required: _builtins.bool | None = ...,
         etag: _builtins.str | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        effective_canary: Global___CanaryTrial | None = ...,
+        effective_min_own_stop_rate: _builtins.float | None = ...,
+        effective_max_memorised_gap: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_live_margin", b"_live_margin", "_max_memorised_gap", b"_max_memorised_gap", "_min_own_stop_rate", b"_min_own_stop_rate", "canary", b"canary", "forgetting_limits", b"forgetting_limits", "live_margin", b"live_margin", "max_memorised_gap", b"max_memorised_gap", "min_own_stop_rate", b"min_own_stop_rate", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_effective_max_memorised_gap", b"_effective_max_memorised_gap", "_effective_min_own_stop_rate", b"_effective_min_own_stop_rate", "_live_margin", b"_live_margin", "_max_memorised_gap", b"_max_memorised_gap", "_min_own_stop_rate", b"_min_own_stop_rate", "canary", b"canary", "effective_canary", b"effective_canary", "effective_max_memorised_gap", b"effective_max_memorised_gap", "effective_min_own_stop_rate", b"effective_min_own_stop_rate", "forgetting_limits", b"forgetting_limits", "live_margin", b"live_margin", "max_memorised_gap", b"max_memorised_gap", "min_own_stop_rate", b"min_own_stop_rate", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_live_margin", b"_live_margin", "_max_memorised_gap", b"_max_memorised_gap", "_min_own_stop_rate", b"_min_own_stop_rate", "canary", b"canary", "disabled_checks", b"disabled_checks", "etag", b"etag", "evaluation_required", b"evaluation_required", "forgetting_limits", b"forgetting_limits", "live_margin", b"live_margin", "max_memorised_gap", b"max_memorised_gap", "min_own_stop_rate", b"min_own_stop_rate", "mode", b"mode", "name", b"name", "thresholds", b"thresholds", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_effective_max_memorised_gap", b"_effective_max_memorised_gap", "_effective_min_own_stop_rate", b"_effective_min_own_stop_rate", "_live_margin", b"_live_margin", "_max_memorised_gap", b"_max_memorised_gap", "_min_own_stop_rate", b"_min_own_stop_rate", "canary", b"canary", "disabled_checks", b"disabled_checks", "effective_canary", b"effective_canary", "effective_max_memorised_gap", b"effective_max_memorised_gap", "effective_min_own_stop_rate", b"effective_min_own_stop_rate", "etag", b"etag", "evaluation_required", b"evaluation_required", "forgetting_limits", b"forgetting_limits", "live_margin", b"live_margin", "max_memorised_gap", b"max_memorised_gap", "min_own_stop_rate", b"min_own_stop_rate", "mode", b"mode", "name", b"name", "thresholds", b"thresholds", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__effective_max_memorised_gap: _TypeAlias = _typing.Literal["effective_max_memorised_gap"]  # noqa: Y015
+    _WhichOneofArgType__effective_max_memorised_gap: _TypeAlias = _typing.Literal["_effective_max_memorised_gap", b"_effective_max_memorised_gap"]  # noqa: Y015
+    _WhichOneofReturnType__effective_min_own_stop_rate: _TypeAlias = _typing.Literal["effective_min_own_stop_rate"]  # noqa: Y015
+    _WhichOneofArgType__effective_min_own_stop_rate: _TypeAlias = _typing.Literal["_effective_min_own_stop_rate", b"_effective_min_own_stop_rate"]  # noqa: Y015
     _WhichOneofReturnType__live_margin: _TypeAlias = _typing.Literal["live_margin"]  # noqa: Y015
     _WhichOneofArgType__live_margin: _TypeAlias = _typing.Literal["_live_margin", b"_live_margin"]  # noqa: Y015
     _WhichOneofReturnType__max_memorised_gap: _TypeAlias = _typing.Literal["max_memorised_gap"]  # noqa: Y015
     _WhichOneofArgType__max_memorised_gap: _TypeAlias = _typing.Literal["_max_memorised_gap", b"_max_memorised_gap"]  # noqa: Y015
     _WhichOneofReturnType__min_own_stop_rate: _TypeAlias = _typing.Literal["min_own_stop_rate"]  # noqa: Y015
     _WhichOneofArgType__min_own_stop_rate: _TypeAlias = _typing.Literal["_min_own_stop_rate", b"_min_own_stop_rate"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_max_memorised_gap) -> _WhichOneofReturnType__effective_max_memorised_gap | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_min_own_stop_rate) -> _WhichOneofReturnType__effective_min_own_stop_rate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__live_margin) -> _WhichOneofReturnType__live_margin | None: ...
     @_typing.overload
