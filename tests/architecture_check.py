@@ -35,8 +35,8 @@ from trainer_svc.engine.batching import collate
 from trainer_svc.engine.export import save_adapter
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.loss import completion_loss
-from trainer_svc.engine.servability import vllm_environment
 from trainer_svc.engine.training import train_adapter
+from trainer_svc.engine.vllm_process import vllm_environment
 
 _PLAN = TrainingPlan(rank=8, alpha=16.0, learning_rate=2e-2, epoch_count=5, batch_size=8, step_count=20)
 _ROWS = 32

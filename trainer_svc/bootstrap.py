@@ -97,6 +97,7 @@ class TrainerApplication:
             servability_proof=settings.servability_mode,
             max_lora_rank=settings.max_lora_rank,
             served_type=ServedType(settings.served_dtype),
+            served_context_tokens=settings.served_context_tokens,
             parallel_jobs=settings.parallel_jobs,
             benchmark_dir=_benchmarks(settings.benchmark_dir),
         )

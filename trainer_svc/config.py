@@ -11,7 +11,7 @@ from pathlib import Path
 from shared.names import invalid_field
 from shared.rpc.security import SecuritySettings
 from trainer_svc.domain.money import read_price
-from trainer_svc.domain.run import ServedType
+from trainer_svc.domain.run import DEFAULT_CONTEXT_TOKENS, ServedType
 from trainer_svc.domain.savings import TokenPrices, check_percent
 from trainer_svc.domain.servability import SERVED_RANKS, ServabilityMode
 
@@ -78,6 +78,10 @@ class Settings(SecuritySettings):
         default=ServedType.AUTO.value,
         metadata={"help": "arithmetic in which adapters are evaluated; what the inference services have as dtype"},
     )
+    served_context_tokens: int = field(
+        default=DEFAULT_CONTEXT_TOKENS,
+        metadata={"help": "what the inference services have as max-context-tokens; rows beyond it count as unanswered"},
+    )
     price_per_hour: float = field(
         default=0.0, metadata={"help": "of a training hour, for estimates and savings; 0 is none"}
     )
@@ -124,6 +128,8 @@ class Settings(SecuritySettings):
         if self.served_dtype not in list(ServedType):
             types = ", ".join(ServedType)
             raise invalid_field("served_dtype", f"must be one of {types}, got {self.served_dtype!r}")
+        if self.served_context_tokens < 1:
+            raise invalid_field("served_context_tokens", f"must be positive, got {self.served_context_tokens}")
         if not math.isfinite(self.price_per_hour):
             raise invalid_field("price_per_hour", f"must be a number, got {self.price_per_hour}")
         assert self.token_prices, "refuses what is no price"

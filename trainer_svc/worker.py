@@ -37,9 +37,9 @@ from trainer_svc.domain.run import (
     SHARE_FLAG,
     VALIDATE_FLAG,
     Cancelled,
+    ProcessFailed,
     RunFolder,
     RunSpec,
-    ShareFailed,
 )
 from trainer_svc.engine.journal import Journal
 
@@ -49,8 +49,7 @@ _PR_SET_PDEATHSIG = 1
 _VALIDATION_NICENESS = 10
 """It goes on beside trainings: whoever creates jobs by the hundred must not slow down those that run."""
 FAULT_STATUS = {DISK_FULL: EXIT_DISK_FULL, OUT_OF_MEMORY: EXIT_OUT_OF_MEMORY}
-"""Exit status by fault of the machine."""
-"""A status needs no disk and no memory, as a file would."""
+"""By fault of the machine: a status needs no disk and no memory, as a file would."""
 Work = Callable[[RunSpec, RunFolder, Journal, Callable[[], bool]], None]
 
 
@@ -111,8 +110,8 @@ def exit_status(work: Work, folder: RunFolder, is_cancelled: Callable[[], bool])
         spec = RunSpec.from_json(folder.spec.read_bytes())
         with contextlib.closing(Journal(folder.events)) as journal:
             work(spec, folder, journal, is_cancelled)
-    except (Cancelled, ShareFailed) as err:
-        return err.status if isinstance(err, ShareFailed) else EXIT_STOPPED
+    except (Cancelled, ProcessFailed) as err:
+        return err.status if isinstance(err, ProcessFailed) else EXIT_STOPPED
     except InvalidInput as err:
         return _fail(folder, err.reason, str(err), user_error=True)
     except Exception as err:  # the edge of the process

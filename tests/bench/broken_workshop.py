@@ -24,7 +24,7 @@ from tests.promotion_house import Ending, PromotionHouse, Stage
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.run import RunFolder, RunSpec
 from trainer_svc.domain.servability import ServabilityMode
-from trainer_svc.engine.servability import show_to_vllm
+from trainer_svc.engine.vllm_process import show_to_vllm
 
 BASE = Path(__file__).parents[2] / "deploy" / "base_model" / "weights"
 _SPEC = ContractSpec(ContractKind.JSON, json_schema=json.dumps(SCHEMA))

@@ -88,7 +88,7 @@ def measure() -> Figures:
 def _try(kind: _Kind, folder: Path) -> _Pair:
     """In a service that has measured nothing yet."""
     flags = {"base-model-dir": str(BASE), "data-dir": str(folder / "data"), "listen": "127.0.0.1:0"}
-    flags |= {"insecure-loopback": "true", "servability-proof": "static"}
+    flags |= {"insecure-loopback": "true", "servability-proof": "vllm"}
     service = ServiceProcess("trainer_svc", flags, folder / "log")
     with service, TrainerClient(service.wait_ready()) as trainer:
         job = training_job_pb2.TrainingJob(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -19,8 +20,9 @@ from trainer_svc.domain.comparison import MetricName, Verdict
 from trainer_svc.domain.dataset import CheckedRow
 from trainer_svc.domain.evaluation import AdapterEvaluation, EvaluatedRow, ScoredAnswer
 from trainer_svc.domain.row_score import Generated
-from trainer_svc.domain.run import Cancelled, RunFolder
+from trainer_svc.domain.run import Cancelled, RunFolder, RunSpec, ServedType
 from trainer_svc.engine.evaluation_stage import dealt
+from trainer_svc.engine.memo import Memo
 from trainer_svc.evaluation.comparison import compare_all
 from trainer_svc.evaluation.score import score_rows
 from trainer_svc.store.codec import load
@@ -210,6 +212,33 @@ class TestResume:
         assert all(path.stat().st_mtime_ns == time for path, time in answered.items())
         assert _evaluation(stopped) == _evaluation(whole)
         assert read_package(stopped.package).digest == read_package(whole.package).digest
+
+    def test_asks_again_where_answers_would_be_others(self, prepare: Callable[..., RunFolder]) -> None:
+        """An operator changed what is served between two attempts: nothing that was answered before is kept."""
+        folder = prepare("changed", epoch_count=1, served_type=ServedType.BFLOAT16)
+        with pytest.raises(Cancelled):
+            run_here(folder, lambda: len(events_of(folder, "evaluated")) >= 1)
+        Memo(folder.evaluations).keep_answers("published.answers", [[1]])
+        spec = RunSpec.from_json(folder.spec.read_bytes())
+        folder.spec.write_bytes(dataclasses.replace(spec, served_type=ServedType.FLOAT32).to_json())
+
+        run_here(folder)
+
+        assert len(Memo(folder.evaluations).answers("published.answers")) == 9
+
+
+class TestServedContext:
+    """How many tokens a prompt may have with its answer where it is served."""
+
+    def test_bounds_what_is_answered(self, prepare: Callable[..., RunFolder]) -> None:
+        """As replicas refuse a prompt that leaves no room for an answer, though the base had some."""
+        roomy, narrow = prepare("roomy", epoch_count=1), prepare("narrow", epoch_count=1, served_context_tokens=20)
+
+        run_here(roomy)
+        run_here(narrow)
+
+        assert all(row.adapter.text for row in _rows(roomy))
+        assert not any(row.adapter.text for row in _rows(narrow))
 
 
 class TestBenchmarks:

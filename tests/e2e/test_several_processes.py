@@ -36,8 +36,8 @@ from trainer_svc.domain.run import (
     SHARE_FLAG,
     VALIDATE_FLAG,
     Cancelled,
+    ProcessFailed,
     RunFolder,
-    ShareFailed,
 )
 from trainer_svc.engine.base import compute_dtype
 from trainer_svc.engine.checkpoint import last_whole
@@ -96,7 +96,7 @@ class TestCause:
         """Who loses the connection to one that ended fails for no reason of its own."""
         cause = cause_of(statuses)
 
-        assert isinstance(cause, ShareFailed)
+        assert isinstance(cause, ProcessFailed)
         assert cause.status == status
 
     def test_is_the_request_to_stop(self) -> None:

@@ -28,7 +28,7 @@ def run_folder(runs_dir: Path, job: str) -> RunFolder:
 
 def drop_training_state(folder: RunFolder) -> None:
     """Removes the bulk of a run whose adapter is published: checkpoints and copies; log, journal and rows stay."""
-    adapters = (folder.candidate, folder.best, folder.former_best, folder.milestones, folder.adapter)
+    adapters = (folder.candidate, folder.best, folder.former_best, folder.milestones, folder.adapter, folder.draft)
     for path in (folder.checkpoints, *adapters, folder.package, folder.start, folder.live, folder.processes):
         shutil.rmtree(path, ignore_errors=True)  # the sweep comes by again
 

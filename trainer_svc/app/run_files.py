@@ -16,7 +16,7 @@ from shared.names import ContractName, DatasetName, JobName
 from shared.storage.base import BlobStore
 from trainer_svc.domain.job import JobSpec
 from trainer_svc.domain.registry import Revision
-from trainer_svc.domain.run import RunFolder, RunSpec, ServedType
+from trainer_svc.domain.run import DEFAULT_CONTEXT_TOKENS, RunFolder, RunSpec, ServedType
 from trainer_svc.domain.servability import ServabilityMode
 from trainer_svc.store import catalog, history
 from trainer_svc.store.database import Database
@@ -38,6 +38,7 @@ class RunnerSettings:
     max_lora_rank: int = 64
     """Largest rank that is served."""
     served_type: ServedType = ServedType.AUTO
+    served_context_tokens: int = DEFAULT_CONTEXT_TOKENS
 
 
 class RunFiles:
@@ -65,6 +66,7 @@ class RunFiles:
             servability_proof=self._settings.servability_proof,
             max_lora_rank=self._settings.max_lora_rank,
             served_type=self._settings.served_type,
+            served_context_tokens=self._settings.served_context_tokens,
             instruction_prompt=golden.instruction_prompt,
             database_sql=golden.database_sql,
             split_seed=golden.split_seed,

@@ -9,6 +9,7 @@ from statistics import median
 
 from trainer_svc.domain.pace import Pace, StepSums, fit_pace
 from trainer_svc.domain.run import TrainingMode
+from trainer_svc.domain.servability import ServabilityMode
 
 _LEAST_SPREAD = 0.2
 """Share by which low and high leave the middle at least: few runs do not know how busy the machine may be."""
@@ -77,6 +78,8 @@ class Usage:
     """Validations on the way, each with a base of its own beside the one that is trained on."""
     calibration: Calibration | None = None
     """Set where it was measured on demand, and is no whole run."""
+    servability_proof: ServabilityMode = ServabilityMode.STATIC
+    """Which tells who gave the answers: vLLM, or transformers."""
     recipe_version: int = 0
     """Of the training code: another may be twice as fast."""
 

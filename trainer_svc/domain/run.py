@@ -17,21 +17,31 @@ VALIDATE_FLAG = "--validate"
 """Asks the child to prove settings and examples, and no more."""
 SHARE_FLAG = "--share"
 """Asks the child to be one of the processes that train together; `trainer_svc.engine.process_group` starts those."""
+DEFAULT_CONTEXT_TOKENS = 2048
+"""The inference service's default."""
 PARENT_VARIABLE = "GOLDSMITH_PARENT_PID"
 """Of a child's environment: the process that it dies with."""
 CALIBRATE_FLAG = "--calibrate"
 """Asks it to measure a few steps and answers, and to tell them as the usage of a run."""
 
 
+SIGNALLED = 128
+"""Is added to the number of the signal that killed a process."""
+
+
 class Cancelled(Exception):  # what happened, as in shared.errors
     """The run was asked to stop, for good or for a pause; its last checkpoint is kept, nothing is published."""
 
 
-class ShareFailed(Exception):  # as above
-    """A process of several that train together ended too soon, with `status`, and has told why where it could."""
+class ProcessFailed(Exception):  # as above
+    """A process that the run started ended too soon, with `status`, and has told why where it could.
+
+    It trains with others, or asks vLLM. A killed one's status is the signal plus `SIGNALLED`, as shells have it: the
+    run is taken up again, as one that is killed itself.
+    """
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"a process of the training ended with {status}")
+        super().__init__(f"a process of the run ended with {status}")
         self.status = status
 
 
@@ -121,6 +131,8 @@ class RunSpec:
     """Largest rank that is served."""
     served_type: ServedType = ServedType.AUTO
     """In which the adapter is evaluated, whatever it was trained in."""
+    served_context_tokens: int = DEFAULT_CONTEXT_TOKENS
+    """Most tokens of a prompt with its answer where it is served, unless the base has fewer."""
 
     def to_json(self) -> bytes:
         """Inverse of `from_json`."""
@@ -266,13 +278,18 @@ class RunFolder:
         return self.path / "prompt_sets.json"
 
     @property
+    def vllm_pulse(self) -> Path:
+        """Process of vLLM: touched while it works, so that one that hangs is noticed."""
+        return self.path / "vllm_pulse"
+
+    @property
     def servability(self) -> Path:
-        """Child: the `ServabilityProof` of the package, where vLLM was asked."""
+        """Process of vLLM: the `ServabilityProof` of the package."""
         return self.path / "servability.json"
 
     @property
     def unservable(self) -> Path:
-        """Child: what vLLM has against the package."""
+        """Process of vLLM: what it has against the package."""
         return self.path / "unservable.txt"
 
     @property

@@ -40,6 +40,8 @@ class ServabilityProof:
     """Replayed by the base model alone, which a good one may as well."""
     is_applied: bool = True
     """Whether vLLM computes anything else with the adapter than without."""
+    answering_seconds: float = 0.0
+    """What vLLM took afterwards for the answers that are evaluated."""
 
     def to_json(self) -> bytes:
         """Inverse of `from_json`."""
@@ -58,9 +60,8 @@ class ServabilityProof:
         Raises:
             StateConflict: ADAPTER_REJECTED naming the check and its figures.
         """
-        if not self.canary_ratios:
-            return
-        adapter = fmean(self.canary_ratios)
+        # There are none where no prompt leaves room for an answer.
+        adapter = fmean(self.canary_ratios) if self.canary_ratios else 1.0
         if adapter < MIN_CANARY_AGREEMENT:
             text = f"vLLM repeats {adapter:.0%} of the expected answers, the least is {MIN_CANARY_AGREEMENT:.0%}"
             raise refusal("canary replay", text)

@@ -57,7 +57,7 @@ def calibrate(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: 
     stopwatch = Stopwatch()
     ready = prepare(spec, folder, journal)
     rows = list(sample(ready.examples, ready.plan.batch_size))
-    server = Server(ready.base, ready.renderer, ready.contract, partial(_stop_if, is_cancelled), ready.spec.served_type)
+    server = Server.of_run(ready, partial(_stop_if, is_cancelled))
     _train(ready, rows, stopwatch, folder, is_cancelled, partial(_validate, ready, stopwatch, server, folder.candidate))
     _evaluate(ready, stopwatch, server, folder)
     read = rows[: ready.plan.batch_size * len(stopwatch.gauge.steps)]
@@ -149,7 +149,7 @@ def _evaluate(ready: Prepared, stopwatch: Stopwatch, server: Server, folder: Run
     draft = draft_manifest(ready, folder, {})
     prompts = tuple(map(tuple, _longest(ready, ready.holdout)))
     asked = PromptSet("calibration.answers", str(folder.adapter), prompts, _ANSWER_TOKENS)
-    answer_prompt_sets(ready, folder, server, draft, [asked], stopwatch)
+    answer_prompt_sets(ready, folder, server, draft, [asked], stopwatch, server.stop_if_asked)
 
 
 def _measure(ready: Prepared, stopwatch: Stopwatch, server: Server, adapter: Path) -> None:

@@ -69,11 +69,10 @@ class EvaluationMaterial:
         return tuple(sorted([*kept, own], key=lambda state: state.step))
 
     def prompt_sets(self) -> list[PromptSet]:
-        """All prompts that must be answered; what each set's answers are to is told by the methods below."""
+        """All prompts that must be answered; those of a state follow each other, so that it can be told of early."""
         sets = [
+            *(one for state in self.states for one in self._of_state(state)),
             self._set(answers_of("train"), self._folder.adapter, self.train),
-            *(self._set(answers_of(state.name), state.folder, state.rows) for state in self.states),
-            *(self._set(free_answers_of(state.name), state.folder, state.rows, free=True) for state in self.states),
         ]
         if self.live is not None:
             rows = [self.holdout[place] for place in self.live_places]
@@ -82,6 +81,12 @@ class EvaluationMaterial:
         if instructions := self._ready.spec.instruction_prompt:
             sets.append(self._of_base("base", instructions))
         return sets
+
+    def _of_state(self, state: AdapterState) -> tuple[PromptSet, PromptSet]:
+        return (
+            self._set(answers_of(state.name), state.folder, state.rows),
+            self._set(free_answers_of(state.name), state.folder, state.rows, free=True),
+        )
 
     def _of_base(self, name: str, instructions: str) -> PromptSet:
         """Without adapter; without instructions the very prompts that the adapter gets."""

@@ -66,6 +66,7 @@ class EvaluationStage:
     ) -> None:  # fmt: skip
         self._ready, self._material, self._memo, self._server = ready, material, memo, server
         self._gauge, self._stopwatch, self._journal = gauge, stopwatch, journal
+        self._told: set[str] = set()
 
     def measure(self, model: Any) -> None:  # a PEFT model with the adapter to publish
         """Loss and forgetting of each state. Raises what the server's stop raises."""
@@ -76,6 +77,14 @@ class EvaluationStage:
                 continue
             with serving(model, state.folder, state.name):
                 self._measure(state, model)
+
+    def tell(self) -> None:
+        """Scores the states whose answers are all there, and tells the journal of each once."""
+        for state in self._material.states:
+            is_new = state.name not in self._told
+            if is_new and all(self._memo.has_answers(of(state.name)) for of in (answers_of, free_answers_of)):
+                self._checkpoint(state)
+                self._told.add(state.name)
 
     def conclude(self) -> Evaluated:
         """Scores the answers of all prompt sets. Raises what the server's stop raises."""

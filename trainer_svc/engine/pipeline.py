@@ -27,7 +27,7 @@ from trainer_svc.engine.memo import Memo
 from trainer_svc.engine.packaging import draft_manifest, pack, summary_of
 from trainer_svc.engine.preparation import Prepared, prepare
 from trainer_svc.engine.provenance import provenance
-from trainer_svc.engine.recipe import keep_to_recipe
+from trainer_svc.engine.recipe import keep_to_answerer, keep_to_recipe
 from trainer_svc.engine.served import Server
 from trainer_svc.engine.training_stage import train
 from trainer_svc.engine.usage import Stopwatch
@@ -58,7 +58,7 @@ def run(spec: RunSpec, folder: RunFolder, journal: Journal, is_cancelled: Callab
     if not folder.adapter.is_dir():
         journal.phase(Phase.TRAINING)
         train(ready, folder, journal, is_cancelled, stopwatch)
-    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled, ready.spec.served_type)
+    server = Server.of_run(ready, stop_if_cancelled)
     result = _publish(ready, folder, server, made_of, stopwatch, journal)
     # How long EVA looks at the rows says nothing of other runs, nor do several processes of one.
     is_typical = ready.plan.initialization is not Initialization.EVA and spec.processes == 1
@@ -79,11 +79,17 @@ def _publish(
 ) -> RunResult:  # fmt: skip
     journal.phase(Phase.EVALUATING)
     draft = draft_manifest(ready, folder, made_of)
+    keep_to_answerer(folder, ready.spec)
     material = EvaluationMaterial(ready, folder)
     gauge = ForgettingGauge(server, ready.benchmarks)
     stage = EvaluationStage(ready, material, Memo(folder.evaluations), server, gauge, stopwatch, journal)
     draft = dataclasses.replace(draft, canaries=_measure(material, stage, server))
-    answer_prompt_sets(ready, folder, server, draft, material.prompt_sets(), stopwatch)
+
+    def look() -> None:
+        server.stop_if_asked()
+        stage.tell()
+
+    answer_prompt_sets(ready, folder, server, draft, material.prompt_sets(), stopwatch, look)
     evaluated = stage.conclude()
     journal.phase(Phase.PUBLISHING)
     summary = summary_of(ready, evaluated.evaluation)

@@ -29,13 +29,12 @@ from trainer_svc.domain.run import (
     EXIT_USER_ERROR,
     PARENT_VARIABLE,
     SHARE_FLAG,
+    SIGNALLED,
     Cancelled,
+    ProcessFailed,
     RunFolder,
-    ShareFailed,
 )
 
-_SIGNALLED = 128
-"""Is added to the number of the signal that killed a process, as shells do."""
 _CAUSES = (EXIT_DISK_FULL, EXIT_OUT_OF_MEMORY, EXIT_USER_ERROR)
 _EFFECTS = (EXIT_STOPPED, EXIT_INTERNAL_ERROR)
 """When one process ends, the others lose their connection to it, which is an internal error of theirs and no cause."""
@@ -50,7 +49,7 @@ def train_in_processes(folder: RunFolder, count: int) -> None:
 
     Raises:
         Cancelled: asked to stop; a checkpoint of the last step is on disk.
-        ShareFailed: a process failed or was killed; the others were ended.
+        ProcessFailed: a process failed or was killed; the others were ended.
     """
     shutil.rmtree(folder.processes, ignore_errors=True)
     folder.processes.mkdir()
@@ -91,11 +90,11 @@ def cause_of(statuses: list[int]) -> Exception:
     Once one has ended, torchrun sends SIGTERM to the others, and SIGKILL where that does not help.
     """
     causes = [status for status in _CAUSES if status in statuses]
-    killed = [_SIGNALLED - status for status in statuses if status < 0 and status != -signal.SIGTERM]
+    killed = [SIGNALLED - status for status in statuses if status < 0 and status != -signal.SIGTERM]
     effects = [status for status in _EFFECTS if status in statuses]
-    others = [status if status > 0 else _SIGNALLED - status for status in statuses]
+    others = [status if status > 0 else SIGNALLED - status for status in statuses]
     status = [*causes, *killed, *effects, *others][0]
-    return Cancelled() if status == EXIT_STOPPED else ShareFailed(status)
+    return Cancelled() if status == EXIT_STOPPED else ProcessFailed(status)
 
 
 @contextmanager

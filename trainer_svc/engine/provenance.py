@@ -59,11 +59,17 @@ def _proof(spec: RunSpec) -> dict[str, str | int]:
         "servability_proof": spec.servability_proof.value,
         "max_lora_rank": spec.max_lora_rank,
         "served_dtype": str(dtype_of(spec.served_type)),
+        "served_context_tokens": spec.served_context_tokens,
     }
     if spec.servability_proof is ServabilityMode.VLLM:
-        distribution, *_ = importlib.metadata.packages_distributions()["vllm"]  # that for CPUs has another name
-        proof["vllm_version"] = importlib.metadata.version(distribution)
+        proof["vllm_version"] = vllm_version()
     return proof
+
+
+def vllm_version() -> str:
+    """Of the vLLM that is installed here; that for CPUs has another name."""
+    distribution, *_ = importlib.metadata.packages_distributions()["vllm"]
+    return importlib.metadata.version(distribution)
 
 
 def _texts(spec: RunSpec) -> dict[str, str]:

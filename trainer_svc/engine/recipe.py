@@ -7,12 +7,37 @@ import logging
 import shutil
 
 from shared.base_model import BaseModel
+from shared.digest import sha256_file
 from shared.files import write_atomic
 from shared.prompt import PromptRenderer
 from trainer_svc.domain.recipe import RECIPE_VERSION
-from trainer_svc.domain.run import RunFolder
+from trainer_svc.domain.run import RunFolder, RunSpec
+from trainer_svc.domain.servability import ServabilityMode
+from trainer_svc.engine.provenance import vllm_version
 
 _log = logging.getLogger(__name__)
+
+
+def keep_to_answerer(folder: RunFolder, spec: RunSpec) -> None:
+    """Removes what an evaluation kept where an earlier attempt asked somebody else: an operator changes settings.
+
+    The rows that the live revision was trained on are not asked of it; they may be gone since.
+    """
+    is_vllm = spec.servability_proof is ServabilityMode.VLLM
+    body = {
+        "answered_by": vllm_version() if is_vllm else spec.servability_proof.value,
+        "served_type": spec.served_type.value,
+        "served_context_tokens": spec.served_context_tokens,
+        "live_digest": spec.live_digest,
+        "live_rows": sha256_file(folder.live_rows) if folder.live_rows.is_file() else "",
+    }
+    data, place = json.dumps(body).encode(), folder.evaluations / "answerer.json"
+    if place.is_file() and place.read_bytes() == data:
+        return
+    if folder.evaluations.is_dir():
+        _log.warning("the evaluation begins anew: an earlier attempt asked somebody else")
+        shutil.rmtree(folder.evaluations)
+    write_atomic(place, data)
 
 
 def keep_to_recipe(folder: RunFolder, base: BaseModel, renderer: PromptRenderer, processes: int = 1) -> None:

@@ -11,11 +11,12 @@ from shared.base_model import BaseModel
 from shared.contracts.compiled import CompiledContract
 from shared.prompt import PromptRenderer
 from trainer_svc.domain.row_score import Generated
-from trainer_svc.domain.run import ServedType, TrainingMode
+from trainer_svc.domain.run import DEFAULT_CONTEXT_TOKENS, ServedType, TrainingMode
 from trainer_svc.engine.base import best_device, dtype_of, load_base
 from trainer_svc.engine.decoding import Constrained, Decoding, Free
 from trainer_svc.engine.export import load_served
 from trainer_svc.engine.generation import DEFAULT_OUTPUT_TOKENS, generate
+from trainer_svc.engine.preparation import Prepared
 from trainer_svc.engine.prompt_set import PromptSet
 
 
@@ -29,6 +30,15 @@ class Server:
     stop_if_asked: Callable[[], None]
     """Called before each batch; may raise to stop."""
     served_type: ServedType = ServedType.AUTO
+    served_context_tokens: int = DEFAULT_CONTEXT_TOKENS
+
+    @classmethod
+    def of_run(cls, ready: Prepared, stop_if_asked: Callable[[], None]) -> Server:
+        """As the run's adapter will be served."""
+        spec = ready.spec
+        return cls(
+            ready.base, ready.renderer, ready.contract, stop_if_asked, spec.served_type, spec.served_context_tokens
+        )
 
     def load(self, adapter: Path) -> Any:  # a PEFT model
         """On a fresh base, never the one that is trained on: that one may be quantised."""
@@ -67,5 +77,5 @@ class Server:
     def _generate(
         self, model: Any, decoding: Decoding, prompts: Sequence[Sequence[int]], output_tokens: int
     ) -> list[list[int]]:
-        context = self.base.max_positions
+        context = min(self.served_context_tokens, self.base.max_positions)
         return generate(model, decoding, prompts, context, self.stop_if_asked, output_tokens=output_tokens)

@@ -35,7 +35,7 @@ def train(
     Raises:
         Cancelled: asked to stop; a checkpoint of the last step is on disk.
         InvalidInput: LOSS_DIVERGED.
-        ShareFailed: one of several processes failed or was killed.
+        ProcessFailed: one of several processes failed or was killed.
         StateConflict: STATE_CONFLICT, there are GPUs, but not one for each process.
     """
     if ready.spec.processes > 1:
@@ -95,7 +95,7 @@ def _validation(
         if is_cancelled():
             raise Cancelled
 
-    server = Server(ready.base, ready.renderer, ready.contract, stop_if_cancelled, ready.spec.served_type)
+    server = Server.of_run(ready, stop_if_cancelled)
 
     def measure(adapter: Path) -> float:
         stop_if_cancelled()

@@ -90,6 +90,7 @@ class Stopwatch:
             "proving_seconds": self._proving_seconds,
             "answer_tokens": self._answer_tokens,
             "validation_count": self._validation_count,
+            "servability_proof": ready.spec.servability_proof.value,
             "free_bytes": self._free_bytes,
             "peak_bytes": peak_bytes(),
             "recipe_version": RECIPE_VERSION,

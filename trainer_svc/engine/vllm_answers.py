@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from vllm import LLM, SamplingParams
 from vllm.lora.request import LoRARequest
-from vllm.outputs import CompletionOutput
+from vllm.outputs import RequestOutput
+from vllm.sampling_params import RequestOutputKind
 from vllm.v1.sample.logits_processor import AdapterLogitsProcessor
 
 from shared.base_model import BaseModel
@@ -24,7 +25,8 @@ _MEMORY_RATIO = 0.1
 """Of a GPU's memory that must be free at the start; more would refuse to start beside other trainings."""
 _MAX_SEQUENCES = 64
 _CACHE_BYTES = 1 << 30
-"""Of the sequences that are answered at once; one of them has its room even where it takes more."""
+"""For all sequences that are answered at once, which may together need more: vLLM puts some off then. One of them has
+its room even where it takes more."""
 _IS_FREE = "is_free"
 _Mask = Callable[[list[int], torch.Tensor], torch.Tensor]
 
@@ -34,25 +36,33 @@ class Completion:
     """One answer."""
 
     token_ids: tuple[int, ...]
-    logprob: float
-    """Of all its tokens, before the contract leaves any out."""
+    logprob: float | None
+    """Of all its tokens, before the contract leaves any out; None where nobody asked."""
 
 
 class VllmAnswers:
-    """An engine, and the adapters that it is asked with."""
+    """An engine in this process that is guided by a contract, and the adapters that it is asked with."""
 
-    def __init__(self, engine: LLM, base: BaseModel, contract: CompiledContract) -> None:
-        """`engine` is guided by the contract."""
-        self._engine, self._base, self._contract = engine, base, contract
+    def __init__(
+        self, base: BaseModel, contract: CompiledContract, *, dtype: torch.dtype, max_lora_rank: int,
+        context_tokens: int, sequences: int, pulse: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`pulse` is called after each step, of up to `sequences` answers at once."""
+        self._base, self._contract, self._context_tokens, self._pulse = base, contract, context_tokens, pulse
+        llm = start_vllm(
+            base, dtype=dtype, max_lora_rank=max_lora_rank, context_tokens=context_tokens,
+            sequences=max(1, min(sequences, _MAX_SEQUENCES)), logits_processors=[guided_by(contract)],
+        )  # fmt: skip
+        self._engine = llm.llm_engine
         self._adapters: dict[str, LoRARequest] = {}
 
     def load(self, adapter: Path) -> None:
         """Raises what vLLM raises, of many classes, where it refuses the adapter."""
-        self._engine.llm_engine.add_lora(self._request(str(adapter.resolve())))
+        self._engine.add_lora(self._request(str(adapter.resolve())))
 
     def answer(self, asked: PromptSet) -> list[list[int]]:
         """Token ids of each prompt's answer, as `trainer_svc.engine.generation.generate` has them."""
-        budgets = asked.budgets(self._contract.min_tokens, self._base.max_positions)
+        budgets = asked.budgets(self._contract.min_tokens, self._context_tokens)
         fitting = [place for place, budget in enumerate(budgets) if budget]
         answers: list[list[int]] = [[] for _ in budgets]
         found = self.complete(
@@ -65,14 +75,26 @@ class VllmAnswers:
 
     def complete(
         self, prompts: Sequence[Sequence[int]], budgets: Sequence[int], adapter: Path | None, *,
-        is_constrained: bool = True,
+        is_constrained: bool = True, with_logprobs: bool = False,
     ) -> list[Completion]:  # fmt: skip
         """Answers of the adapter, or of the base alone, of at most so many tokens each."""
-        asked: Any = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
-        params = [_greedy(budget, self._base.stop_ids, is_constrained=is_constrained) for budget in budgets]
         request = None if adapter is None else self._request(str(adapter.resolve()))
-        outputs = self._engine.generate(asked, params, lora_request=request, use_tqdm=False) if asked else []
-        return [_completion(output.outputs[0]) for output in outputs]
+        for place, (prompt, budget) in enumerate(zip(prompts, budgets, strict=True)):
+            asked: Any = {"prompt_token_ids": list(prompt)}
+            params = SamplingParams(
+                temperature=0.0, max_tokens=budget, stop_token_ids=list(self._base.stop_ids), detokenize=False,
+                logprobs=0 if with_logprobs else None, extra_args={_IS_FREE: not is_constrained},
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            )  # fmt: skip
+            self._engine.add_request(str(place), asked, params, lora_request=request)
+        found: dict[int, Completion] = {}
+        while self._engine.has_unfinished_requests():
+            for output in self._engine.step():
+                assert isinstance(output, RequestOutput)
+                own = output.outputs[0]
+                found[int(output.request_id)] = Completion(tuple(own.token_ids), own.cumulative_logprob)
+            self._pulse()
+        return [found[place] for place in range(len(prompts))]
 
     def _request(self, folder: str) -> LoRARequest:
         """Always the same for a folder: what vLLM computed for one number is kept for it."""
@@ -80,25 +102,23 @@ class VllmAnswers:
         return self._adapters.setdefault(folder, LoRARequest(f"adapter-{number}", number, folder))
 
 
-def sequences_of(base: BaseModel, dtype: torch.dtype, context_tokens: int, wanted: int) -> int:
-    """How many sequences of so many tokens to answer at once, at most `wanted`; at least one."""
-    return max(1, min(wanted, _MAX_SEQUENCES, _CACHE_BYTES // _sequence_bytes(base, dtype, context_tokens)))
-
-
 def start_vllm(
     base: BaseModel, *, dtype: torch.dtype, max_lora_rank: int, context_tokens: int, sequences: int,
     logits_processors: Sequence[Any] = (),
 ) -> LLM:  # fmt: skip  # logits processors are classes of vLLM's
-    """An engine in this process, with room for so many sequences of so many tokens and for one adapter.
+    """An engine in this process, for so many sequences of at most so many tokens, prompt and answer, and one adapter.
 
-    The environment must be that of `trainer_svc.engine.servability.vllm_environment`.
+    The environment must be that of `trainer_svc.engine.vllm_process.vllm_environment`.
     """
+    token_bytes = 2 * base.layer_count * base.kv_head_count * base.head_size * dtype.itemsize
+    # Layers with a window and those without take their blocks from two halves, as it were: twice is always enough.
+    sequence_bytes = 2 * token_bytes * (context_tokens + _BLOCK_TOKENS)
     return LLM(
         model=str(base.folder),
         dtype=str(dtype).removeprefix("torch."),  # type: ignore[arg-type]  # one of its names
-        max_model_len=min(context_tokens + 1, base.max_positions),
+        max_model_len=context_tokens,
         max_num_seqs=sequences,
-        kv_cache_memory_bytes=_sequence_bytes(base, dtype, context_tokens) * (sequences + 1),
+        kv_cache_memory_bytes=max(min(sequence_bytes * (sequences + 1), _CACHE_BYTES), 2 * sequence_bytes),
         gpu_memory_utilization=_MEMORY_RATIO,
         distributed_executor_backend="uni",
         enable_lora=True,
@@ -109,25 +129,6 @@ def start_vllm(
         async_scheduling=False,
         logits_processors=list(logits_processors),
     )
-
-
-def _sequence_bytes(base: BaseModel, dtype: torch.dtype, context_tokens: int) -> int:
-    """Of the keys and values of one sequence."""
-    token_bytes = 2 * base.layer_count * base.kv_head_count * base.head_size * dtype.itemsize
-    # Layers with a window and those without take their blocks from two halves, as it were: twice is always enough.
-    return 2 * token_bytes * (context_tokens + _BLOCK_TOKENS)
-
-
-def _greedy(budget: int, stop_ids: Sequence[int], *, is_constrained: bool) -> SamplingParams:
-    return SamplingParams(
-        temperature=0.0, max_tokens=budget, stop_token_ids=list(stop_ids), detokenize=False,
-        logprobs=0, extra_args={_IS_FREE: not is_constrained},
-    )  # fmt: skip
-
-
-def _completion(output: CompletionOutput) -> Completion:
-    assert output.cumulative_logprob is not None
-    return Completion(tuple(output.token_ids), output.cumulative_logprob)
 
 
 def guided_by(contract: CompiledContract) -> type[AdapterLogitsProcessor]:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, insert, select
 from trainer_svc.domain.estimate import Usage
 from trainer_svc.domain.recipe import RECIPE_VERSION
 from trainer_svc.domain.run import TrainingMode
+from trainer_svc.domain.servability import ServabilityMode
 from trainer_svc.store.codec import dump, load
 from trainer_svc.store.table import calibrations
 
@@ -25,12 +26,19 @@ def add_usage(connection: Connection, usage: Usage) -> None:
 
 
 def list_usages(connection: Connection, base_model_digest: str, mode: TrainingMode, threads: int) -> list[Usage]:
-    """Runs and calibrations of this training code that are kept, oldest first; only those on the newest's device."""
+    """Runs and calibrations of this training code that are kept, oldest first.
+
+    Only those on the newest's device, whose answers the same engine gave.
+    """
     values = {"base_model_digest": base_model_digest, "mode": mode.value, "threads": threads}
     query = select(calibrations.c.body).filter_by(**values).order_by(calibrations.c.number)
     found = [load(Usage, body) for body in connection.execute(query).scalars()]
     present = [usage for usage in found if usage.recipe_version == RECIPE_VERSION]
-    return [usage for usage in present if usage.device == present[-1].device]
+    return [usage for usage in present if _way(usage) == _way(present[-1])]
+
+
+def _way(usage: Usage) -> tuple[str, ServabilityMode]:
+    return usage.device, usage.servability_proof
 
 
 def _owner(usage: Usage) -> str | None:

@@ -23,18 +23,26 @@ from shared.errors import StateConflict, Unavailable
 from tests.e2e.training_sample import run_here, start, write_run
 from trainer_svc.domain.fault import fault_of
 from trainer_svc.domain.job import DISK_FULL
-from trainer_svc.domain.run import EXIT_DONE, EXIT_INTERNAL_ERROR, Cancelled, RunFolder, RunSpec
+from trainer_svc.domain.run import (
+    EXIT_DONE,
+    EXIT_INTERNAL_ERROR,
+    SIGNALLED,
+    Cancelled,
+    ProcessFailed,
+    RunFolder,
+    RunSpec,
+)
 from trainer_svc.domain.servability import ServabilityMode, ServabilityProof
-from trainer_svc.engine import pipeline, servability
+from trainer_svc.engine import pipeline, vllm_process
 from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.memo import Memo
 from trainer_svc.engine.prompt_set import PromptSet
-from trainer_svc.engine.servability import show_to_vllm
+from trainer_svc.engine.vllm_process import show_to_vllm
 from trainer_svc.worker import exit_status
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
-_MODULE = "trainer_svc.servability"
+_MODULE = "trainer_svc.vllm_worker"
 
 
 def _prover_of(process: subprocess.Popen[bytes]) -> psutil.Process:
@@ -166,23 +174,49 @@ class TestShowToVllm:
 
         assert not any(child.is_running() for child in seen)
 
-    def test_has_a_limit_of_time(self, proved: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An engine that hangs fails the job."""
-        monkeypatch.setattr(servability, "_LIMIT_SECONDS", 0.0)
+    def test_notices_an_engine_that_hangs(
+        self, proved: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While it starts, and while it answers; it may take any time as long as it goes on."""
+        run = RunFolder(_beside(proved, tmp_path))
 
-        with pytest.raises(Unavailable, match=r"vLLM could not be asked .* it took more than 0 s"):
-            show_to_vllm(proved.package, _spec(proved), RunFolder(_beside(proved, tmp_path)), lambda: None)
+        def hang() -> None:
+            if run.servability.is_file():
+                (prover,) = (child for child in psutil.Process().children() if _is_prover(child))
+                prover.suspend()
+                monkeypatch.setattr(vllm_process, "_SILENCE_SECONDS", 1.0)
+
+        with pytest.raises(Unavailable, match=r"has proved the adapter and did not answer .* it did nothing for 1 s"):
+            show_to_vllm(proved.package, _spec(proved), run, hang, _free_sets(proved, 2_000))
+        monkeypatch.setattr(vllm_process, "_SILENCE_SECONDS", 0.0)
+        with pytest.raises(Unavailable, match=r"could not be asked whether the adapter serves: it did nothing for 0 s"):
+            show_to_vllm(proved.package, _spec(proved), run, lambda: None)
+
+        assert not run.prompt_sets.exists()
+
+    def test_that_is_killed_is_no_fault_of_the_run(self, proved: RunFolder, tmp_path: Path) -> None:
+        """It is taken up again, as a run that is killed itself; what was answered is kept."""
+        run = RunFolder(_beside(proved, tmp_path))
+
+        def kill() -> None:
+            if Memo(run.evaluations).has_answers("0.free"):
+                (prover,) = (child for child in psutil.Process().children() if _is_prover(child))
+                prover.kill()
+
+        with pytest.raises(ProcessFailed) as caught:
+            show_to_vllm(proved.package, _spec(proved), run, kill, _free_sets(proved, 2_000))
+
+        assert caught.value.status == SIGNALLED + signal.SIGKILL
+        assert Memo(run.evaluations).answers("0.free")
 
     def test_tells_of_a_full_disk(self, proved: RunFolder, small_disk: Path) -> None:
         """On which the proof has room, and the answers have not: what there is of them is whole."""
         folder = RunFolder(small_disk / "run")
         folder.path.mkdir()
         shutil.copyfile(proved.spec, folder.spec)
-        (prompt, *_) = (canary.prompt_ids for canary in read_package(proved.package).canaries)
-        sets = [PromptSet(f"{number}.free", "", (prompt,), 8, is_constrained=False) for number in range(80)]
 
         with pytest.raises(OSError, match="found no space left") as error:
-            show_to_vllm(proved.package, _spec(proved), folder, lambda: None, sets)
+            show_to_vllm(proved.package, _spec(proved), folder, lambda: None, _free_sets(proved, 80))
 
         assert fault_of(error.value) == DISK_FULL
         assert Memo(folder.evaluations).answers("0.free")
@@ -202,6 +236,12 @@ class TestShowToVllm:
 def _packed(manifest: AdapterManifest, source: Path, package: Path) -> Path:
     write_package(package, manifest, {name: source / name for name in FILE_NAMES})
     return package
+
+
+def _free_sets(run: RunFolder, count: int) -> list[PromptSet]:
+    """Each of one prompt that the base answers freely, in a few tokens."""
+    (prompt, *_) = (canary.prompt_ids for canary in read_package(run.package).canaries)
+    return [PromptSet(f"{number}.free", "", (prompt,), 8, is_constrained=False) for number in range(count)]
 
 
 def _beside(run: RunFolder, path: Path) -> Path:

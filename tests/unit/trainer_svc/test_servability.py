@@ -27,9 +27,11 @@ class TestServabilityProof:
         """Half of the expected answers on average; a good base may give the same."""
         _proof(adapter, base).check()
 
-    def test_asks_nothing_without_canaries(self) -> None:
-        """Of an adapter whose held-out prompts leave no room for an answer."""
-        _proof((), is_applied=False).check()
+    def test_needs_no_canaries(self) -> None:
+        """Where no held-out prompt leaves room for an answer; that the adapter is applied must show all the same."""
+        _proof(()).check()
+        with pytest.raises(StateConflict, match="it changes nothing in vLLM"):
+            _proof((), is_applied=False).check()
 
     @pytest.mark.parametrize(
         ("proof", "words"),

@@ -19,9 +19,9 @@ from trainer_svc.domain.run import (
     EXIT_STOPPED,
     EXIT_USER_ERROR,
     Cancelled,
+    ProcessFailed,
     RunFolder,
     RunSpec,
-    ShareFailed,
 )
 from trainer_svc.engine.journal import Journal
 
@@ -51,7 +51,7 @@ class TestExitStatus:
             (DataLoss("DIGEST_MISMATCH", "rotted"), EXIT_INTERNAL_ERROR, "DIGEST_MISMATCH"),
             (KeyError("/a/path"), EXIT_INTERNAL_ERROR, "INTERNAL"),
             (Cancelled(), EXIT_STOPPED, None),
-            (ShareFailed(137), 137, None),
+            (ProcessFailed(137), 137, None),
             (MemoryError(), EXIT_OUT_OF_MEMORY, None),
             (OSError(errno.ENOSPC, "No space left on device"), EXIT_DISK_FULL, None),
         ],

@@ -241,7 +241,7 @@ class EstimateTrainingJobRequest(_message.Message):
     calibrate: _builtins.bool
     """Optional. Measures the job before it answers: a worker prepares it as it would train it, takes about ten optimizer
     steps of all widths, the widest first, and answers up to 64 holdout rows in up to 48 tokens. For the shipped base
-    about 20 s. Only who may create jobs may set it. The machine must be idle; jobs that are created meanwhile wait for
+    about 30 s. Only who may create jobs may set it. The machine must be idle; jobs that are created meanwhile wait for
     the end of it. A calibration of the same dataset, mode, rank and batch size, with or without early stopping as
     here, that was made in the last 24 hours by a server with the same base model and number of threads is used again.
     Default false.

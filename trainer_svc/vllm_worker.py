@@ -1,4 +1,4 @@
-"""`python -m trainer_svc.servability RUN_DIR PACKAGE`: the child process that shows an adapter to vLLM.
+"""`python -m trainer_svc.vllm_worker RUN_DIR PACKAGE`: the process of a run that asks vLLM.
 
 First it proves that the adapter serves, then it has all prompts answered that the run's evaluation needs. It leaves
 what it finds in the run's folder. Whatever ends it fails one job; it ends with the process that started it.
@@ -6,8 +6,10 @@ what it finds in the run's folder. Whatever ends it fails one job; it ends with 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
+import time
 from pathlib import Path
 
 from shared.adapter.package import read_package
@@ -46,19 +48,28 @@ def _show(folder: RunFolder, package: Path) -> None:
     spec = RunSpec.from_json(folder.spec.read_bytes())
     base, manifest = BaseModel.load(Path(spec.base_model_dir)), read_package(package)
     contract = ContractCompiler(Path(spec.contract_cache_dir), base.vocabulary()).compile(manifest.contract)
+    from trainer_svc.engine.base import dtype_of
     from trainer_svc.engine.memo import Memo
     from trainer_svc.engine.prompt_set import read_prompt_sets
-    from trainer_svc.engine.vllm_replay import VllmReplay
+    from trainer_svc.engine.vllm_answers import VllmAnswers
+    from trainer_svc.engine.vllm_replay import check_configuration, replay
 
     memo = Memo(folder.evaluations)
     missing = [asked for asked in read_prompt_sets(folder.prompt_sets) if not memo.has_answers(asked.name)]
-    replay = VllmReplay(
-        package, manifest, base, contract, max_lora_rank=spec.max_lora_rank, served_type=spec.served_type
-    )
-    answers = replay.start(missing)
-    write_atomic(folder.servability, replay.prove(answers).to_json())
+    check_configuration(package, base, spec.max_lora_rank)
+    answers = VllmAnswers(
+        base, contract, dtype=dtype_of(spec.served_type), max_lora_rank=spec.max_lora_rank,
+        context_tokens=min(spec.served_context_tokens, base.max_positions),
+        sequences=max(len(manifest.canaries), *(len(asked.prompts) for asked in missing), 1),
+        pulse=folder.vllm_pulse.touch,
+    )  # fmt: skip
+    proof = replay(answers, package, manifest, contract, spec.max_lora_rank)
+    write_atomic(folder.servability, proof.to_json())
+    began = time.monotonic()
     for asked in missing:
         memo.keep_answers(asked.name, answers.answer(asked))
+    took = time.monotonic() - began
+    write_atomic(folder.servability, dataclasses.replace(proof, answering_seconds=took).to_json())
 
 
 if __name__ == "__main__":
