@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from deploy.quickstart.service_process import ServiceProcess
 from shared.cli.main import app
+from tests.trainer_process import trainer_process
 
 pytestmark = pytest.mark.timeout(120)
 Run = Callable[..., Result]
@@ -19,13 +19,7 @@ Run = Callable[..., Result]
 def run(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Runs a subcommand against one trainer."""
     folder = tmp_path_factory.mktemp("trainer")
-    flags = {
-        "data-dir": str(folder / "data"),
-        "base-model-dir": str(tiny_base_folder),
-        "listen": "127.0.0.1:0",
-        "insecure-loopback": "true",
-    }
-    with ServiceProcess("trainer_svc", flags, folder / "log") as process:
+    with trainer_process(folder, tiny_base_folder) as process:
         address = process.wait_ready(60)
 
         def invoke(*arguments: str) -> Result:

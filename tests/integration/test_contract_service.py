@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.quickstart.service_process import ServiceProcess
 from shared.client import TrainerClient
 from shared.contracts.report import CompileReport, EngineName, Guarantee, KeywordFate
 from shared.contracts.spec import ContractKind, ContractSpec
 from shared.errors import AlreadyExists, InvalidInput, NotFound
 from shared.rpc.contract_message import report_of
+from tests.trainer_process import trainer_process
 
 TENANT = "tenants/acme"
 SPECS = {
@@ -29,13 +29,7 @@ pytestmark = pytest.mark.timeout(120)
 def trainer(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainerClient]:
     """A trainer that holds nothing yet."""
     folder = tmp_path_factory.mktemp("trainer")
-    flags = {
-        "data-dir": str(folder / "data"),
-        "base-model-dir": str(tiny_base_folder),
-        "listen": "127.0.0.1:0",
-        "insecure-loopback": "true",
-    }
-    with ServiceProcess("trainer_svc", flags, folder / "log") as process, TrainerClient(process.wait_ready(60)) as own:
+    with trainer_process(folder, tiny_base_folder) as process, TrainerClient(process.wait_ready(60)) as own:
         yield own
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from deploy.quickstart.service_process import ServiceProcess
 from goldsmith.trainer.v1 import golden_dataset_pb2
 from shared.cli.main import app
 from shared.client import TrainerClient
+from tests.trainer_process import trainer_process
 
 pytestmark = pytest.mark.timeout(120)
 Run = Callable[..., Result]
@@ -47,16 +47,9 @@ def run(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Runs a subcommand against one trainer that has a checked dataset and an open one, and finds names."""
     folder = tmp_path_factory.mktemp("trainer")
     (folder / "name_finder.py").write_text(_PLUGIN)
-    flags = {
-        "data-dir": str(folder / "data"),
-        "base-model-dir": str(tiny_base_folder),
-        "listen": "127.0.0.1:0",
-        "insecure-loopback": "true",
-        "personal-data-finder": "name_finder:NameFinder",
-    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder), prepend=":")
-        with ServiceProcess("trainer_svc", flags, folder / "log") as process:
+        with trainer_process(folder, tiny_base_folder, personal_data_finder="name_finder:NameFinder") as process:
             address = process.wait_ready(60)
             with TrainerClient(address) as client:
                 schema = '{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}'

@@ -12,6 +12,7 @@ from deploy.quickstart.service_process import ServiceProcess
 from tests.hostile_upload import call, columns, comma_separated, json_lines
 from tests.hostile_upload.attack import Attack, Room
 from tests.hostile_upload.footprint import Memory, files, unowned
+from tests.trainer_process import trainer_process
 
 pytestmark = pytest.mark.timeout(300)
 _LARGE = ("bomb", "MiB", "million", "thousand", "gzip", "100,001", "row too many")
@@ -40,8 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def process(folder: Path, tiny_base_folder: Path) -> Iterator[ServiceProcess]:
     """A trainer."""
-    flags = {"data-dir": str(folder / "data"), "base-model-dir": str(tiny_base_folder), "listen": "127.0.0.1:0"}
-    with ServiceProcess("trainer_svc", flags | {"insecure-loopback": "true"}, folder / "log") as own:
+    with trainer_process(folder, tiny_base_folder) as own:
         yield own
 
 

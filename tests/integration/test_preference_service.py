@@ -12,7 +12,6 @@ import grpc
 import pytest
 from typer.testing import CliRunner, Result
 
-from deploy.quickstart.service_process import ServiceProcess
 from goldsmith.trainer.v1 import evaluation_pb2, preference_service_pb2_grpc
 from goldsmith.trainer.v1 import preference_pb2 as pb
 from goldsmith.trainer.v1 import preference_service_pb2 as service_pb
@@ -22,6 +21,7 @@ from shared.client.preference import PreferenceClient
 from shared.errors import InvalidInput, NotFound, StateConflict
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
+from tests.trainer_process import trainer_process
 from tests.unit.trainer_svc.preference_sample import ADAPTER, answered, published
 from trainer_svc.store.database import Database
 
@@ -43,11 +43,7 @@ def address(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
         for side in "ab":
             published(connection, blobs, answered([f"{side}{n}" for n in range(COUNT)]), now, side)
     database.close()
-    flags = {
-        "data-dir": str(data), "base-model-dir": str(tiny_base_folder), "listen": "127.0.0.1:0",
-        "insecure-loopback": "true",
-    }  # fmt: skip
-    with ServiceProcess("trainer_svc", flags, folder / "log") as process:
+    with trainer_process(folder, tiny_base_folder) as process:
         yield process.wait_ready(60)
 
 

@@ -11,12 +11,12 @@ import grpc
 import pytest
 from typer.testing import CliRunner, Result
 
-from deploy.quickstart.service_process import ServiceProcess
 from goldsmith.trainer.v1 import training_job_pb2
 from shared.cli.main import app
 from shared.client import EconomicsClient, EvaluationClient, TrainerClient
 from shared.report.source import savings_of
 from tests.report_house import DONE, EARLIER, FAILED, PAUSED, store_jobs
+from tests.trainer_process import trainer_process
 from tests.unit.shared.report.parsed import Page, field_value
 
 pytestmark = pytest.mark.timeout(120)
@@ -29,13 +29,7 @@ def address(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("trainer")
     (folder / "data").mkdir()
     store_jobs(folder / "data")
-    flags = {
-        "data-dir": str(folder / "data"),
-        "base-model-dir": str(tiny_base_folder),
-        "listen": "127.0.0.1:0",
-        "insecure-loopback": "true",
-    }
-    with ServiceProcess("trainer_svc", flags, folder / "log") as process:
+    with trainer_process(folder, tiny_base_folder) as process:
         yield process.wait_ready(60)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 import pytest
 
-from deploy.quickstart.service_process import ServiceProcess
 from goldsmith.registry.v1 import adapter_pb2, registry_service_pb2_grpc
 from goldsmith.registry.v1 import registry_service_pb2 as registry_pb
 from shared.adapter.canary import CanarySplit, RollbackPolicy
@@ -24,6 +23,7 @@ from shared.names import AdapterName, RevisionName
 from shared.rpc.canary_message import moment_of, split_of
 from shared.storage.local import LocalBlobStore
 from shared.testing import ManualClock
+from tests.trainer_process import trainer_process
 from trainer_svc.domain.registry import Revision
 from trainer_svc.store import shelf
 from trainer_svc.store.database import Database
@@ -49,14 +49,7 @@ def server(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     data = folder / "data"
     data.mkdir()
     _publish_three(data)
-    flags = {
-        "data-dir": str(data),
-        "base-model-dir": str(tiny_base_folder),
-        "listen": "127.0.0.1:0",
-        "insecure-loopback": "true",
-        "parallel-jobs": "0",
-    }
-    with ServiceProcess("trainer_svc", flags, folder / "log") as process:
+    with trainer_process(folder, tiny_base_folder, parallel_jobs="0") as process:
         yield Server(process.wait_ready(60), data / "blobs")
 
 

@@ -40,7 +40,7 @@ from trainer_svc.store.database import Database
 _log = logging.getLogger(__name__)
 
 MAX_SECONDS = 600.0
-"""Of one calibration: it takes some 20 s for the shipped base; a base of which ten steps and the loading take longer
+"""Of one calibration: it takes some 30 s for the shipped base; a base of which ten steps and the loading take longer
 is measured by its first job."""
 KEPT_HOURS = 24.0
 """For which the same job is not measured again: a machine changes, and so does what else runs on it."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.quickstart.service_process import ServiceProcess
 from shared.adapter.package import WEIGHTS_NAME
 from shared.base_model import BaseModel
 from shared.client import TrainerClient
 from shared.digest import hex_part
 from tests.integration.signing.house import ONE, OTHER, ROTTEN, publish_revision
+from tests.trainer_process import trainer_process
 
 
 @pytest.fixture(scope="package")
@@ -22,15 +22,9 @@ def address(tiny_base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> I
     data.mkdir()
     for number, operator in enumerate((ONE, None, OTHER, ONE), 1):
         publish_revision(data, folder, tiny_base, number, operator)
-    flags = {
-        "data-dir": str(data),
-        "base-model-dir": str(tiny_base.folder),
-        "listen": "127.0.0.1:0",
-        "insecure-loopback": "true",
-        "parallel-jobs": "0",
-        "signing-key-file": str(ONE.write_private(folder / "signing.pem")),
-    }
-    with ServiceProcess("trainer_svc", flags, folder / "log") as process:
+    with trainer_process(
+        folder, tiny_base.folder, parallel_jobs="0", signing_key_file=str(ONE.write_private(folder / "signing.pem"))
+    ) as process:
         address = process.wait_ready(60)
         with TrainerClient(address) as trainer:
             rotten = next(f for f in trainer.revision(ROTTEN).files if f.filename == WEIGHTS_NAME)

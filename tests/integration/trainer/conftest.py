@@ -9,24 +9,17 @@ from pathlib import Path
 import grpc
 import pytest
 
-from deploy.quickstart.service_process import ServiceProcess
 from goldsmith.trainer.v1 import golden_dataset_pb2
 from shared.client import TrainerClient
 from tests.integration.trainer.house import SCHEMA, TENANT
+from tests.trainer_process import trainer_process
 
 
 @pytest.fixture(scope="package")
 def address(tiny_base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A trainer that runs no job."""
     folder = tmp_path_factory.mktemp("trainer")
-    flags = {
-        "data-dir": str(folder / "data"),
-        "base-model-dir": str(tiny_base_folder),
-        "listen": "127.0.0.1:0",
-        "insecure-loopback": "true",
-        "parallel-jobs": "0",
-    }
-    process = ServiceProcess("trainer_svc", flags, folder / "log")
+    process = trainer_process(folder, tiny_base_folder, parallel_jobs="0")
     with process:
         yield process.wait_ready(60)
     assert process.process.returncode == 0, (folder / "log").read_text()[-2000:]

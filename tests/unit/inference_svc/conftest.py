@@ -23,6 +23,7 @@ from inference_svc.app.ports import AliasFacts, InferenceEngine, Registry, Revis
 from inference_svc.app.quarantine import Quarantine
 from inference_svc.app.quota_book import OneQuota
 from inference_svc.app.signature_gate import SignatureGate
+from inference_svc.domain.generation import Question, Sampling
 from inference_svc.domain.quota import Quota
 from inference_svc.domain.residency import ResidentState
 from shared.adapter.canary import CanarySplit, RollbackReason
@@ -42,6 +43,15 @@ RANK = 4
 SPEC = ContractSpec(ContractKind.JSON, json_schema='{"enum":["yes","no","perhaps"]}')
 CONTRACT = "tenants/acme/contracts/answer"
 ADAPTER = "tenants/acme/adapters/answer"
+QUESTION = Question(
+    adapter="tenants/acme/adapters/answer",
+    input="is it so?",
+    instructions="",
+    contract="",
+    kind=ContractKind.JSON,
+    sampling=Sampling(),
+    deadline_seconds=30.0,
+)
 ALIAS = AliasName("acme", "answer", "live")
 
 

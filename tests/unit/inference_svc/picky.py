@@ -5,22 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from inference_svc.domain.generation import Question, Sampling
+from inference_svc.domain.generation import Question
 from shared.contracts.compiled import CompiledContract
 from shared.contracts.report import Guarantee
-from shared.contracts.spec import ContractKind
 from shared.errors import FieldViolation
-from tests.unit.inference_svc.conftest import ALIAS, Replica
-
-QUESTION = Question(
-    adapter="tenants/acme/adapters/answer",
-    input="is it so?",
-    instructions="",
-    contract="",
-    kind=ContractKind.JSON,
-    sampling=Sampling(),
-    deadline_seconds=30.0,
-)
+from tests.unit.inference_svc.conftest import ALIAS, QUESTION, Replica
 
 
 class PickyContract(CompiledContract):

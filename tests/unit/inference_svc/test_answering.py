@@ -15,19 +15,9 @@ from inference_svc.domain.generation import Answer, Question, Sampling
 from inference_svc.domain.quota import Quota
 from shared.contracts.spec import ContractKind
 from shared.errors import DeadlineExceeded, Exhausted, InternalFault, InvalidInput, NotFound, Unavailable
-from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, SPEC, Replica
+from tests.unit.inference_svc.conftest import ALIAS, CONTRACT, QUESTION, SPEC, Replica
 
 pytestmark = pytest.mark.asyncio
-
-QUESTION = Question(
-    adapter="tenants/acme/adapters/answer",
-    input="is it so?",
-    instructions="",
-    contract="",
-    kind=ContractKind.JSON,
-    sampling=Sampling(),
-    deadline_seconds=30.0,
-)
 
 
 def _ask(**changes: object) -> Question:
