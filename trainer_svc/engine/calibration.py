@@ -40,6 +40,8 @@ _LEAST_STEPS = 4
 """The first one, and one each of the widest, the middle and the narrowest."""
 _STEP_SECONDS = 60.0
 """After which no further step is begun: large bases take long, and repeat themselves more."""
+_LEAST_LEARNING_RATE = 1e-3
+"""So that even these few steps change what vLLM computes, which refuses an adapter that does not."""
 _ANSWER_TOKENS = 48
 _SCORED_ROWS = 16
 
@@ -106,6 +108,7 @@ def _train(  # a calibration's own
         epoch_count=1,
         step_count=len(_PLACES),
         initialization=Initialization.KAIMING,
+        learning_rate=max(ready.plan.learning_rate, _LEAST_LEARNING_RATE),
     )
     set_seed(ready.spec.seed)
     arguments = training_arguments(plan, ready.spec.seed, folder.checkpoints)
@@ -145,7 +148,7 @@ def _validate(ready: Prepared, stopwatch: Stopwatch, server: Server, candidate: 
 def _evaluate(ready: Prepared, stopwatch: Stopwatch, server: Server, folder: RunFolder) -> None:
     """As a run would, on one batch and with short answers."""
     _measure(ready, stopwatch, server, folder.adapter)
-    # An adapter of a few steps changes little, and its canaries would be refused.
+    # Without canaries: whether an adapter of a few steps repeats any says nothing of the job.
     draft = draft_manifest(ready, folder, {})
     prompts = tuple(map(tuple, _longest(ready, ready.holdout)))
     asked = PromptSet("calibration.answers", str(folder.adapter), prompts, _ANSWER_TOKENS)

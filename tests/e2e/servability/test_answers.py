@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from shared.adapter.package import read_package
 from shared.base_model import BaseModel
-from tests.e2e.training_sample import finish, run_here, write_run
-from trainer_svc.domain.run import RunFolder, ServedType
+from tests.e2e.training_sample import events_of, finish, rows, run_here, write_run
+from trainer_svc.domain.run import RunFolder, RunSpec, ServedType
 from trainer_svc.domain.servability import ServabilityMode
+from trainer_svc.engine.calibration import calibrate
+from trainer_svc.engine.journal import Journal
 from trainer_svc.engine.memo import Memo
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -66,3 +69,20 @@ class TestPromptSets:
         assert _answers(folder) == wanted
         assert not folder.draft.exists()
         assert not folder.prompt_sets.exists()
+
+
+class TestCalibration:
+    """The measurement that an estimate rests on."""
+
+    def test_asks_vllm_as_the_job_would(self, base: BaseModel, tmp_path: Path) -> None:
+        """Also where the job's own learning rate would change nothing in ten steps."""
+        folder = write_run(tmp_path / "run", base, rows(72), learning_rate=1e-9, servability_proof=ServabilityMode.VLLM)
+
+        with closing(Journal(folder.events)) as journal:
+            calibrate(RunSpec.from_json(folder.spec.read_bytes()), folder, journal, lambda: False)
+
+        (usage,) = events_of(folder, "usage")
+        assert usage["servability_proof"] == "vllm"
+        assert usage["answer_tokens"] > 0
+        assert usage["proving_seconds"] > 0
+        assert usage["answering_seconds"] > 0
