@@ -25,6 +25,7 @@ from trainer_svc.engine.checkpoint import checkpoint_folder, last_whole, seal
 from trainer_svc.engine.decoding import Constrained, Free
 from trainer_svc.engine.generation import generate
 from trainer_svc.engine.loss import completion_loss
+from trainer_svc.engine.served import Server
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -190,7 +191,7 @@ class TestPickCanaries:
         other = generate(model, Constrained(contract), prompts, 512)
         assert alike != other
 
-        canaries = pick_canaries(model, contract, prompts, other)
+        canaries = pick_canaries(model, Server(base, renderer, contract, lambda: None), prompts)
 
         chosen = [list(canary.expected_ids) for canary in canaries]
         assert all(answer in other for answer in chosen)
